@@ -1,0 +1,86 @@
+//! Where the image stands in guest physical memory, and where things are mapped.
+//!
+//! The same for every mode. All of it is measured or loaded by the host as the IGVM file says,
+//! so all of `IMAGE_START..IMAGE_END` is private and accepted at the first instruction.
+
+/// First byte of the image.
+pub const IMAGE_START: u64 = 0x0010_0000;
+/// The boot stub is linked here (identity).
+pub const STUB_BASE: u64 = IMAGE_START;
+/// End of the room for the stub, its stack included.
+pub const STUB_END: u64 = 0x0017_0000;
+/// Identity page tables of the first instruction: PML4, PDPT, PD (first GiB by 2 MiB pages).
+/// One variant with the C-bit (SNP), one without (TDX, native).
+pub const BOOT_TABLES: u64 = 0x0017_0000;
+/// The measured launch block, one page.
+pub const LAUNCH_BLOCK: u64 = 0x0018_0000;
+/// Parameter area: IGVM memory map, one page, host-provided.
+pub const PARAM_MEMORY_MAP: u64 = 0x0018_1000;
+/// Parameter area: IGVM VP count (u32 at 0) and environment info (u32 at 4), one page.
+pub const PARAM_VP: u64 = 0x0018_2000;
+/// Parameter area: MADT, one page.
+pub const PARAM_MADT: u64 = 0x0018_3000;
+/// Parameter area: command line, one page.
+pub const PARAM_COMMAND_LINE: u64 = 0x0018_4000;
+/// SNP secrets page.
+pub const SECRETS_PAGE: u64 = 0x0018_8000;
+/// SNP CPUID page.
+pub const CPUID_PAGE: u64 = 0x0018_9000;
+/// The page that the stub, then the kernel or paravisor, turns into its GHCB.
+pub const GHCB_PAGE: u64 = 0x0018_A000;
+/// A second shared page: hypercall input, report exchange.
+pub const EXCHANGE_PAGE: u64 = 0x0018_B000;
+/// Hand-over page written by the stub: `Handoff`, then bootloader_api's BootInfo.
+pub const HANDOFF_PAGE: u64 = 0x0018_C000;
+/// bootloader_api memory regions and the ACPI tables that the stub builds: two pages.
+pub const HANDOFF_DATA: u64 = 0x0018_D000;
+/// Page-table pool: zero pages from which the stub builds the kernel's or paravisor's tables;
+/// what is left goes to the kernel.
+pub const POOL_START: u64 = 0x0019_0000;
+/// End of the pool.
+pub const POOL_END: u64 = 0x001F_0000;
+/// Kernel stack, `STACK_PAGES` pages.
+pub const STACK_START: u64 = 0x001F_0000;
+/// Pages of a stack (kernel or paravisor).
+pub const STACK_PAGES: u64 = 8;
+/// The kernel's segments, in place.
+pub const KERNEL_BASE: u64 = 0x0020_0000;
+/// End of the room for the kernel.
+pub const KERNEL_END: u64 = 0x0040_0000;
+/// The measured bundle: the first user process' ELF file, as it is.
+pub const BUNDLE_BASE: u64 = 0x0040_0000;
+/// End of the room for the bundle.
+pub const BUNDLE_END: u64 = 0x0050_0000;
+/// The paravisor's own memory: segments in place, then its private pages. Nothing below VMPL 0
+/// / L1 may touch it. Given back to the kernel where no paravisor runs.
+pub const PARAVISOR_BASE: u64 = 0x0050_0000;
+/// Paravisor stack (`STACK_PAGES`), inside its own memory.
+pub const PARAVISOR_STACK: u64 = 0x005A_0000;
+/// Page-table pool of the paravisor, inside its own memory.
+pub const PARAVISOR_POOL: u64 = 0x005B_0000;
+/// Paravisor's copies: `Handoff` page of the paravisor, real secrets page, its GHCB, exchange
+/// page, lower VMSA; one page each from here on.
+pub const PARAVISOR_PAGES: u64 = 0x005E_0000;
+/// End of the paravisor's memory and of the image.
+pub const PARAVISOR_END: u64 = 0x0060_0000;
+/// End of the image.
+pub const IMAGE_END: u64 = PARAVISOR_END;
+
+/// TDX reset vector page.
+pub const RESET_PAGE: u64 = 0xFFFF_F000;
+
+/// Kernel and paravisor are linked here; physical = virtual - this + their base.
+pub const KERNEL_VIRT: u64 = 0xFFFF_FFFF_8000_0000;
+/// Direct map of private memory (bootloader_api `physical_memory_offset`).
+pub const DIRECT_MAP: u64 = 0xFFFF_8000_0000_0000;
+/// Shared pages are mapped from here on: `SHARED_MAP + gpa`.
+pub const SHARED_MAP: u64 = 0xFFFF_A000_0000_0000;
+/// Top of the stack of kernel or paravisor; the page below its last one is not mapped.
+pub const STACK_TOP: u64 = 0xFFFF_FFFF_C000_0000;
+/// User processes are linked here.
+pub const USER_BASE: u64 = 0x0000_0000_0040_0000;
+/// Top of the user stack.
+pub const USER_STACK_TOP: u64 = 0x0000_7FFF_FFFF_0000;
+
+const _: () = assert!(STACK_START + STACK_PAGES * 4096 <= KERNEL_BASE);
+const _: () = assert!(PARAVISOR_STACK + STACK_PAGES * 4096 <= PARAVISOR_POOL);

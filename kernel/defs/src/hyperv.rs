@@ -1,0 +1,89 @@
+//! Hyper-V guest interface. Source: Hypervisor Top Level Functional Specification (TLFS) 6.0b;
+//! isolation parts: Linux `include/hyperv/hvgdk.h` and Microsoft's public `hvdef`.
+
+/// CPUID: vendor and maximum leaf.
+pub const CPUID_VENDOR: u32 = 0x4000_0000;
+/// CPUID: interface signature, EAX = "Hv#1".
+pub const CPUID_INTERFACE: u32 = 0x4000_0001;
+/// CPUID: version.
+pub const CPUID_VERSION: u32 = 0x4000_0002;
+/// CPUID: feature privileges.
+pub const CPUID_FEATURES: u32 = 0x4000_0003;
+/// CPUID: recommendations.
+pub const CPUID_RECOMMENDATIONS: u32 = 0x4000_0004;
+/// CPUID: isolation configuration, valid where `CPUID_FEATURES`.EBX[22] is set.
+pub const CPUID_ISOLATION: u32 = 0x4000_000C;
+/// EAX of `CPUID_INTERFACE`.
+pub const INTERFACE_SIGNATURE: u32 = u32::from_le_bytes(*b"Hv#1");
+/// EBX, ECX, EDX of `CPUID_VENDOR`.
+pub const VENDOR_SIGNATURE: [u32; 3] = [
+    u32::from_le_bytes(*b"Micr"),
+    u32::from_le_bytes(*b"osof"),
+    u32::from_le_bytes(*b"t Hv"),
+];
+/// `CPUID_FEATURES`.EBX: HV_ISOLATION, the isolation leaf exists.
+pub const FEATURE_EBX_ISOLATION: u32 = 1 << 22;
+/// `CPUID_FEATURES`.EAX: hypercall MSRs available.
+pub const FEATURE_EAX_HYPERCALL: u32 = 1 << 5;
+/// `CPUID_FEATURES`.EAX: VP index MSR available.
+pub const FEATURE_EAX_VP_INDEX: u32 = 1 << 6;
+
+/// Isolation leaf, EAX: a paravisor is present.
+pub const ISOLATION_EAX_PARAVISOR: u32 = 1 << 0;
+/// Isolation leaf, EBX[3:0]: type.
+pub const ISOLATION_EBX_TYPE: u32 = 0xF;
+/// Isolation leaf, EBX[5]: the shared GPA boundary is active.
+pub const ISOLATION_EBX_BOUNDARY_ACTIVE: u32 = 1 << 5;
+/// Isolation leaf, EBX[11:6]: shared GPA boundary bits.
+pub const ISOLATION_EBX_BOUNDARY_SHIFT: u32 = 6;
+/// Isolation leaf, EBX[11:6], mask after shifting.
+pub const ISOLATION_EBX_BOUNDARY_MASK: u32 = 0x3F;
+/// Isolation type: none.
+pub const ISOLATION_NONE: u32 = 0;
+/// Isolation type: VBS.
+pub const ISOLATION_VBS: u32 = 1;
+/// Isolation type: SNP.
+pub const ISOLATION_SNP: u32 = 2;
+/// Isolation type: TDX.
+pub const ISOLATION_TDX: u32 = 3;
+
+/// Guest OS identity.
+pub const MSR_GUEST_OS_ID: u32 = 0x4000_0000;
+/// Hypercall page.
+pub const MSR_HYPERCALL: u32 = 0x4000_0001;
+/// Virtual processor index.
+pub const MSR_VP_INDEX: u32 = 0x4000_0002;
+/// Alias of the isolation leaf: EAX in the low half, EBX in the high half.
+/// No public number is known; this one is ours. Absence (#GP) is normal.
+pub const MSR_ISOLATION_CONFIG: u32 = 0x4000_0209;
+
+/// `HvCallModifySparseGpaPageHostVisibility`, a rep hypercall.
+/// Input: partition id u64 (self = -1), host visibility u32 (bits 1:0), reserved u32, then one
+/// GPA page number (u64) per rep.
+pub const HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY: u16 = 0x00DB;
+/// Partition id that means the caller.
+pub const PARTITION_SELF: u64 = u64::MAX;
+/// Visibility: private.
+pub const VISIBILITY_PRIVATE: u32 = 0;
+/// Visibility: host may read and write.
+pub const VISIBILITY_SHARED: u32 = 3;
+/// Bytes before the page list in the visibility hypercall's input.
+pub const VISIBILITY_HEADER: usize = 16;
+
+/// Hypercall input value, bits: call code 15:0, fast 16, rep count 43:32, rep start 59:48.
+pub const HYPERCALL_REP_COUNT_SHIFT: u32 = 32;
+/// Hypercall status: success.
+pub const HV_STATUS_SUCCESS: u16 = 0;
+/// Hypercall status: unknown call code.
+pub const HV_STATUS_INVALID_HYPERCALL_CODE: u16 = 2;
+/// Hypercall status: malformed input value.
+pub const HV_STATUS_INVALID_HYPERCALL_INPUT: u16 = 3;
+/// Hypercall status: input not aligned.
+pub const HV_STATUS_INVALID_ALIGNMENT: u16 = 4;
+/// Hypercall status: invalid parameter.
+pub const HV_STATUS_INVALID_PARAMETER: u16 = 5;
+/// Hypercall status: access denied.
+pub const HV_STATUS_ACCESS_DENIED: u16 = 6;
+
+/// Our guest OS identity: open source (bit 63), vendor-defined type 0x54 ("T").
+pub const GUEST_OS_ID: u64 = 1 << 63 | 0x54 << 56 | 1 << 16;
