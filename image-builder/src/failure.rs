@@ -46,7 +46,11 @@ pub type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure of `party`. Line breaks in either text are flattened when it is printed.
     pub fn new(party: Party, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { party, cause: cause.into(), remedy: remedy.into() }
+        Self {
+            party,
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// Blames the user's input.
@@ -72,12 +76,14 @@ impl Failure {
             io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
                 Self::user(cause, "name a path of the right kind")
             }
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::machine(cause, "free some space (`tessera clean` drops caches) and try again")
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::machine(cause, "choose a place that you may write to, or fix its permissions")
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::machine(
+                cause,
+                "free some space (`tessera clean` drops caches) and try again",
+            ),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::machine(
+                cause,
+                "choose a place that you may write to, or fix its permissions",
+            ),
             _ => Self::machine(cause, "check the disk and its permissions"),
         }
     }
@@ -95,7 +101,13 @@ fn reason(error: &io::Error) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        write!(f, "{} (at fault: {}); {}", flat(&self.cause), self.party, flat(&self.remedy))
+        write!(
+            f,
+            "{} (at fault: {}); {}",
+            flat(&self.cause),
+            self.party,
+            flat(&self.remedy)
+        )
     }
 }
 
@@ -108,7 +120,10 @@ mod tests {
     #[test]
     fn prints_one_line() {
         let failure = Failure::user("bad\nthing", "do\n  this");
-        assert_eq!(failure.to_string(), "bad thing (at fault: your input); do this");
+        assert_eq!(
+            failure.to_string(),
+            "bad thing (at fault: your input); do this"
+        );
     }
 
     #[test]
@@ -116,7 +131,10 @@ mod tests {
         let error = io::Error::from_raw_os_error(28);
         let failure = Failure::io("write", Path::new("out/tessera.igvm"), &error);
         assert_eq!(failure.party, Party::Machine);
-        assert_eq!(failure.cause, "cannot write out/tessera.igvm: no space left on device");
+        assert_eq!(
+            failure.cause,
+            "cannot write out/tessera.igvm: no space left on device"
+        );
         assert!(failure.remedy.contains("free some space"));
     }
 }

@@ -26,7 +26,11 @@ impl Step {
         if bar.is_none() {
             eprintln!("{name} ...");
         }
-        Self { bar, name, count: 0 }
+        Self {
+            bar,
+            name,
+            count: 0,
+        }
     }
 
     /// One more item is ready; `item` is shown beside the bar.

@@ -70,16 +70,25 @@ fn plain(host: &Host) -> Option<Toolchain> {
     if !has_core(&sysroot.join("lib/rustlib").join(TARGET).join("lib")) {
         return None;
     }
-    let own = ["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"].iter().any(|triple| {
-        is_executable(&sysroot.join("lib/rustlib").join(triple).join("bin/rust-lld"))
-    });
+    let own = ["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl"]
+        .iter()
+        .any(|triple| {
+            is_executable(
+                &sysroot
+                    .join("lib/rustlib")
+                    .join(triple)
+                    .join("bin/rust-lld"),
+            )
+        });
     let linker = if own { None } else { Some(any_lld(host)?) };
     Some(Toolchain::plain(host, cargo, rustc, &sysroot, linker))
 }
 
 /// rustup, if it is there and its owner lets it download.
 fn allowed_rustup(host: &Host) -> Option<PathBuf> {
-    let forbidden = host.var("RUSTUP_AUTO_INSTALL").is_some_and(|value| value == "0");
+    let forbidden = host
+        .var("RUSTUP_AUTO_INSTALL")
+        .is_some_and(|value| value == "0");
     if forbidden { None } else { host.find("rustup") }
 }
 
@@ -92,14 +101,26 @@ fn debian(host: &Host) -> State {
     let has_rustc = is_executable(&rustc) && new_enough(host, &rustc);
     let present = [
         ("rustc-web", has_rustc),
-        ("cargo-web", is_executable(&cargo) && new_enough(host, &cargo)),
+        (
+            "cargo-web",
+            is_executable(&cargo) && new_enough(host, &cargo),
+        ),
         ("rust-web-src", library.join("Cargo.toml").is_file()),
         ("lld-22", linker.is_some()),
     ];
-    let missing: Vec<_> = present.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    let missing: Vec<_> = present
+        .iter()
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| *name)
+        .collect();
     match linker {
         Some(linker) if missing.is_empty() => {
-            let debian = Debian { rustc, cargo, linker, library };
+            let debian = Debian {
+                rustc,
+                cargo,
+                linker,
+                library,
+            };
             match sysroot::cached(host, &debian) {
                 Some(toolchain) => State::Ready(toolchain),
                 None => State::NeedsSysroot(debian),
@@ -114,14 +135,19 @@ fn debian(host: &Host) -> State {
 fn any_lld(host: &Host) -> Option<PathBuf> {
     let numbered = (14..=40).rev().map(|number| format!("ld.lld-{number}"));
     let preferred = std::iter::once("ld.lld-22".to_owned());
-    let names = preferred.chain(numbered).chain(std::iter::once("ld.lld".to_owned()));
+    let names = preferred
+        .chain(numbered)
+        .chain(std::iter::once("ld.lld".to_owned()));
     names.into_iter().find_map(|name| host.find(&name))
 }
 
 /// True if `program --version` tells at least the workspace's `rust-version`.
 fn new_enough(host: &Host, program: &Path) -> bool {
     let told = host.ask(program, &["--version"]);
-    let number = told.as_deref().and_then(|text| text.split_whitespace().nth(1)).and_then(release);
+    let number = told
+        .as_deref()
+        .and_then(|text| text.split_whitespace().nth(1))
+        .and_then(release);
     number.is_some() && number >= release(env!("CARGO_PKG_RUST_VERSION"))
 }
 

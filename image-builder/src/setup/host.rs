@@ -28,18 +28,28 @@ impl Host {
     pub fn current() -> Self {
         let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let uid = fs::metadata("/proc/self").map_or(u32::MAX, |meta| meta.uid());
-        Self { env: std::env::vars_os().collect(), root: "/".into(), interactive, uid }
+        Self {
+            env: std::env::vars_os().collect(),
+            root: "/".into(),
+            interactive,
+            uid,
+        }
     }
 
     /// An environment variable that is set and not empty.
     pub fn var(&self, name: &str) -> Option<&OsStr> {
-        self.env.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+        self.env
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
     }
 
     /// The first executable called `name` on this host's `PATH`.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         let path = self.var("PATH")?;
-        std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| is_executable(file))
+        std::env::split_paths(path)
+            .map(|dir| dir.join(name))
+            .find(|file| is_executable(file))
     }
 
     /// `path`, which is absolute, below this host's root.
@@ -63,7 +73,10 @@ impl Host {
 
     /// The folder that caches survive in: `$XDG_CACHE_HOME/tessera` or `~/.cache/tessera`.
     pub fn cache(&self) -> Option<PathBuf> {
-        let xdg = self.var("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let xdg = self
+            .var("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute());
         let base = xdg.or_else(|| self.var("HOME").map(|home| Path::new(home).join(".cache")))?;
         Some(base.join("tessera"))
     }
@@ -72,7 +85,8 @@ impl Host {
     pub fn has_apt(&self) -> bool {
         let release = fs::read_to_string(self.file("/etc/os-release")).unwrap_or_default();
         let ids = release.lines().filter_map(|line| {
-            line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE="))
+            line.strip_prefix("ID=")
+                .or_else(|| line.strip_prefix("ID_LIKE="))
         });
         let debian = ids
             .flat_map(|value| value.trim_matches('"').split_whitespace())

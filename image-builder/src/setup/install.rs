@@ -38,7 +38,9 @@ fn declined() -> Failure {
 }
 
 fn unattended(host: &Host, actions: &[Action]) -> Result<()> {
-    let needs_root = actions.iter().any(|action| matches!(action, Action::Packages(_)));
+    let needs_root = actions
+        .iter()
+        .any(|action| matches!(action, Action::Packages(_)));
     let sudo = || {
         let found = host.find("sudo")?;
         host.ask(&found, &["-n", "true"])
@@ -57,21 +59,34 @@ pub fn execute(host: &Host, action: &Action) -> Result<()> {
     match action {
         Action::Sysroot(debian) => return sysroot::build(host, debian).map(drop),
         Action::ByHand(words) => {
-            return Err(Failure::machine("a prerequisite cannot be installed here", words));
+            return Err(Failure::machine(
+                "a prerequisite cannot be installed here",
+                words,
+            ));
         }
         Action::RustupTarget { .. } | Action::Packages(_) => {}
     }
-    let limit =
-        if matches!(action, Action::Packages(_)) { APT_LIMIT } else { RUSTUP_LIMIT };
+    let limit = if matches!(action, Action::Packages(_)) {
+        APT_LIMIT
+    } else {
+        RUSTUP_LIMIT
+    };
     for words in action.commands(host) {
         let line = words.join(" ");
         eprintln!("+ {line}");
-        let Some((program, arguments)) = words.split_first() else { continue };
+        let Some((program, arguments)) = words.split_first() else {
+            continue;
+        };
         let path = host.find(program).ok_or_else(|| {
-            Failure::machine(format!("{program} is not on PATH"), "install it, or become root")
+            Failure::machine(
+                format!("{program} is not on PATH"),
+                "install it, or become root",
+            )
         })?;
         let mut command = host.command(path);
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
         command.stdout(io::stderr());
         let status = run_limited(command, limit)
             .map_err(|error| Failure::machine(format!("`{line}`: {error}"), "see above"))?;

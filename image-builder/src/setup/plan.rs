@@ -31,7 +31,9 @@ pub fn plan(host: &Host, state: &State, qemu: &Qemu) -> Vec<Action> {
     match state {
         State::Ready(_) => {}
         State::NeedsTarget { rustup } => {
-            actions.push(Action::RustupTarget { rustup: rustup.clone() });
+            actions.push(Action::RustupTarget {
+                rustup: rustup.clone(),
+            });
         }
         State::NeedsPackages(missing) => packages.extend(missing),
         State::NeedsSysroot(debian) => actions.push(Action::Sysroot(debian.clone())),
@@ -70,7 +72,10 @@ impl Action {
                 };
                 let install = prefixed("apt-get install --no-install-recommends -y");
                 let names = packages.iter().map(|name| (*name).to_owned());
-                vec![prefixed("apt-get update"), install.into_iter().chain(names).collect()]
+                vec![
+                    prefixed("apt-get update"),
+                    install.into_iter().chain(names).collect(),
+                ]
             }
             Action::Sysroot(_) | Action::ByHand(_) => Vec::new(),
         }
@@ -85,7 +90,10 @@ impl fmt::Display for Action {
             }
             Action::Packages(names) => write!(f, "Debian packages: {}", names.join(" ")),
             Action::Sysroot(_) => {
-                write!(f, "Rust's library for bare metal, built from Debian's sources into a cache")
+                write!(
+                    f,
+                    "Rust's library for bare metal, built from Debian's sources into a cache"
+                )
             }
             Action::ByHand(words) => write!(f, "by hand: {words}"),
         }

@@ -39,7 +39,11 @@ impl Qemu {
         let Some(path) = host.find("qemu-system-x86_64") else {
             return Qemu::Missing;
         };
-        match host.ask(&path, &["--version"]).as_deref().and_then(parse_version) {
+        match host
+            .ask(&path, &["--version"])
+            .as_deref()
+            .and_then(parse_version)
+        {
             Some(version) if version >= OLDEST => Qemu::Ready { path, version },
             Some(version) => Qemu::TooOld { path, version },
             None => Qemu::Broken { path },
@@ -52,7 +56,12 @@ impl Qemu {
         match self {
             Qemu::Ready { path, .. } => Ok(path.clone()),
             Qemu::TooOld { path, version } => Err(Failure::machine(
-                format!("{} is QEMU {}.{}, too old", path.display(), version.0, version.1),
+                format!(
+                    "{} is QEMU {}.{}, too old",
+                    path.display(),
+                    version.0,
+                    version.1
+                ),
                 format!("install QEMU {major}.{minor} or newer and put it first on PATH"),
             )),
             Qemu::Broken { path } => Err(Failure::machine(
@@ -80,7 +89,10 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_numbers() {
-        assert_eq!(parse_version("QEMU emulator version 7.2.22 (Debian 1:7.2)"), Some((7, 2)));
+        assert_eq!(
+            parse_version("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
+            Some((7, 2))
+        );
         assert_eq!(parse_version("QEMU emulator version 10.0.2"), Some((10, 0)));
         assert_eq!(parse_version("something else"), None);
         assert!((10, 0) >= OLDEST && (7, 1) < OLDEST);

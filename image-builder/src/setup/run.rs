@@ -26,7 +26,11 @@ pub struct Ready {
 
 /// Brings the machine to where it can build and run everything, as far as `options` allow.
 pub fn run(host: &Host, options: Options) -> Result<Ready> {
-    let ways = if options.offline { Ways::NoDownload } else { Ways::All };
+    let ways = if options.offline {
+        Ways::NoDownload
+    } else {
+        Ways::All
+    };
     match attempt(host, options, ways) {
         Err(Attempt::RustupFailed(failure)) => {
             eprintln!("rustup did not bring the target: {}", failure.cause);
@@ -62,7 +66,10 @@ fn attempt(host: &Host, options: Options, ways: Ways) -> std::result::Result<Rea
         let qemu = Qemu::detect(host);
         let actions = plan(host, &state, &qemu);
         if let (State::Ready(toolchain), true) = (&state, actions.is_empty()) {
-            return Ok(Ready { toolchain: toolchain.clone(), qemu: qemu.require()? });
+            return Ok(Ready {
+                toolchain: toolchain.clone(),
+                qemu: qemu.require()?,
+            });
         }
         announce(host, &actions);
         may_act(host, options, &actions)?;
@@ -74,7 +81,11 @@ fn attempt(host: &Host, options: Options, ways: Ways) -> std::result::Result<Rea
         }
     }
     let cause = "the installed packages do not provide what was expected of them";
-    Err(Failure::machine(cause, "run `tessera setup --check` and install what it names").into())
+    Err(Failure::machine(
+        cause,
+        "run `tessera setup --check` and install what it names",
+    )
+    .into())
 }
 
 fn announce(host: &Host, actions: &[Action]) {
@@ -99,7 +110,10 @@ fn may_act(host: &Host, options: Options, actions: &[Action]) -> Result<()> {
         _ => None,
     });
     if let Some(words) = by_hand {
-        return Err(Failure::machine("a prerequisite has to be installed by hand", words));
+        return Err(Failure::machine(
+            "a prerequisite has to be installed by hand",
+            words,
+        ));
     }
     let online = |action: &Action| action.needs_consent();
     if options.offline && actions.iter().any(online) {
@@ -121,7 +135,10 @@ pub fn toolchain(host: &Host) -> Result<Toolchain> {
             let mut names = plan(host, &state, &Qemu::Missing);
             names.retain(|action| !matches!(action, Action::RustupTarget { .. }));
             let names: Vec<_> = names.iter().map(Action::to_string).collect();
-            let cause = format!("no way to build for bare metal here; missing {}", names.join(", "));
+            let cause = format!(
+                "no way to build for bare metal here; missing {}",
+                names.join(", ")
+            );
             Err(Failure::machine(cause, "run `cargo run -- setup`"))
         }
     }

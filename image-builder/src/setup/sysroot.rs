@@ -20,7 +20,11 @@ const CRATES: [&str; 3] = ["libcore-", "liballoc-", "libcompiler_builtins-"];
 fn place(host: &Host, debian: &Debian) -> Option<PathBuf> {
     let identity = host.ask(&debian.rustc, &["-vV"])?;
     let digest = Sha256::digest(identity.as_bytes());
-    let key: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let key: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Some(host.cache()?.join(format!("sysroot-{key}")))
 }
 
@@ -29,9 +33,7 @@ pub fn cached(host: &Host, debian: &Debian) -> Option<Toolchain> {
     let folder = place(host, debian)?;
     let wrapper = folder.join("rustc");
     let complete = is_executable(&wrapper) && has_core(&folder.join(library_folder()));
-    complete.then(|| {
-        Toolchain::debian(host, debian.cargo.clone(), wrapper, debian.linker.clone())
-    })
+    complete.then(|| Toolchain::debian(host, debian.cargo.clone(), wrapper, debian.linker.clone()))
 }
 
 fn library_folder() -> PathBuf {
@@ -93,7 +95,12 @@ fn compile(host: &Host, debian: &Debian, work: &Path) -> Result<()> {
         format!("--remap-path-prefix={}=/rust-src", real.display()),
     ];
     let mut command: Command = host.command(&debian.cargo);
-    for name in ["CARGO", "CARGO_BUILD_TARGET", "LD_LIBRARY_PATH", "RUSTC_WRAPPER"] {
+    for name in [
+        "CARGO",
+        "CARGO_BUILD_TARGET",
+        "LD_LIBRARY_PATH",
+        "RUSTC_WRAPPER",
+    ] {
         command.env_remove(name);
     }
     command
@@ -101,16 +108,33 @@ fn compile(host: &Host, debian: &Debian, work: &Path) -> Result<()> {
         .env("RUSTC", &debian.rustc)
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
-        .args(["build", "--release", "--offline", "--quiet", "--target", TARGET])
+        .args([
+            "build",
+            "--release",
+            "--offline",
+            "--quiet",
+            "--target",
+            TARGET,
+        ])
         .args(["-Zbuild-std=core,alloc,compiler_builtins"])
-        .args(["-Zbuild-std-features=compiler-builtins-mem", "--target-dir", "../t"]);
-    let output = command.output().map_err(|e| Failure::io("start", &debian.cargo, &e))?;
+        .args([
+            "-Zbuild-std-features=compiler-builtins-mem",
+            "--target-dir",
+            "../t",
+        ]);
+    let output = command
+        .output()
+        .map_err(|e| Failure::io("start", &debian.cargo, &e))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     eprintln!("{said}");
-    let last = said.lines().rev().find(|line| line.contains("error")).unwrap_or("see above");
+    let last = said
+        .lines()
+        .rev()
+        .find(|line| line.contains("error"))
+        .unwrap_or("see above");
     Err(Failure::machine(
         format!("Debian's cargo could not build core for {TARGET}: {last}"),
         "reinstall rustc-web, cargo-web and rust-web-src in one version",
@@ -132,7 +156,10 @@ fn collect(host: &Host, work: &Path, sysroot: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(host.file("/usr/lib/rustlib"))? {
         let entry = entry?;
         if entry.file_name() != TARGET {
-            symlink(entry.path(), sysroot.join("lib/rustlib").join(entry.file_name()))?;
+            symlink(
+                entry.path(),
+                sysroot.join("lib/rustlib").join(entry.file_name()),
+            )?;
         }
     }
     let wrapper = sysroot.join("rustc");

@@ -56,7 +56,14 @@ impl Toolchain {
         linker: Option<PathBuf>,
     ) -> Self {
         let library_sources = sysroot.join("lib/rustlib/src/rust");
-        Self { kind: Kind::Plain, cargo, rustc, linker, library_sources, host: host.clone() }
+        Self {
+            kind: Kind::Plain,
+            cargo,
+            rustc,
+            linker,
+            library_sources,
+            host: host.clone(),
+        }
     }
 
     /// Debian's cargo with the compiler `wrapper` of a cached sysroot.
@@ -64,7 +71,14 @@ impl Toolchain {
         let library_sources = host.file("/usr/lib/rustlib/src/rust");
         let linker = Some(linker);
         let host = host.clone();
-        Self { kind: Kind::Debian, cargo, rustc: wrapper, linker, library_sources, host }
+        Self {
+            kind: Kind::Debian,
+            cargo,
+            rustc: wrapper,
+            linker,
+            library_sources,
+            host,
+        }
     }
 
     /// A cargo command for bare-metal packages. The caller adds arguments and flags.
@@ -75,7 +89,9 @@ impl Toolchain {
         }
         if self.kind == Kind::Debian {
             // A surrounding `cargo run` puts another toolchain's libraries here.
-            command.env_remove("LD_LIBRARY_PATH").env("RUSTC", &self.rustc);
+            command
+                .env_remove("LD_LIBRARY_PATH")
+                .env("RUSTC", &self.rustc);
         }
         command
     }
@@ -89,7 +105,9 @@ impl Toolchain {
     pub fn linker_version(&self) -> Option<String> {
         match &self.linker {
             Some(linker) => self.host.ask(linker, &["--version"]),
-            None => self.rustc_version().map(|version| format!("rust-lld of {version}")),
+            None => self
+                .rustc_version()
+                .map(|version| format!("rust-lld of {version}")),
         }
     }
 

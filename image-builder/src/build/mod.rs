@@ -1,0 +1,23 @@
+//! From sources to the five files of the output folder.
+
+mod bare;
+mod clean;
+mod flags;
+mod output;
+mod recipe;
+mod workspace;
+
+pub use bare::{PACKAGES, Programs, programs};
+pub use clean::clean;
+pub use output::Output;
+pub use recipe::{Placement, PolicyName, Recipe, mode};
+pub use workspace::Workspace;
+
+/// What `tessera build` leaves in its output folder.
+pub const FILES: [&str; 5] = [
+    "tessera.igvm",
+    "kernel.elf",
+    "paravisor.elf",
+    "stub.elf",
+    "manifest.json",
+];
