@@ -9,6 +9,7 @@ pub mod hyperv;
 pub mod mode;
 pub mod pfe;
 pub mod port;
+pub mod refusal;
 pub mod snp;
 pub mod tdx;
 pub mod vmx;
