@@ -1,0 +1,10 @@
+//! Pure kernel algorithms, tested on the developer's machine.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod elf;
+pub mod frames;
+pub mod tables;
