@@ -1,0 +1,42 @@
+//! Strategy names, as the kernel prints them and the matrix checks them against the isolation
+//! instructions that the host saw.
+//!
+//! Order in a row: host calls, page visibility, memory acceptance, processors, interrupts,
+//! attestation (what the hardware signs about this mode), clock.
+
+use tessera_defs::mode::{HostProfile, Mode};
+
+/// Names in a row.
+pub const COLUMNS: usize = 7;
+
+/// One row.
+struct Row {
+    mode: Mode,
+    profiles: &'static [HostProfile],
+    names: [&'static str; COLUMNS],
+}
+
+const ANY: &[HostProfile] = &[HostProfile::Kvm, HostProfile::HyperV];
+/// A paravisor always shows the guest above it the Hyper-V interface.
+const HYPERV: &[HostProfile] = &[HostProfile::HyperV];
+
+#[rustfmt::skip]
+static ROWS: [Row; 5] = [
+    Row { mode: Mode::None, profiles: ANY, names: ["native", "plain", "no-acceptance",
+        "boot-processor", "x2apic", "unattested", "apic-timer"] },
+    Row { mode: Mode::Snp, profiles: ANY, names: ["ghcb", "snp-psc", "pvalidate",
+        "boot-processor", "ghcb-x2apic", "snp-launch-digest", "apic-timer"] },
+    Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",
+        "boot-processor", "tdvmcall-x2apic", "tdx-mrtd", "apic-timer"] },
+    Row { mode: Mode::SnpParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
+        "paravisor-accepted", "boot-processor", "x2apic", "snp-report-data", "apic-timer"] },
+    Row { mode: Mode::TdxParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
+        "paravisor-accepted", "boot-processor", "x2apic", "tdx-rtmr", "apic-timer"] },
+];
+
+/// The strategies of a mode under a profile; empty for a pair that `select` never returns for
+/// a guest kernel (a paravisor's guest without Hyper-V leaves).
+pub fn strategies(mode: Mode, profile: HostProfile) -> &'static [&'static str] {
+    let row = ROWS.iter().find(|row| row.mode == mode && row.profiles.contains(&profile));
+    row.map_or(&[], |row| &row.names)
+}
