@@ -1,6 +1,6 @@
 //! The owner's policy as it is measured and as it is shown.
 
-use crate::build::recipe::{Placement, PolicyName, Recipe};
+use crate::build::{Placement, PolicyName, Recipe};
 use serde::{Deserialize, Serialize};
 use tessera_defs::{mode::Mode, snp::status};
 use tessera_handoff::launch;

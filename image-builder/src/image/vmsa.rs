@@ -14,8 +14,9 @@ pub const CR4: u64 = 1 << 5 | 1 << 6;
 const PAT: u64 = 0x0007_0406_0007_0406;
 /// SEV_FEATURES: SNP active, nothing else; QEMU's loader demands exactly this.
 const SEV_FEATURES: u64 = 1;
-/// CPUID Fn0000_0001 EAX of an EPYC Milan (family 25, model 1, stepping 1), QEMU's `EPYC-v4`
-/// successor; a processor's reset leaves it in EDX, so it is measured for every AP.
+/// CPUID Fn0000_0001 EAX of an EPYC Milan (family 25, model 1, stepping 1). A
+/// reset leaves it in EDX, so it is measured for every AP, and digests for more than one
+/// processor hold for this model alone.
 pub const MILAN: u32 = 0x00A0_0F11;
 
 /// The bootstrap processor: 64-bit, at `entry` on the stub's stack, C-bit in CR3.

@@ -1,0 +1,56 @@
+//! The measured launch block.
+
+use super::{assemble::Inputs, elf::Program};
+use crate::{Failure, Result};
+use sha2::{Digest, Sha256};
+use tessera_handoff::launch::{Component, LaunchBlock, MAGIC, MAX_SEGMENTS, Segment, VERSION};
+use tessera_handoff::layout::BUNDLE_BASE;
+
+/// The block for these programs. Errors: a commit that is no ASCII text of at most 40 bytes.
+pub fn launch_block(inputs: &Inputs, kernel: &Program, paravisor: &Program) -> Result<LaunchBlock> {
+    Ok(LaunchBlock {
+        magic: MAGIC,
+        version: VERSION,
+        flags: inputs.policy.flags(),
+        modes: inputs.policy.mode_mask(),
+        placement: inputs.policy.placement_number(),
+        kernel: program(kernel),
+        paravisor: program(paravisor),
+        bundle: bundle(&inputs.bundle_elf),
+        commit: commit(&inputs.commit)?,
+    })
+}
+
+fn program(program: &Program) -> Component {
+    let mut segments = [Segment::default(); MAX_SEGMENTS];
+    segments[..program.segments.len()].copy_from_slice(&program.segments);
+    Component {
+        base: program.base,
+        len: program.loaded.len() as u64,
+        entry: program.entry,
+        segments,
+        sha256: Sha256::digest(&program.loaded).into(),
+    }
+}
+
+/// The bundle is an ELF file as it is; its loader reads its segments and entry.
+fn bundle(file: &[u8]) -> Component {
+    Component {
+        base: BUNDLE_BASE,
+        len: file.len() as u64,
+        sha256: Sha256::digest(file).into(),
+        ..Component::default()
+    }
+}
+
+fn commit(text: &str) -> Result<[u8; 40]> {
+    let mut field = [0; 40];
+    if !text.is_ascii() || text.len() > field.len() {
+        return Err(Failure::user(
+            format!("`{text}` is no commit name"),
+            "give at most 40 ASCII characters",
+        ));
+    }
+    field[..text.len()].copy_from_slice(text.as_bytes());
+    Ok(field)
+}
