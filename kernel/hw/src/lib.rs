@@ -1,0 +1,16 @@
+//! The unsafe floor: privileged instructions, descriptor tables, page tables, entry paths.
+//! What each part promises and why it is sound: `README.md`.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod gdt;
+pub mod idt;
+pub mod instr;
+pub mod isolation;
+pub mod paging;
+pub mod probe;
+pub mod shared;
+pub mod trap;
+pub mod user;
