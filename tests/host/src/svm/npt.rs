@@ -1,0 +1,140 @@
+//! Nested page tables of five levels, filled lazily with 4 KiB leaves. They are a cache of what
+//! the technology resolves; a change of any page only needs `forget`.
+
+use alloc::vec::Vec;
+
+/// One table.
+#[repr(C, align(4096))]
+#[derive(Clone, Copy, Debug)]
+struct Table([u64; 512]);
+
+const PRESENT: u64 = 1 << 0;
+const WRITABLE: u64 = 1 << 1;
+const USER: u64 = 1 << 2;
+const NO_EXECUTE: u64 = 1 << 63;
+const ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
+
+/// What a leaf allows. Reading is always allowed where a leaf exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Writes.
+    pub write: bool,
+    /// Instruction fetches.
+    pub execute: bool,
+}
+
+/// Everything allowed.
+pub const ALL: Access = Access { write: true, execute: true };
+
+/// A tree of nested tables.
+#[derive(Debug)]
+pub struct Npt {
+    // Never grown past its capacity, so that tables stay where the entries point.
+    tables: Vec<Table>,
+}
+
+impl Npt {
+    /// An empty tree with room for `tables` tables.
+    pub fn new(tables: usize) -> Self {
+        let mut pool = Vec::with_capacity(tables.max(5));
+        pool.push(Table([0; 512]));
+        Self { tables: pool }
+    }
+
+    /// Host-physical address of the top table.
+    pub fn root(&self) -> u64 {
+        self.tables.as_ptr() as u64
+    }
+
+    /// Maps the 4 KiB page of `gpa` (52 bits) to host-physical `frame`. When the room is used
+    /// up, everything is forgotten first: it is a cache.
+    pub fn map(&mut self, gpa: u64, frame: u64, access: Access) {
+        if self.tables.len() + 4 > self.tables.capacity() {
+            self.clear();
+        }
+        let mut table = 0;
+        for level in (1..5).rev() {
+            table = self.descend(table, index(gpa, level));
+        }
+        let mut entry = frame & ADDRESS | PRESENT | USER;
+        entry |= if access.write { WRITABLE } else { 0 };
+        entry |= if access.execute { 0 } else { NO_EXECUTE };
+        self.tables[table].0[index(gpa, 0)] = entry;
+    }
+
+    /// Forgets the 4 KiB page of `gpa`.
+    pub fn forget(&mut self, gpa: u64) {
+        let mut table = 0;
+        for level in (1..5).rev() {
+            match self.child(self.tables[table].0[index(gpa, level)]) {
+                Some(child) => table = child,
+                None => return,
+            }
+        }
+        self.tables[table].0[index(gpa, 0)] = 0;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.tables.truncate(1);
+        self.tables[0].0 = [0; 512];
+    }
+
+    /// The frame and access of a mapped page.
+    pub fn lookup(&self, gpa: u64) -> Option<(u64, Access)> {
+        let mut table = 0;
+        for level in (1..5).rev() {
+            table = self.child(self.tables[table].0[index(gpa, level)])?;
+        }
+        let entry = self.tables[table].0[index(gpa, 0)];
+        let access =
+            Access { write: entry & WRITABLE != 0, execute: entry & NO_EXECUTE == 0 };
+        (entry & PRESENT != 0).then_some((entry & ADDRESS, access))
+    }
+
+    fn child(&self, entry: u64) -> Option<usize> {
+        let offset = (entry & ADDRESS).wrapping_sub(self.root() & ADDRESS);
+        (entry & PRESENT != 0).then_some((offset / 4096) as usize)
+    }
+
+    fn descend(&mut self, table: usize, slot: usize) -> usize {
+        if let Some(child) = self.child(self.tables[table].0[slot]) {
+            return child;
+        }
+        let child = self.tables.len();
+        self.tables.push(Table([0; 512]));
+        let address = self.root() + child as u64 * 4096;
+        self.tables[table].0[slot] = address & ADDRESS | PRESENT | WRITABLE | USER;
+        child
+    }
+}
+
+fn index(gpa: u64, level: u32) -> usize {
+    (gpa >> (12 + 9 * level)) as usize & 511
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_aliases_of_a_page_are_apart() {
+        let mut npt = Npt::new(64);
+        let c_bit = 1 << 51;
+        npt.map(0x5000 | c_bit, 0x7000, ALL);
+        assert_eq!(npt.lookup(0x5000), None);
+        assert_eq!(npt.lookup(0x5000 | c_bit), Some((0x7000, ALL)));
+        npt.forget(0x5000 | c_bit);
+        assert_eq!(npt.lookup(0x5000 | c_bit), None);
+    }
+
+    #[test]
+    fn a_full_tree_starts_again() {
+        let mut npt = Npt::new(10);
+        for i in 0..8u64 {
+            npt.map(i << 40, 0x1000, Access { write: false, execute: false });
+        }
+        let found = npt.lookup(7 << 40);
+        assert_eq!(found, Some((0x1000, Access { write: false, execute: false })));
+    }
+}

@@ -1,0 +1,139 @@
+//! One virtual processor context: VMCB, general registers, floating-point state.
+
+use super::{bitmaps::Bitmaps, vmcb};
+use alloc::boxed::Box;
+use tessera_defs::snp::vc::event;
+
+/// Register numbers as instructions encode them.
+#[allow(missing_docs)]
+pub mod reg {
+    pub const RAX: usize = 0;
+    pub const RCX: usize = 1;
+    pub const RDX: usize = 2;
+    pub const RBX: usize = 3;
+    pub const RSP: usize = 4;
+    pub const RBP: usize = 5;
+    pub const RSI: usize = 6;
+    pub const RDI: usize = 7;
+    pub const R8: usize = 8;
+}
+
+/// FXSAVE area (APM vol. 2, figure 11-9).
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug)]
+pub struct Fpu(pub [u8; 512]);
+
+/// A context that SVM can run.
+#[derive(Debug)]
+pub struct Vcpu {
+    /// Control block; RAX and RSP of the save area follow `regs` at entry and exit.
+    pub vmcb: Box<vmcb::Vmcb>,
+    /// General registers, numbered as in `reg`; RIP and RFLAGS are in the VMCB.
+    pub regs: [u64; 16],
+    /// x87 and SSE state.
+    pub fpu: Box<Fpu>,
+}
+
+impl Vcpu {
+    /// A context at reset values of an SVM guest, with every intercept that a model needs.
+    /// `bitmaps` must outlive the context.
+    pub fn new(bitmaps: &'static Bitmaps, npt_root: u64) -> Self {
+        // Every field is an integer, and a zero byte is a valid value of each.
+        let mut vmcb = Box::new(zeroed_vmcb());
+        let control = &mut vmcb.control;
+        control.intercept_exceptions = vmcb::INTERCEPT_EXCEPTIONS;
+        control.intercept_1 = vmcb::INTERCEPT_1;
+        control.intercept_2 = vmcb::INTERCEPT_2;
+        control.iopm_base = bitmaps.io.as_ptr() as u64;
+        control.msrpm_base = bitmaps.msr.as_ptr() as u64;
+        control.asid = 1;
+        control.int_ctl = vmcb::V_INTR_MASKING | vmcb::V_IGN_TPR;
+        control.np_enable = 1;
+        control.n_cr3 = npt_root;
+        vmcb.save.g_pat = 0x0007_0406_0007_0406;
+        vmcb.save.dr6 = 0xFFFF_0FF0;
+        vmcb.save.dr7 = 0x400;
+        vmcb.save.rflags = 2;
+        let mut fpu = Box::new(Fpu([0; 512]));
+        fpu.0[..2].copy_from_slice(&0x37Fu16.to_le_bytes());
+        fpu.0[24..28].copy_from_slice(&0x1F80u32.to_le_bytes());
+        Self { vmcb, regs: [0; 16], fpu }
+    }
+
+    /// Moves RIP past an instruction of `length` bytes, and ends an interrupt shadow.
+    pub fn skip(&mut self, length: u64) {
+        self.vmcb.save.rip = self.vmcb.save.rip.wrapping_add(length);
+        self.vmcb.control.interrupt_shadow = 0;
+    }
+
+    /// Injects an exception at the next entry, with its error code where it has one.
+    pub fn inject_exception(&mut self, vector: u8, error: Option<u32>) {
+        let mut event = event::VALID | event::TYPE_EXCEPTION << event::TYPE_SHIFT;
+        event |= u64::from(vector);
+        if let Some(error) = error {
+            event |= event::ERROR_VALID | u64::from(error) << 32;
+        }
+        self.vmcb.control.event_inj = event;
+    }
+
+    /// Offers an external interrupt: taken when the guest's IF allows it.
+    pub fn offer_interrupt(&mut self, vector: Option<u8>) {
+        let control = &mut self.vmcb.control;
+        control.int_ctl &= !(vmcb::V_IRQ | 0xF_0000);
+        if let Some(vector) = vector {
+            control.int_ctl |= vmcb::V_IRQ | u32::from(vector >> 4) << 16;
+            control.int_vector = u32::from(vector);
+        }
+    }
+
+    /// Whether the interrupt offered before this exit was taken.
+    pub fn interrupt_taken(&self) -> bool {
+        self.vmcb.control.int_ctl & vmcb::V_IRQ == 0
+    }
+
+    /// An event whose delivery was interrupted by this exit goes in again.
+    pub fn reinject(&mut self) {
+        let pending = self.vmcb.control.exit_int_info;
+        if pending & event::VALID != 0 {
+            self.vmcb.control.event_inj = pending;
+        }
+    }
+
+    /// The guest is in 64-bit or compatibility mode.
+    pub fn long_mode(&self) -> bool {
+        self.vmcb.save.efer & tessera_defs::x86::efer::LMA != 0
+    }
+
+    /// Low halves of RAX and RDX as one value, as RDMSR/WRMSR use them.
+    pub fn edx_eax(&self) -> u64 {
+        self.regs[reg::RDX] << 32 | self.regs[reg::RAX] & 0xFFFF_FFFF
+    }
+
+    /// Sets RAX and RDX as RDMSR does.
+    pub fn set_edx_eax(&mut self, value: u64) {
+        self.regs[reg::RAX] = value & 0xFFFF_FFFF;
+        self.regs[reg::RDX] = value >> 32;
+    }
+}
+
+fn zeroed_vmcb() -> vmcb::Vmcb {
+    let none = tessera_defs::snp::vmsa::Segment::default();
+    vmcb::Vmcb {
+        control: vmcb::Control {
+            intercept_cr: 0, intercept_dr: 0, intercept_exceptions: 0, intercept_1: 0,
+            intercept_2: 0, intercept_3: 0, reserved_018: [0; 0x28], iopm_base: 0, msrpm_base: 0,
+            tsc_offset: 0, asid: 0, tlb_control: 0, int_ctl: 0, int_vector: 0,
+            interrupt_shadow: 0, exit_code: 0, exit_info_1: 0, exit_info_2: 0, exit_int_info: 0,
+            np_enable: 0, reserved_098: [0; 0x10], event_inj: 0, n_cr3: 0, lbr: 0, clean: 0,
+            reserved_0c4: 0, nrip: 0, reserved_0d0: [0; 0x330],
+        },
+        save: vmcb::Save {
+            es: none, cs: none, ss: none, ds: none, fs: none, gs: none, gdtr: none, ldtr: none,
+            idtr: none, tr: none, reserved_0a0: [0; 0x2B], cpl: 0, reserved_0cc: 0, efer: 0,
+            reserved_0d8: [0; 0x70], cr4: 0, cr3: 0, cr0: 0, dr7: 0, dr6: 0, rflags: 0, rip: 0,
+            reserved_180: [0; 0x58], rsp: 0, reserved_1e0: [0; 0x18], rax: 0, star: 0, lstar: 0,
+            cstar: 0, sfmask: 0, kernel_gs_base: 0, sysenter_cs: 0, sysenter_esp: 0,
+            sysenter_eip: 0, cr2: 0, reserved_248: [0; 0x20], g_pat: 0, reserved_270: [0; 0x990],
+        },
+    }
+}
