@@ -1,3 +1,13 @@
 //! Protocols with the host, the TDX module and the RMP: pure logic over one-method traits.
+//!
+//! Every value that comes back is checked before it is used; errors name the guilty party.
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod error;
+pub mod ghcb;
+pub mod ghcb_msr;
+pub mod hyperv;
+pub mod rmp;
+pub mod tdx;
+pub mod traits;
