@@ -103,8 +103,8 @@ fn select_lower(
     if claims.leaves != LeafClaim::Isolation(expected) || !msr_agrees(claims.msr, expected) {
         return Err(Refusal::ParavisorLeafInvalid);
     }
-    permit(mode, policy)?;
     place(Some(true), policy.placement())?;
+    permit(mode, policy)?;
     Ok(Decision { mode, start_paravisor: false, profile: HostProfile::HyperV })
 }
 

@@ -165,13 +165,9 @@ pub const ORACLE: &[Row] = rows! {
         => |_| Outcome::Refuses("boundary-mismatch");
     "a paravisor needs a boundary":
         |c| matches!(c.says(), Some((_, true, None))) => |_| Outcome::Refuses("boundary-mismatch");
-    "the owner wants none, the host one, or has one already; the mode comes first below it":
+    "the owner wants none, but the host asks for one, or there is one":
         |c| c.place == Place::Direct && c.with_paravisor()
-        => |c| Outcome::Refuses(if c.lower() && c.modes & 1 << c.mode() as u32 == 0 {
-            "mode-forbidden"
-        } else {
-            "placement-contradicts"
-        });
+        => |_| Outcome::Refuses("placement-contradicts");
     "the owner wants a paravisor, the host none":
         |c| c.place == Place::Paravisor && c.host_says_no()
         => |_| Outcome::Refuses("placement-contradicts");
