@@ -1,0 +1,117 @@
+//! The SNP launch digest. Source: 56860 rev. 1.58, 8.17.2, table 67.
+
+use super::read::{Action, Page, Parsed};
+use super::{igvm_file, vmsa};
+use crate::{Result, image::read_bounds::broken};
+use igvm_defs::IgvmPlatformType;
+use sha2::{Digest, Sha384};
+use tessera_defs::snp::launch::{PageInfo, page_type};
+use tessera_defs::snp::vmsa::BSP_VMSA_GPA;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// How a loader gives a page without file data to the security processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zeros {
+    /// As a normal page whose content is zeros (Hyper-V's and the IGVM crate's way).
+    Normal,
+    /// As a page of type ZERO (QEMU's way).
+    Native,
+}
+
+/// A launch digest that grows page by page.
+#[derive(Debug, Clone)]
+pub struct Chain([u8; 48]);
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self([0; 48])
+    }
+}
+
+impl Chain {
+    /// The digest so far.
+    pub fn digest(&self) -> [u8; 48] {
+        self.0
+    }
+
+    /// Adds a page of `page_type`; `content` is hashed for normal pages and VMSAs only.
+    pub fn add(&mut self, page_type: u8, gpa: u64, content: Option<&[u8]>) {
+        let mut info = PageInfo::new_zeroed();
+        info.digest_cur = self.0;
+        info.contents = content.map_or([0; 48], |bytes| Sha384::digest(bytes).into());
+        info.length = size_of::<PageInfo>() as u16;
+        info.page_type = page_type;
+        info.gpa = gpa;
+        self.0 = Sha384::digest(info.as_bytes()).into();
+    }
+
+    fn add_page(&mut self, page: &Page<'_>, zeros: Zeros) {
+        let gpa = page.gpa;
+        match page.action {
+            Action::Normal(Some(content)) => self.add(page_type::NORMAL, gpa, Some(content)),
+            Action::Normal(None) => match zeros {
+                Zeros::Normal => self.add(page_type::NORMAL, gpa, Some(&[0; 4096])),
+                Zeros::Native => self.add(page_type::ZERO, gpa, None),
+            },
+            Action::Unmeasured => self.add(page_type::UNMEASURED, gpa, None),
+            Action::Secrets => self.add(page_type::SECRETS, gpa, None),
+            Action::Cpuid => self.add(page_type::CPUID, gpa, None),
+            Action::Context(content) => self.add(page_type::VMSA, gpa, Some(content)),
+        }
+    }
+
+    /// Adds the VMSAs of `count` further processors as KVM resets them.
+    pub fn add_aps(&mut self, count: u32, signature: u32) {
+        let vmsa = vmsa::ap(signature);
+        for _ in 0..count {
+            self.add(page_type::VMSA, BSP_VMSA_GPA, Some(vmsa.as_bytes()));
+        }
+    }
+}
+
+/// The launch digest for `processors` (at least 1) whose CPUID signature is `signature`.
+/// Errors: the file has no SNP platform.
+pub fn measure(
+    file: &Parsed<'_>,
+    processors: u32,
+    signature: u32,
+    zeros: Zeros,
+) -> Result<[u8; 48]> {
+    let mask = snp_mask(file)?;
+    let mut chain = Chain::default();
+    file.pages_of(mask).for_each(|page| chain.add_page(page, zeros));
+    chain.add_aps(processors.saturating_sub(1), signature);
+    Ok(chain.digest())
+}
+
+fn snp_mask(file: &Parsed<'_>) -> Result<u32> {
+    let mask = file.mask_of(IgvmPlatformType::SEV_SNP);
+    mask.ok_or_else(|| broken("is not for SEV-SNP"))
+}
+
+/// What QEMU's loader demands of a file beyond the format; empty if it takes it. Madt is
+/// taken by its newest versions only.
+pub fn qemu_refusals(file: &Parsed<'_>) -> Vec<String> {
+    use igvm_defs::IgvmVariableHeaderType as Kind;
+    const KNOWN: [Kind; 10] = [
+        Kind::IGVM_VHT_SUPPORTED_PLATFORM,
+        Kind::IGVM_VHT_GUEST_POLICY,
+        Kind::IGVM_VHT_PAGE_DATA,
+        Kind::IGVM_VHT_PARAMETER_AREA,
+        Kind::IGVM_VHT_PARAMETER_INSERT,
+        Kind::IGVM_VHT_VP_CONTEXT,
+        Kind::IGVM_VHT_MEMORY_MAP,
+        Kind::IGVM_VHT_VP_COUNT_PARAMETER,
+        Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
+        Kind::IGVM_VHT_MADT,
+    ];
+    let unknown = file.kinds.iter().filter(|kind| !KNOWN.contains(&Kind(**kind)));
+    let mut refusals: Vec<_> = unknown.map(|kind| format!("header type {kind:#x}")).collect();
+    let last = file.pages.last().filter(|page| page.mask == igvm_file::SNP);
+    match last.map(|page| (page.gpa, page.action)) {
+        Some((BSP_VMSA_GPA, Action::Context(vmsa))) if vmsa[0x3B0..0x3B8] == 1u64.to_le_bytes() => {}
+        Some((BSP_VMSA_GPA, Action::Context(_))) => refusals.push("SEV_FEATURES is not 1".into()),
+        _ => refusals.push("the last directive is no VMSA at 0xfffffffff000".into()),
+    }
+    refusals
+}
