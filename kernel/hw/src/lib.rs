@@ -6,6 +6,8 @@
 extern crate std;
 
 pub mod gdt;
+pub mod ghcb_page;
+pub mod host;
 pub mod idt;
 pub mod instr;
 pub mod isolation;
