@@ -1,0 +1,108 @@
+//! The vmm's state and the services that every technology's exits come to.
+
+use super::{apic::Apic, hypercall::HyperV, scenario::{Inject, Scenario}, stats::Stats};
+use crate::report::End;
+use tessera_defs::breach::Breach;
+
+/// The host's software.
+#[derive(Debug)]
+pub struct Vmm {
+    /// What is offered, and the lie.
+    pub scenario: Scenario,
+    /// The guest's local APIC.
+    pub apic: Apic,
+    /// Hyper-V's per-partition registers.
+    pub hyperv: HyperV,
+    /// Counts.
+    pub stats: Stats,
+    /// Set when a device or a service ends the run.
+    pub end: Option<End>,
+    /// The last misdeed that explains a triple fault or a panic.
+    pub offence: Option<&'static Breach>,
+    /// Added to the machine's time stamp to give the guest's: HLT leaps forward.
+    pub skew: u64,
+    /// A lie that is told once was told.
+    pub told: bool,
+    pub(super) console: fn(u8),
+    pub(super) clock: fn() -> u64,
+    random: u64,
+    until_injection: u64,
+}
+
+impl Vmm {
+    /// A vmm with its console and its clock (instructions).
+    pub fn new(scenario: Scenario, console: fn(u8), clock: fn() -> u64) -> Self {
+        let random = scenario.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut vmm = Self {
+            scenario,
+            apic: Apic::default(),
+            hyperv: HyperV::default(),
+            stats: Stats::new(),
+            end: None,
+            offence: None,
+            skew: 0,
+            told: false,
+            console,
+            clock,
+            random,
+            until_injection: 0,
+        };
+        vmm.until_injection = 2 + vmm.random() % 150;
+        vmm
+    }
+
+    /// The guest's time stamp: one tick is one instruction, or a nanosecond of halt.
+    pub fn now(&self) -> u64 {
+        (self.clock)().wrapping_add(self.skew)
+    }
+
+    /// Next pseudo-random number (xorshift64*).
+    pub fn random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 8
+    }
+
+    /// Notes an isolation operation that the host saw.
+    pub fn note(&mut self, operation: &'static str) {
+        self.stats.operation(operation);
+    }
+
+    /// The interrupt that the guest should get now, if its IF allows.
+    pub fn pending_interrupt(&mut self) -> Option<u8> {
+        let now = self.now();
+        self.apic.tick(now);
+        self.apic.pending()
+    }
+
+    /// HLT: leaps to the next timer interrupt. `None` where nothing will ever come.
+    pub fn halt(&mut self) -> Option<()> {
+        if self.pending_interrupt().is_some() {
+            return Some(());
+        }
+        let deadline = self.apic.deadline()?;
+        self.skew = self.skew.wrapping_add(deadline.saturating_sub(self.now()));
+        Some(())
+    }
+
+    /// What to inject before this entry, by the scenario and the seed.
+    pub fn injection(&mut self) -> Option<Inject> {
+        let inject = self.scenario.inject?;
+        self.until_injection -= 1;
+        if self.until_injection > 0 {
+            return None;
+        }
+        self.until_injection = 1 + self.random() % 400;
+        Some(inject)
+    }
+
+    /// Runs over the limits of the scenario.
+    pub fn exhausted(&self) -> Option<End> {
+        if self.stats.total > self.scenario.max_exits {
+            return Some(End::Hang("max_exits"));
+        }
+        let over = self.stats.instructions > self.scenario.max_instructions;
+        over.then_some(End::Hang("max_instructions"))
+    }
+}

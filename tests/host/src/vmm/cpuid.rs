@@ -1,0 +1,138 @@
+//! CPUID as the host answers it: the machine's leaves below, with the hypervisor's on top.
+
+use super::{Vmm, lies};
+use tessera_defs::{hyperv, mode::{HostProfile, Mode}, snp::status};
+
+/// Isolation type of a mode in the isolation leaf.
+fn isolation_type(mode: Mode) -> u32 {
+    match mode {
+        Mode::None => hyperv::ISOLATION_NONE,
+        Mode::Snp | Mode::SnpParavisor => hyperv::ISOLATION_SNP,
+        Mode::Tdx | Mode::TdxParavisor => hyperv::ISOLATION_TDX,
+    }
+}
+
+impl Vmm {
+    /// EAX, EBX, ECX, EDX of a leaf. `machine` is what the processor below answers.
+    pub fn cpuid(&self, leaf: u32, machine: [u32; 4]) -> [u32; 4] {
+        match leaf {
+            0x4000_0000..=0x4FFF_FFFF => self.hypervisor_leaf(leaf),
+            _ => self.processor_leaf(leaf, machine),
+        }
+    }
+
+    fn snp(&self) -> bool {
+        matches!(self.scenario.mode, Mode::Snp | Mode::SnpParavisor)
+    }
+
+    fn tdx(&self) -> bool {
+        matches!(self.scenario.mode, Mode::Tdx | Mode::TdxParavisor)
+    }
+
+    fn processor_leaf(&self, leaf: u32, mut r: [u32; 4]) -> [u32; 4] {
+        match leaf {
+            0 | 0x8000_0000 => {
+                let vendor: &[u8; 12] =
+                    if self.tdx() { b"GenuineIntel" } else { b"AuthenticAMD" };
+                let word = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|j| vendor[i + j]));
+                if leaf == 0 || !self.tdx() {
+                    (r[1], r[3], r[2]) = (word(0), word(4), word(8));
+                }
+                if leaf != 0 && self.snp() {
+                    r[0] = r[0].max(status::CPUID_ENCRYPTION);
+                }
+            }
+            // Initial APIC id 0; hypervisor, x2APIC present; MONITOR, VMX absent.
+            1 => {
+                r[1] &= 0x00FF_FFFF;
+                r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
+            }
+            // LA57 is the host's own.
+            7 => r[2] &= !(1 << 16),
+            // SVM is not offered.
+            0x8000_0001 => r[2] &= !(1 << 2),
+            0x8000_0008 => r[0] = r[0] & !0xFFFF | 48 << 8 | 48,
+            0x8000_000A => r = [0; 4],
+            // SEV, SEV-ES, SEV-SNP, VMPL; C-bit; four VMPLs.
+            status::CPUID_ENCRYPTION if self.snp() => {
+                r = [1 << 1 | 1 << 3 | 1 << 4 | 1 << 5, status::C_BIT | 4 << 12, 0, 0];
+            }
+            status::CPUID_ENCRYPTION | 0x21 => r = [0; 4],
+            _ => {}
+        }
+        r
+    }
+
+    fn hypervisor_leaf(&self, leaf: u32) -> [u32; 4] {
+        if self.scenario.profile == HostProfile::Kvm {
+            return match leaf {
+                0x4000_0000 => [0x4000_0001, 0x4B4D_564B, 0x564B_4D56, 0x4D],
+                _ => [0; 4],
+            };
+        }
+        let [b, c, d] = hyperv::VENDOR_SIGNATURE;
+        let truncated = self.scenario.lies(lies::LEAVES_TRUNCATED);
+        match leaf {
+            hyperv::CPUID_VENDOR if truncated => [hyperv::CPUID_RECOMMENDATIONS, b, c, d],
+            hyperv::CPUID_VENDOR => [hyperv::CPUID_ISOLATION, b, c, d],
+            hyperv::CPUID_INTERFACE => [hyperv::INTERFACE_SIGNATURE, 0, 0, 0],
+            hyperv::CPUID_VERSION => [20348, 10 << 16, 0, 0],
+            hyperv::CPUID_FEATURES => [
+                hyperv::FEATURE_EAX_HYPERCALL | hyperv::FEATURE_EAX_VP_INDEX,
+                hyperv::FEATURE_EBX_ISOLATION,
+                0,
+                0,
+            ],
+            hyperv::CPUID_ISOLATION if !truncated => {
+                let [eax, ebx] = self.isolation();
+                [eax, ebx, 0, 0]
+            }
+            _ => [0; 4],
+        }
+    }
+
+    /// EAX and EBX of the isolation leaf.
+    pub fn isolation(&self) -> [u32; 2] {
+        let mut kind = isolation_type(self.scenario.mode);
+        match self.scenario.lie {
+            lies::LEAF_OTHER_VENDOR if kind == hyperv::ISOLATION_SNP => {
+                kind = hyperv::ISOLATION_TDX;
+            }
+            lies::LEAF_OTHER_VENDOR => kind = hyperv::ISOLATION_SNP,
+            lies::UNKNOWN_ISOLATION => kind = 7,
+            _ => {}
+        }
+        if !self.scenario.paravisor() {
+            return [0, kind];
+        }
+        let bits = if self.tdx() { 47 } else { status::VTOM_BIT };
+        let boundary = hyperv::ISOLATION_EBX_BOUNDARY_ACTIVE
+            | bits << hyperv::ISOLATION_EBX_BOUNDARY_SHIFT;
+        [hyperv::ISOLATION_EAX_PARAVISOR, kind | boundary]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::*;
+
+    fn vmm(text: &str) -> Vmm {
+        Vmm::new(Scenario::parse(text).unwrap(), |_| (), || 0)
+    }
+
+    #[test]
+    fn linux_would_print_these_groups() {
+        assert_eq!(vmm("mode=snp-paravisor").isolation(), [1, 0xBA2]);
+        assert_eq!(vmm("mode=tdx-paravisor").isolation(), [1, 0xBE3]);
+        assert_eq!(vmm("mode=snp").isolation(), [0, 2]);
+        assert_eq!(vmm("mode=none").isolation(), [0, 0]);
+    }
+
+    #[test]
+    fn kvm_has_no_hyperv_leaves() {
+        let host = vmm("mode=snp profile=kvm");
+        assert_eq!(host.cpuid(hyperv::CPUID_INTERFACE, [0; 4]), [0; 4]);
+        assert_eq!(host.cpuid(0x8000_001F, [0; 4])[1] & 0x3F, 51);
+    }
+}

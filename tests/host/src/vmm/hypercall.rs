@@ -1,0 +1,99 @@
+//! Hyper-V hypercalls: what is decoded from the input value and page. Source: TLFS chapter 3.
+
+use super::Vmm;
+use alloc::vec::Vec;
+use tessera_defs::hyperv as hv;
+
+/// Registers of the partition that hypercalls need.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HyperV {
+    /// GUEST_OS_ID.
+    pub guest_os_id: u64,
+    /// HYPERCALL.
+    pub hypercall: u64,
+}
+
+/// A decoded hypercall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hypercall {
+    /// Answered at once with this result value.
+    Done(u64),
+    /// Change the visibility of these guest frames; the result value is `repeated(done)`.
+    Visibility {
+        /// Guest frame numbers.
+        frames: Vec<u64>,
+        /// Shared with the host, or private.
+        shared: bool,
+    },
+}
+
+/// Result value of a rep hypercall that completed `done` repetitions.
+pub fn repeated(status: u16, done: usize) -> u64 {
+    u64::from(status) | (done as u64) << hv::HYPERCALL_REP_COUNT_SHIFT
+}
+
+impl Vmm {
+    /// Decodes `control` with its input page (4 KiB at most; shorter where the route is).
+    pub fn hypercall(&mut self, control: u64, input: &[u8]) -> Hypercall {
+        self.note("hypercall");
+        if self.hyperv.guest_os_id == 0 {
+            self.offence = Some(&tessera_defs::breach::HYPERCALL_PAGE_MISSING);
+            return Hypercall::Done(u64::from(hv::HV_STATUS_ACCESS_DENIED));
+        }
+        // Reserved: bits 26:17 hold the variable header size and flags that this call lacks.
+        let reserved = control & (0xF000_F000_FFFE_0000 | 1 << 16);
+        if reserved & !(0xF000 << 32) != 0 {
+            return Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_INPUT));
+        }
+        match control as u16 {
+            hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY => visibility(control, input),
+            _ => Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE)),
+        }
+    }
+}
+
+fn visibility(control: u64, input: &[u8]) -> Hypercall {
+    let invalid = Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_PARAMETER));
+    let count = (control >> hv::HYPERCALL_REP_COUNT_SHIFT & 0xFFF) as usize;
+    let start = (control >> 48 & 0xFFF) as usize;
+    let word = |at: usize| {
+        let bytes = input.get(at..at + 8)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    };
+    let (Some(partition), Some(kind)) = (word(0), word(8)) else { return invalid };
+    let shared = match kind as u32 {
+        hv::VISIBILITY_PRIVATE => false,
+        hv::VISIBILITY_SHARED => true,
+        _ => return invalid,
+    };
+    if partition != hv::PARTITION_SELF || kind >> 32 != 0 || count == 0 || start >= count {
+        return invalid;
+    }
+    let frames = (start..count).map(|i| word(hv::VISIBILITY_HEADER + i * 8)).collect();
+    match frames {
+        Some(frames) => Hypercall::Visibility { frames, shared },
+        None => invalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::*;
+
+    #[test]
+    fn visibility_lists_frames() {
+        let mut vmm = Vmm::new(Scenario::default(), |_| (), || 0);
+        let mut input = [0u8; 64];
+        input[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        input[8] = 3;
+        input[16] = 0x42;
+        let control = 0xDB | 1u64 << 32;
+        assert_eq!(vmm.hypercall(control, &input), Hypercall::Done(6));
+        vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+        let expected = Hypercall::Visibility { frames: alloc::vec![0x42], shared: true };
+        assert_eq!(vmm.hypercall(control, &input), expected);
+        assert_eq!(vmm.hypercall(0x1234, &input), Hypercall::Done(2));
+        assert_eq!(vmm.hypercall(control | 1 << 20, &input), Hypercall::Done(3));
+    }
+}

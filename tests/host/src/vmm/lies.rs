@@ -1,0 +1,58 @@
+//! What a bad host does: the names of `lie=` and one line each. Data only; the matrix reads it.
+
+/// One lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lie {
+    /// Name in a scenario.
+    pub name: &'static str,
+    /// What the host does.
+    pub what: &'static str,
+}
+
+macro_rules! lies {
+    ($($konst:ident $name:literal $what:literal;)*) => {
+        $(#[doc = $what] pub const $konst: &str = $name;)*
+        /// Every lie, in the order of the table. Injections are `inject-<vector>`, see
+        /// `Scenario::inject`.
+        pub const ALL: &[Lie] = &[$(Lie { name: $name, what: $what }),*];
+    };
+}
+
+lies! {
+    NONE "none" "the host is honest";
+    LEAF_OTHER_VENDOR "leaf-other-vendor" "the isolation leaf names the other vendor's type";
+    PARAVISOR_REQUESTED "paravisor-requested" "the isolation leaf requests a paravisor whatever the mode";
+    PARAVISOR_NOT_REQUESTED "paravisor-not-requested" "the isolation leaf requests no paravisor whatever the mode";
+    NO_MULTI_VMPL "no-multi-vmpl" "a paravisor is requested, but the platform offers no VMPLs or L2 VMs";
+    MSR_DISAGREES "msr-disagrees" "the isolation MSR says something else than the leaf";
+    UNKNOWN_ISOLATION "unknown-isolation" "the isolation leaf names type 7";
+    LEAVES_TRUNCATED "leaves-truncated" "the isolation leaf is announced above the highest leaf";
+    DEBUG_POLICY "debug-policy" "the guest is launched with debugging allowed";
+    BYTE_CHANGED "byte-changed" "one byte of a measured kernel page differs from the file";
+    PAGE_REMAPPED "page-remapped" "after validation a page is mapped to another, fresh frame";
+    PAGE_SWAPPED "page-swapped" "after validation the frames of two pages are exchanged";
+    DOUBLE_VALIDATE "double-validate" "a page of ordinary memory comes validated or accepted already";
+    PAGE_WITHHELD "page-withheld" "a page that the memory map promises is never backed";
+    CPUID_TAMPERED "cpuid-tampered" "the CPUID page has a reserved field set and moves the C-bit";
+    VISIBILITY_REFUSED "visibility-refused" "every visibility change is refused";
+    PSC_HALF "psc-half" "page-state changes stop half way and never make progress";
+    PSC_LIES "psc-lies" "visibility changes are reported done without being done";
+    SIZE_MISMATCH "size-mismatch" "memory promised as 2 MiB pages is backed by 4 KiB pages";
+    SPURIOUS_WAKE "spurious-wake" "VMPL 0 or L1 is woken without an exit of the lower context";
+    GHCB_OUT_OF_RANGE "ghcb-out-of-range" "replies of the host carry values out of range";
+    MEMORY_MAP_OVERLAP "memory-map-overlap" "the memory map covers the image twice";
+    MEMORY_MAP_HUGE "memory-map-huge" "the memory map reaches past the address width";
+    ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (i, lie) in ALL.iter().enumerate() {
+            assert!(ALL[i + 1..].iter().all(|other| other.name != lie.name), "{}", lie.name);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The host's software: loader, devices, Hyper-V or KVM interfaces, and what it lies about.
+
+pub mod apic;
+pub mod core;
+pub mod cpuid;
+pub mod hypercall;
+pub mod image;
+pub mod lies;
+pub mod msr;
+pub mod parameters;
+pub mod port;
+#[cfg(target_os = "none")]
+pub mod run;
+pub mod scenario;
+pub mod stats;
+
+pub use self::core::Vmm;
