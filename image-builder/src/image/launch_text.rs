@@ -1,0 +1,57 @@
+//! The launch block of a file, for readers.
+
+use super::inspect::line;
+use super::manifest::hex;
+use super::read::{Action, Parsed};
+use tessera_defs::mode::Mode;
+use tessera_handoff::launch::{self, LaunchBlock};
+use tessera_handoff::layout::LAUNCH_BLOCK;
+use zerocopy::FromBytes;
+
+/// Text on the launch block, or that there is none.
+pub fn describe(file: &Parsed<'_>) -> String {
+    let mut text = String::new();
+    match find(file) {
+        Some(block) => launch_block(&mut text, &block),
+        None => line(&mut text, "launch block", "none; this file was not built by Tessera"),
+    }
+    text
+}
+
+/// The launch block, if the file has one of our version.
+pub fn find(file: &Parsed<'_>) -> Option<LaunchBlock> {
+    let page = file.pages.iter().find(|page| page.gpa == LAUNCH_BLOCK)?;
+    let Action::Normal(Some(content)) = page.action else {
+        return None;
+    };
+    let (block, _) = LaunchBlock::read_from_prefix(content).ok()?;
+    (block.magic == launch::MAGIC && block.version == launch::VERSION).then_some(block)
+}
+
+fn launch_block(text: &mut String, block: &LaunchBlock) {
+    let commit: String = block.commit.iter().take_while(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).collect();
+    line(text, "commit", if commit.is_empty() { "unknown" } else { &commit });
+    let has = |flag| block.flags & flag != 0;
+    line(text, "policy", if has(launch::FLAG_DEMO) { "demo" } else { "production" });
+    line(text, "debugging", if has(launch::FLAG_DEBUG_ALLOWED) { "allowed" } else { "forbidden" });
+    let modes = Mode::ALL.into_iter().filter(|mode| block.modes & mode.bit() != 0);
+    line(text, "modes", &modes.map(Mode::name).collect::<Vec<_>>().join(", "));
+    line(text, "placement", placement(block.placement));
+    for (name, part) in [
+        ("kernel", &block.kernel),
+        ("paravisor", &block.paravisor),
+        ("bundle", &block.bundle),
+    ] {
+        let what = format!("{:#x}, {} bytes, SHA-256 {}", part.base, part.len, hex(&part.sha256));
+        line(text, name, &what);
+    }
+}
+
+fn placement(number: u32) -> &'static str {
+    match number {
+        launch::placement::HOST_CHOOSES => "host-chooses",
+        launch::placement::DIRECT => "direct",
+        launch::placement::PARAVISOR => "paravisor",
+        _ => "unknown",
+    }
+}

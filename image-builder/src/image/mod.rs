@@ -1,0 +1,25 @@
+//! The one image: assembly, measurement, manifest, inspection.
+
+mod assemble;
+mod elf;
+mod igvm_file;
+mod inspect;
+mod launch_block;
+mod launch_text;
+mod manifest;
+pub mod measure_snp;
+pub mod measure_tdx;
+mod native;
+mod policy;
+mod read;
+mod read_bounds;
+mod reset;
+mod tables;
+pub mod vmsa;
+
+pub use assemble::{HashRange, Image, Inputs, assemble};
+pub use inspect::{inspect, measure};
+pub use launch_text::find as launch_block_of;
+pub use manifest::{Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex};
+pub use policy::Policy;
+pub use read::{Action, Page, Parsed, Platform, read, slurp};
