@@ -13,6 +13,7 @@ pub mod instr;
 pub mod isolation;
 pub mod paging;
 pub mod probe;
+mod registers;
 pub mod shared;
 pub mod trap;
 pub mod user;

@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod exception;
 pub mod ghcb;
 pub mod ghcb_msr;
 pub mod hyperv;
+pub mod insn;
+pub mod registers;
 pub mod rmp;
 pub mod tdx;
 pub mod traits;
