@@ -6,6 +6,8 @@ use core::arch::global_asm;
 
 // Both return RAX = 0 done, 1 fault. RDI register, RSI pointer to the value.
 global_asm!(
+    ".global tessera_probe_rdmsr, tessera_probe_rdmsr_at, tessera_probe_wrmsr",
+    ".global tessera_probe_wrmsr_at, tessera_probe_failed",
     "tessera_probe_rdmsr:",
     "mov ecx, edi",
     "tessera_probe_rdmsr_at: rdmsr",

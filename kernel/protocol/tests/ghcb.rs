@@ -108,7 +108,7 @@ fn lying_page_state_changes_are_refused() {
     assert!(matches!(end, Err(Error::Host(HostFault::OutOfRange { .. }))));
     let other = change(&mut Page(|f: &mut GhcbFrame| f.buffer[9] ^= 0x10), &pages(5));
     assert!(matches!(other, Err(Error::Host(HostFault::OutOfRange { .. }))));
-    assert_eq!(change(&mut Page(|_| ()), &pages(psc::MAX_ENTRIES + 1)).unwrap_err().guilty(), "guest");
+    assert_eq!(change(&mut Page(|_: &mut GhcbFrame| ()), &pages(psc::MAX_ENTRIES + 1)).unwrap_err().guilty(), "guest");
 }
 
 proptest! {
