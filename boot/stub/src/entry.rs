@@ -1,7 +1,6 @@
 //! The doors of the stub. Which door was used is the first piece of evidence.
 //!
-//! 64-bit doors (`entry_snp`, `entry_native`, `entry_lower`) come with the builder's identity
-//! tables (or the paravisor's copy of their layout); 32-bit doors (`entry_tdx32`, `entry_pvh`)
+//! 64-bit doors (`entry_snp`, `entry_native`) come with the builder's identity tables; 32-bit doors (`entry_tdx32`, `entry_pvh`)
 //! switch to long mode on them first. All of them call `stub_main(door, argument)`.
 #![allow(unsafe_code)] // machine entry: nothing can be safe before the first stack exists
 
@@ -20,10 +19,6 @@ pub enum Door {
     Native = 3,
     /// By PVH; the argument is the start info's address.
     Pvh = 4,
-    /// From our paravisor in VMPL 0.
-    LowerSnp = 5,
-    /// From our paravisor in the L1 TD.
-    LowerTdx = 6,
 }
 
 impl Door {
@@ -32,8 +27,6 @@ impl Door {
             1 => Door::Snp,
             2 => Door::Tdx,
             4 => Door::Pvh,
-            5 => Door::LowerSnp,
-            6 => Door::LowerTdx,
             _ => Door::Native,
         }
     }
@@ -48,19 +41,16 @@ global_asm!(
     ".long entry_pvh",
 );
 
-// 64-bit doors: RSP is set here so that every door has the same stack. `entry_lower` is told
-// by the paravisor in RDI which lower context it is (5 or 6).
+// 64-bit doors: RSP is set here so that every door has the same stack.
 global_asm!(
     ".section .text.entry, \"ax\"",
     ".code64",
-    ".global entry_snp, entry_native, entry_lower",
+    ".global entry_snp, entry_native",
     "entry_snp:",
     "mov edi, 1",
     "jmp 2f",
     "entry_native:",
     "mov edi, 3",
-    "jmp 2f",
-    "entry_lower:",
     "2:",
     "mov esp, {stack}",
     "xor ebp, ebp",
@@ -71,10 +61,10 @@ global_asm!(
     main = sym door_main,
 );
 
-// 32-bit doors. The GDT is in the image. EFER.LME is already set under TDX and must not be
-// rewritten there (348549, "Initial State of Guest GPRs"); PVH sets LME and NXE itself.
-// TDX: ESI = vCPU index; all but the first wait on the boot mailbox word for ever, since no
-// secondary processor is started by this stub.
+// 32-bit doors. EFER.LME and NXE are set already under TDX, where EFER must not be rewritten
+// (348549, "Initial State"); PVH sets them itself, and builds the tables that the image builder
+// puts into the file for everybody else: PML4, PDPT, one PD with the first GiB by 2 MiB pages.
+// TDX: ESI = vCPU index; all but the first wait for ever, since nothing here starts them.
 global_asm!(
     ".section .text.entry, \"ax\"",
     ".code32",
@@ -86,45 +76,48 @@ global_asm!(
     "jmp 2b",
     "3:",
     "mov edi, 2",
-    "xor esi, esi",
     "jmp 5f",
     "entry_pvh:",
     "mov edi, 4",
     "mov esi, ebx",
-    "call 9f",
+    "mov ebx, {tables}",
+    "lea eax, [ebx + 0x1003]",
+    "mov dword ptr [ebx], eax",
+    "mov dword ptr [ebx + 4], 0",
+    "lea eax, [ebx + 0x2003]",
+    "mov dword ptr [ebx + 0x1000], eax",
+    "mov dword ptr [ebx + 0x1004], 0",
+    "xor ecx, ecx",
+    "4: mov eax, ecx",
+    "shl eax, 21",
+    "or eax, 0xe3",
+    "mov dword ptr [ebx + ecx * 8 + 0x2000], eax",
+    "mov dword ptr [ebx + ecx * 8 + 0x2004], 0",
+    "inc ecx",
+    "cmp ecx, 512",
+    "jb 4b",
+    "5:",
+    "lgdt [stub_gdtr]",
+    "mov eax, cr4",
+    "or eax, 0x20",
+    "mov cr4, eax",
+    "cmp edi, 4",
+    "jne 7f",
     "mov ecx, 0xC0000080",
     "rdmsr",
     "or eax, 0x900",
     "wrmsr",
-    "5:",
-    "lgdt [{gdt}]",
-    "mov eax, cr4",
-    "or eax, 0x20",
-    "mov cr4, eax",
+    "7:",
     "mov eax, {tables}",
     "mov cr3, eax",
     "mov eax, cr0",
-    "or eax, 0x80010000",
+    "or eax, 0x80010001",
     "mov cr0, eax",
-    "ljmp 8, offset 6f",
-    // PVH only: PML4 -> PDPT -> PD with the first GiB by 2 MiB pages, as the builder makes them
-    "9:",
-    "lea esp, [{stack}]",
-    "ret_pvh_tables:",
-    "mov dword ptr [{tables}], {tables} + 0x1000 + 3",
-    "mov dword ptr [{tables} + 4], 0",
-    "mov dword ptr [{tables} + 0x1000], {tables} + 0x2000 + 3",
-    "mov dword ptr [{tables} + 0x1004], 0",
-    "xor ecx, ecx",
-    "7: mov eax, ecx",
-    "shl eax, 21",
-    "or eax, 0x83",
-    "mov [{tables} + 0x2000 + ecx * 8], eax",
-    "mov dword ptr [{tables} + 0x2004 + ecx * 8], 0",
-    "inc ecx",
-    "cmp ecx, 512",
-    "jb 7b",
-    "jmp pvh_tables_done",
+    "mov esp, {stack}",
+    "push 8",
+    "lea eax, [6f]",
+    "push eax",
+    "retf",
     ".code64",
     "6:",
     "mov eax, 16",
@@ -137,19 +130,14 @@ global_asm!(
     "call {main}",
     "ud2",
     ".section .rodata.gdt, \"a\"",
-    ".align 8",
+    ".balign 8",
     "stub_gdt: .quad 0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF",
     "stub_gdtr: .word 23",
     ".long stub_gdt",
-    gdt = sym stub_gdtr,
     tables = const BOOT_TABLES,
     stack = const STUB_END,
     main = sym door_main,
 );
-
-unsafe extern "C" {
-    static stub_gdtr: [u8; 6];
-}
 
 extern "C" fn door_main(door: u64, argument: u64) -> ! {
     crate::boot::run(Door::from_u64(door), argument)

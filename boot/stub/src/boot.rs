@@ -1,0 +1,76 @@
+//! The boot order of the stub.
+
+use crate::claims;
+use crate::entry::Door;
+use crate::handover;
+use crate::kernel_tables;
+use crate::memory_map;
+use crate::platform::Platform;
+use crate::pvh::StartInfo;
+use tessera_defs::port::PM1A_CNT;
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::handoff::{Handoff, MAGIC};
+use tessera_handoff::layout::POOL_END;
+use tessera_isolation::policy::Policy;
+use tessera_isolation::select::{Decision, select};
+
+/// From the first instruction to the kernel's, or out by the architectural door.
+pub fn run(door: Door, argument: u64) -> ! {
+    let mut platform = Platform::of(door);
+    match start(door, argument, &mut platform) {
+        Ok((cr3, entry)) => handover::enter(cr3, entry),
+        Err(refusal) => platform.refuse(refusal),
+    }
+}
+
+fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64), Refusal> {
+    let pvh = if door == Door::Pvh { Some(StartInfo::at(argument)?) } else { None };
+    let regions = memory_map::regions(pvh.as_ref())?;
+    if let Some(info) = &pvh {
+        info.load_image()?;
+    }
+    platform.prepare()?;
+    let decision = decide(platform)?;
+    if decision.start_paravisor {
+        return Err(Refusal::ParavisorUnavailable);
+    }
+    let rsdp = match &pvh {
+        Some(info) => info.rsdp(),
+        None => claims::madt().map_or(0, handover::write_acpi),
+    };
+    handover::write_boot_info(regions, rsdp);
+    hand_over(&decision, platform, door)
+}
+
+fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
+    let policy = Policy::from_launch_block(&claims::launch_block())?;
+    let evidence = platform.evidence()?;
+    let claims = claims::isolation(platform)?;
+    select(&claims, &evidence, &policy)
+}
+
+fn hand_over(
+    decision: &Decision,
+    platform: &Platform,
+    door: Door,
+) -> Result<(u64, u64), Refusal> {
+    let launch = claims::launch_block();
+    let (bits, shared) = (platform.bits(), platform.ghcb_is_shared());
+    let trampoline = handover::trampoline();
+    let (tables, pool) = kernel_tables::build(&launch.kernel, bits, shared, trampoline)?;
+    handover::write_handoff(&Handoff {
+        magic: MAGIC,
+        mode: decision.mode as u32,
+        profile: decision.profile as u32,
+        private_bits: bits.private,
+        shared_bits: bits.shared,
+        pool_next: pool.next(),
+        pool_end: POOL_END,
+        comes_private: u32::from(claims::comes_private(decision.profile)),
+        vp_count: claims::vp_count(),
+        pm1a_cnt: u32::from(PM1A_CNT),
+        direct: u32::from(door == Door::Pvh),
+        launch,
+    });
+    Ok((tables.cr3(), launch.kernel.entry))
+}

@@ -1,0 +1,110 @@
+//! The kernel's first page tables: its segments, its stack, and the direct map of the image.
+
+use crate::memory;
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::launch::{Component, Segment, segment};
+use tessera_handoff::layout::{
+    DIRECT_MAP, GHCB_PAGE, IMAGE_END, IMAGE_START, POOL_END, POOL_START, SHARED_MAP, STACK_PAGES,
+    STACK_START, STACK_TOP,
+};
+use tessera_objects::tables::{Access, Error, Mapping, PageBits, Size, TableMemory, Tables};
+
+/// The pool's pages, zeroed one by one as they are handed out.
+pub struct Pool {
+    next: u64,
+}
+
+impl Pool {
+    /// First page that was not handed out.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+}
+
+impl TableMemory for Pool {
+    fn read(&self, table: u64, index: usize) -> u64 {
+        memory::read(table + index as u64 * 8)
+    }
+    fn write(&mut self, table: u64, index: usize, entry: u64) {
+        memory::write_value(table + index as u64 * 8, &entry);
+    }
+    fn allocate(&mut self) -> Option<u64> {
+        let page = self.next;
+        if page >= POOL_END {
+            return None;
+        }
+        memory::write(page, &[0; 4096]);
+        self.next += 4096;
+        Some(page)
+    }
+}
+
+/// Builds them; `trampoline` is the page of the stub that switches over. Errors:
+/// `ComponentInvalid` where the launch block's segments cannot be mapped.
+pub fn build(
+    kernel: &Component,
+    bits: PageBits,
+    ghcb_shared: bool,
+    trampoline: u64,
+) -> Result<(Tables, Pool), Refusal> {
+    let mut pool = Pool { next: POOL_START };
+    let tables = Tables::new(&mut pool, bits).map_err(invalid)?;
+    for segment in used(kernel) {
+        check(kernel, segment)?;
+        let mapping = Mapping::kernel(access(segment.flags)?);
+        tables
+            .map_range(&mut pool, segment.virt, segment.phys, segment.len, mapping)
+            .map_err(invalid)?;
+    }
+    let write = Mapping::kernel(Access::Write);
+    let stack = STACK_TOP - STACK_PAGES * 4096;
+    tables.map_range(&mut pool, stack, STACK_START, STACK_PAGES * 4096, write).map_err(invalid)?;
+    for page in (IMAGE_START..IMAGE_END).step_by(4096) {
+        if !(ghcb_shared && page == GHCB_PAGE) {
+            let mapping = Mapping::kernel(direct_access(kernel, page));
+            tables.map(&mut pool, DIRECT_MAP + page, page, Size::Small, mapping).map_err(invalid)?;
+        }
+    }
+    if ghcb_shared {
+        let virt = SHARED_MAP + GHCB_PAGE;
+        tables.map(&mut pool, virt, GHCB_PAGE, Size::Small, Mapping::SHARED).map_err(invalid)?;
+    }
+    let execute = Mapping::kernel(Access::Execute);
+    let page = trampoline & !4095;
+    tables.map_range(&mut pool, page, page, 4096, execute).map_err(invalid)?;
+    Ok((tables, pool))
+}
+
+fn used(kernel: &Component) -> impl Iterator<Item = &Segment> {
+    kernel.segments.iter().filter(|segment| segment.len != 0)
+}
+
+fn check(kernel: &Component, segment: &Segment) -> Result<(), Refusal> {
+    let end = segment.phys.checked_add(segment.len);
+    let inside = segment.phys >= kernel.base && end.is_some_and(|e| e <= kernel.base + kernel.len);
+    let aligned = (segment.phys | segment.virt | segment.len) % 4096 == 0;
+    let high = segment.virt >= tessera_handoff::layout::KERNEL_VIRT;
+    if inside && aligned && high { Ok(()) } else { Err(Refusal::ComponentInvalid) }
+}
+
+fn access(flags: u32) -> Result<Access, Refusal> {
+    match (flags & segment::W != 0, flags & segment::X != 0) {
+        (true, true) => Err(Refusal::ComponentInvalid),
+        (true, false) => Ok(Access::Write),
+        (false, true) => Ok(Access::Execute),
+        (false, false) => Ok(Access::Read),
+    }
+}
+
+/// The direct map is never executable, and not writable where the kernel's own mapping is not.
+fn direct_access(kernel: &Component, page: u64) -> Access {
+    let of_kernel = used(kernel).find(|s| (s.phys..s.phys + s.len).contains(&page));
+    match of_kernel {
+        Some(segment) if segment.flags & segment::W == 0 => Access::Read,
+        _ => Access::Write,
+    }
+}
+
+fn invalid(_: Error) -> Refusal {
+    Refusal::ComponentInvalid
+}

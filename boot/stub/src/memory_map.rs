@@ -1,0 +1,100 @@
+//! The memory map is a claim. It is believed only if it makes sense and covers the image.
+
+use crate::pvh::{Range, StartInfo};
+use crate::memory;
+use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::layout::{HANDOFF_DATA, IMAGE_END, IMAGE_START, PARAM_MEMORY_MAP};
+
+/// Regions that fit in the hand-over page.
+const MAX_REGIONS: usize = 128;
+/// Guest physical addresses stay below every shared bit.
+const LIMIT: u64 = 1 << 45;
+/// Memory that a guest needs at least: the image, and as much again.
+const MINIMUM: u64 = 16 << 20;
+const IGVM_ENTRY: usize = 24;
+const IGVM_MEMORY: u16 = 0;
+const NOTHING: Range = Range { start: 0, len: 0, ram: false };
+
+/// Regions for BootInfo: usable RAM without the image, the image as `Bootloader`.
+/// Errors: `MemoryMapInvalid`, `MemoryMapOverlapsImage`, `MemoryTooSmall`.
+pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], Refusal> {
+    let mut ranges = [NOTHING; MAX_REGIONS];
+    let count = match pvh {
+        Some(info) => collect(info.ranges(), &mut ranges)?,
+        None => collect(igvm_ranges(), &mut ranges)?,
+    };
+    let ranges = &ranges[..count];
+    check(ranges)?;
+    let empty = MemoryRegion { start: 0, end: 0, kind: MemoryRegionKind::Bootloader };
+    let mut found = [empty; MAX_REGIONS + 2];
+    let mut len = 0;
+    let mut add = |start, end, kind| {
+        if start < end && len < found.len() {
+            found[len] = MemoryRegion { start, end, kind };
+            len += 1;
+        }
+    };
+    for range in ranges.iter().filter(|range| range.ram) {
+        let end = range.start + range.len;
+        add(range.start, end.min(IMAGE_START), MemoryRegionKind::Usable);
+        add(range.start.max(IMAGE_END), end, MemoryRegionKind::Usable);
+    }
+    add(IMAGE_START, IMAGE_END, MemoryRegionKind::Bootloader);
+    Ok(memory::place(HANDOFF_DATA, len, |n| found[n]))
+}
+
+fn collect(
+    from: impl Iterator<Item = Range>,
+    into: &mut [Range; MAX_REGIONS],
+) -> Result<usize, Refusal> {
+    let mut count = 0;
+    for range in from {
+        *into.get_mut(count).ok_or(Refusal::MemoryMapInvalid)? = range;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// The IGVM memory map (entries of 24 bytes up to the first with no pages).
+fn igvm_ranges() -> impl Iterator<Item = Range> {
+    let page = memory::bytes(PARAM_MEMORY_MAP, 4096);
+    let entries = page.chunks_exact(IGVM_ENTRY).map(|entry| {
+        let number = |at| u64::from_le_bytes(core::array::from_fn(|n| entry[at + n]));
+        let kind = u16::from_le_bytes([entry[16], entry[17]]);
+        let shift = |pages: u64| pages.checked_mul(4096).unwrap_or(u64::MAX);
+        Range { start: shift(number(0)), len: shift(number(8)), ram: kind == IGVM_MEMORY }
+    });
+    entries.take_while(|range| range.len != 0)
+}
+
+fn check(ranges: &[Range]) -> Result<(), Refusal> {
+    let (mut covered, mut total) = (false, 0u64);
+    for (n, range) in ranges.iter().enumerate() {
+        let end = range.start.checked_add(range.len).ok_or(Refusal::MemoryMapInvalid)?;
+        if range.ram && ((range.start | end) % 4096 != 0 || end > LIMIT) {
+            return Err(Refusal::MemoryMapInvalid);
+        }
+        if ranges[n + 1..].iter().any(|other| overlap(range, other)) {
+            return Err(Refusal::MemoryMapInvalid);
+        }
+        let image = Range { start: IMAGE_START, len: IMAGE_END - IMAGE_START, ram: true };
+        if !range.ram && overlap(range, &image) {
+            return Err(Refusal::MemoryMapOverlapsImage);
+        }
+        if range.ram {
+            total += range.len;
+            covered |= range.start <= IMAGE_START && end >= IMAGE_END;
+        }
+    }
+    match (covered, total >= MINIMUM) {
+        (true, true) => Ok(()),
+        (false, true) => Err(Refusal::MemoryMapOverlapsImage),
+        (_, false) => Err(Refusal::MemoryTooSmall),
+    }
+}
+
+fn overlap(a: &Range, b: &Range) -> bool {
+    let end = |range: &Range| range.start.saturating_add(range.len);
+    a.len != 0 && b.len != 0 && a.start < end(b) && b.start < end(a)
+}
