@@ -4,6 +4,7 @@
 
 pub mod build;
 mod failure;
+pub mod image;
 pub mod progress;
 pub mod setup;
 
