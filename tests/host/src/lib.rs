@@ -11,6 +11,7 @@ extern crate std;
 
 #[cfg(target_os = "none")]
 pub mod boot;
+pub mod machine;
 pub mod memory;
 pub mod platform;
 pub mod report;

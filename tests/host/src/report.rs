@@ -1,6 +1,13 @@
-//! How a run ended.
+//! How a run ended, and the lines that say so: one JSON object each.
 
-use tessera_defs::breach::Breach;
+use crate::{platform::Technology, svm::exit, vmm::Vmm};
+use alloc::{format, string::String};
+use core::fmt::Write;
+use tessera_defs::{
+    breach::Breach,
+    refusal::{GUEST_PANIC, Refusal},
+    snp::ghcb_msr::TERMINATE_SET_TESSERA,
+};
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,4 +30,82 @@ pub enum End {
     Hang(&'static str),
     /// Triple fault that nothing explains better.
     TripleFault,
+}
+
+/// The line after loading.
+pub fn loaded(out: &mut dyn Write, hashes: &str, digest: Option<&str>) {
+    let digest = digest.map_or(String::from("null"), |hex| format!("\"{hex}\""));
+    let _ = writeln!(
+        out,
+        "{{\"event\":\"loaded\",\"hashes\":{hashes},\"launch_digest\":{digest}}}"
+    );
+}
+
+/// One exit.
+pub fn trace(out: &mut dyn Write, vmm: &Vmm, technology: &dyn Technology) {
+    let (code, info) = vmm.last_exit;
+    let _ = writeln!(
+        out,
+        "{{\"event\":\"trace\",\"n\":{},\"exit\":\"{}\",\"exit_code\":{code},\"info1\":{},\
+         \"info2\":{},\"rip\":{}}}",
+        vmm.stats.total,
+        exit::class(code),
+        info[0],
+        info[1],
+        technology.rip()
+    );
+}
+
+/// The last line.
+pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology) {
+    let (name, reason, set, code) = words(end, vmm);
+    let reason = reason.map_or(String::from("null"), |word| format!("\"{word}\""));
+    let (accepted, shared) = technology.pages();
+    let _ = write!(
+        out,
+        "{{\"event\":\"end\",\"end\":\"{name}\",\"reason\":{reason},\"rip\":{},\"set\":{set},\
+         \"code\":{code},\"operations\":[",
+        technology.rip()
+    );
+    for (i, operation) in vmm.stats.operations.iter().enumerate() {
+        let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });
+    }
+    let _ = write!(out, "],\"exits\":{{");
+    let counted = exit::CLASSES.iter().zip(vmm.stats.exits).filter(|(_, n)| *n > 0);
+    for (i, (class, count)) in counted.enumerate() {
+        let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
+    }
+    let _ = writeln!(
+        out,
+        "}},\"pages_accepted\":{accepted},\"pages_shared\":{shared},\"instructions\":{}}}",
+        vmm.stats.instructions
+    );
+}
+
+/// `end`, `reason`, `set`, `code` of the last line.
+fn words(end: End, vmm: &Vmm) -> (&'static str, Option<&'static str>, u8, u64) {
+    match end {
+        End::Shutdown => ("shutdown", None, 0, 0),
+        End::Denied(what) => ("denied", Some(what), 0, 0),
+        End::Breach(breach) => ("breach", Some(breach.name), 0, 0),
+        End::Hang(what) => ("hang", Some(what), 0, 0),
+        End::TripleFault => ("triple-fault", None, 0, 0),
+        End::Terminated { set, code } if set == TERMINATE_SET_TESSERA => {
+            match (code as u8 == GUEST_PANIC, vmm.offence) {
+                (true, Some(breach)) => ("breach", Some(breach.name), set, code),
+                (true, None) => ("panic", None, set, code),
+                _ => ("refused", Refusal::from_code(code as u8).map(Refusal::name), set, code),
+            }
+        }
+        End::Terminated { set, code } => ("refused", None, set, code),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    bytes.iter().for_each(|byte| {
+        let _ = write!(text, "{byte:02x}");
+    });
+    text
 }

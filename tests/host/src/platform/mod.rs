@@ -1,5 +1,7 @@
 //! The seam between silicon and vmm: one run loop per technology.
 
+pub mod enter;
+pub mod plain;
 pub mod technology;
 
 pub use technology::{Access, LaunchPage, PageKind, Step, Technology};

@@ -51,6 +51,9 @@ pub enum Step {
 
 /// One technology: a processor that silicon models, run by the vmm.
 pub trait Technology {
+    /// The guest policy of the IGVM file, before any page.
+    fn policy(&mut self, policy: u64);
+
     /// Puts one page into the guest and measures it (SNP_LAUNCH_UPDATE, TDH.MEM.PAGE.ADD with
     /// MR.EXTEND). Errors: what the loader should report.
     fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String>;

@@ -74,7 +74,7 @@ unsafe extern "C" {
 
 #[repr(C, align(4096))]
 struct HostSave([u8; 4096]);
-static HOST_SAVE: HostSave = HostSave([0; 4096]);
+static mut HOST_SAVE: HostSave = HostSave([0; 4096]);
 
 /// EFER.SVME is set by the entry; names the processor's own save area (VM_HSAVE_PA).
 pub fn enable() {

@@ -107,11 +107,10 @@ assert_layout!(Vmcb, size 4096, save @ 0x400);
 /// `intercept_1`: INTR, NMI, CPUID, INVD, HLT, IOIO_PROT, MSR_PROT, SHUTDOWN.
 pub const INTERCEPT_1: u32 =
     1 << 0 | 1 << 1 | 1 << 18 | 1 << 22 | 1 << 24 | 1 << 27 | 1 << 28 | 1 << 31;
-/// `intercept_2`: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, WBINVD, MONITOR, MWAIT,
-/// XSETBV.
+/// `intercept_2`: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, WBINVD, MONITOR,
+/// MWAIT.
 pub const INTERCEPT_2: u32 =
-    1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11
-        | 1 << 13;
+    1 << 0 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11;
 /// `intercept_exceptions`: #UD, through which foreign and new instructions come.
 pub const INTERCEPT_EXCEPTIONS: u32 = 1 << 6;
 /// `int_ctl`: V_IRQ.

@@ -1,7 +1,7 @@
 //! The vmm's state and the services that every technology's exits come to.
 
 use super::{apic::Apic, hypercall::HyperV, scenario::{Inject, Scenario}, stats::Stats};
-use crate::report::End;
+use crate::{machine::Machine, report::End};
 use tessera_defs::breach::Breach;
 
 /// The host's software.
@@ -23,15 +23,17 @@ pub struct Vmm {
     pub skew: u64,
     /// A lie that is told once was told.
     pub told: bool,
-    pub(super) console: fn(u8),
-    pub(super) clock: fn() -> u64,
+    /// Code and infos of the last exit.
+    pub last_exit: (u64, [u64; 2]),
+    /// The machine below.
+    pub machine: Machine,
     random: u64,
     until_injection: u64,
 }
 
 impl Vmm {
-    /// A vmm with its console and its clock (instructions).
-    pub fn new(scenario: Scenario, console: fn(u8), clock: fn() -> u64) -> Self {
+    /// A vmm on a machine.
+    pub fn new(scenario: Scenario, machine: Machine) -> Self {
         let random = scenario.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let mut vmm = Self {
             scenario,
@@ -42,8 +44,8 @@ impl Vmm {
             offence: None,
             skew: 0,
             told: false,
-            console,
-            clock,
+            last_exit: (0, [0; 2]),
+            machine,
             random,
             until_injection: 0,
         };
@@ -53,7 +55,7 @@ impl Vmm {
 
     /// The guest's time stamp: one tick is one instruction, or a nanosecond of halt.
     pub fn now(&self) -> u64 {
-        (self.clock)().wrapping_add(self.skew)
+        (self.machine.clock)().wrapping_add(self.skew)
     }
 
     /// Next pseudo-random number (xorshift64*).

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn vmm(text: &str) -> Vmm {
-        Vmm::new(Scenario::parse(text).unwrap(), |_| (), || 0)
+        Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE)
     }
 
     #[test]

@@ -9,7 +9,6 @@ pub mod lies;
 pub mod msr;
 pub mod parameters;
 pub mod port;
-#[cfg(target_os = "none")]
 pub mod run;
 pub mod scenario;
 pub mod stats;

@@ -22,7 +22,7 @@ impl Vmm {
     /// OUT of `size` bytes.
     pub fn port_out(&mut self, at: u16, size: u8, value: u32) {
         match at {
-            port::COM1 => (self.console)(value as u8),
+            port::COM1 => (self.machine.console)(value as u8),
             port::PM1A_CNT if size >= 2 && value & u32::from(port::PM1A_SOFT_OFF) != 0 => {
                 self.end = Some(End::Shutdown);
             }

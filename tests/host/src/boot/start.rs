@@ -1,0 +1,46 @@
+//! From the entry to the run loop.
+#![allow(unsafe_code)] // Reason: the guest's frames are a fixed range of physical memory.
+
+use super::{fw_cfg, heap, idt, instr, panic, serial, timer};
+use crate::{machine::Machine, memory::frames, svm::enter, vmm::{run, scenario::Scenario}};
+use alloc::string::String;
+
+const MACHINE: Machine = Machine {
+    enter: enter::enter,
+    save_fpu: enter::save_fpu,
+    load_fpu: enter::load_fpu,
+    cpuid: instr::cpuid,
+    arm: timer::arm,
+    clock: instr::rdtsc,
+    console: serial::console,
+};
+
+/// Called by the entry on the host's stack.
+pub extern "C" fn start() -> ! {
+    idt::load();
+    timer::start();
+    enter::enable();
+    match run_scenario() {
+        Ok(()) => panic::leave(0),
+        Err(error) => panic::fail(&error),
+    }
+}
+
+fn run_scenario() -> Result<(), String> {
+    let scenario = Scenario::parse(&fw_cfg::text("opt/tessera/scenario")?)?;
+    let image = fw_cfg::file("opt/tessera/igvm")?.ok_or("no IGVM file was given")?;
+    let pool = guest_frames(scenario.memory)?;
+    run::run(scenario, &image, pool, MACHINE, &mut serial::Report)
+}
+
+/// The frames of the guest: everything above the heap that `memory` and the spares need.
+fn guest_frames(memory: u64) -> Result<&'static mut [u8], String> {
+    let start = heap::END as u64;
+    let len = memory + (frames::SPARE_FRAMES * frames::PAGE) as u64;
+    if start + len > fw_cfg::ram_size()?.min(2 << 30) {
+        return Err("the machine has too little memory for this guest".into());
+    }
+    // SAFETY: the range is RAM, identity mapped, above the heap, and handed out once; frames
+    // change under the host's feet only while it runs the guest.
+    Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, len as usize) })
+}

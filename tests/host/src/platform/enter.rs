@@ -1,0 +1,62 @@
+//! One entry into a context, the same for every technology: timer, interrupts, counts.
+
+use crate::{
+    report::End,
+    svm::{exit, vcpu::Vcpu},
+    vmm::{Vmm, scenario::Inject},
+};
+use tessera_defs::{breach, snp::vc::event};
+
+/// The guest comes back after so many instructions at the latest.
+const SLICE: u64 = 5_000_000;
+
+/// Enters the context once; the exit stands in its VMCB. `interruptible`: the vmm may offer
+/// interrupts to this context.
+pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
+    let offered = if interruptible { vmm.pending_interrupt() } else { None };
+    vcpu.offer_interrupt(offered);
+    vcpu.vmcb.control.tsc_offset = vmm.skew;
+    let now = vmm.now();
+    let deadline = vmm.apic.deadline().map_or(SLICE, |at| at.saturating_sub(now));
+    (vmm.machine.arm)(deadline.clamp(1000, SLICE));
+    let before = (vmm.machine.clock)();
+    (vmm.machine.enter)(vcpu);
+    vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);
+    let control = &mut vcpu.vmcb.control;
+    control.event_inj = 0;
+    vmm.last_exit = (control.exit_code, [control.exit_info_1, control.exit_info_2]);
+    vmm.stats.exit(control.exit_code);
+    if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
+        vmm.apic.accept(vector);
+    }
+    if vcpu.vmcb.control.exit_code == exit::NPF {
+        vcpu.reinject();
+    }
+}
+
+/// Puts the scenario's injection into EVENTINJ, where nothing else is to be injected.
+/// Exceptions that push an error code get 0.
+pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
+    if vcpu.vmcb.control.event_inj & event::VALID != 0 {
+        return;
+    }
+    match vmm.injection() {
+        Some(Inject::Nmi) => {
+            vcpu.vmcb.control.event_inj =
+                event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
+        }
+        Some(Inject::Vector(vector @ 0..=31)) => {
+            let error = matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30).then_some(0);
+            vcpu.inject_exception(vector, error);
+        }
+        Some(Inject::Vector(vector)) => {
+            vcpu.vmcb.control.event_inj = event::VALID | u64::from(vector);
+        }
+        None => {}
+    }
+}
+
+/// What a triple fault or an entry that fails comes to.
+pub fn shutdown(vmm: &Vmm) -> End {
+    End::Breach(vmm.offence.unwrap_or(&breach::UNHANDLED_EXCEPTION))
+}

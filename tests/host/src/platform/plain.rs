@@ -1,0 +1,210 @@
+//! A plain virtual machine: every exit is the vmm's.
+
+use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
+use crate::{
+    memory::{frames::{Memory, PAGE}, insn::{self, Kind}, walk},
+    report::End,
+    svm::{bitmaps::Bitmaps, exit, npt::{self, Npt}, vcpu::{Vcpu, reg}},
+    vmm::{Vmm, hypercall::Hypercall},
+};
+use alloc::{boxed::Box, string::String};
+use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
+
+mod context;
+
+/// A plain machine with one processor.
+#[derive(Debug)]
+pub struct Plain {
+    vcpu: Vcpu,
+    npt: Npt,
+}
+
+/// The guest's view of its memory.
+struct View<'a>(&'a mut Memory);
+
+impl walk::Physical for View<'_> {
+    fn read_u64(&mut self, gpa: u64) -> Option<u64> {
+        let frame = self.0.frame(gpa / PAGE as u64)?;
+        self.0.read_u64(frame, gpa as usize % PAGE)
+    }
+
+    fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {
+        let frame = self.0.frame(gpa / PAGE as u64)?;
+        let offset = gpa as usize % PAGE;
+        self.0.page(frame)?.get_mut(offset..offset + 8)?.copy_from_slice(&value.to_le_bytes());
+        Some(())
+    }
+}
+
+impl Plain {
+    /// A machine that is not loaded yet.
+    pub fn new(memory: &Memory) -> Self {
+        let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 32);
+        let bitmaps = Box::leak(Bitmaps::new());
+        Self { vcpu: Vcpu::new(bitmaps, npt.root()), npt }
+    }
+
+    fn instruction(&self, memory: &mut Memory) -> insn::Instruction {
+        let mut bytes = [0; 15];
+        let save = &self.vcpu.vmcb.save;
+        let count = walk::read(save, &mut View(memory), save.rip, &mut bytes);
+        insn::decode(&bytes[..count])
+    }
+
+    fn general_protection(&mut self) {
+        self.vcpu.inject_exception(vector::GP, Some(0));
+    }
+
+    fn nested_fault(&mut self, memory: &Memory) -> Step {
+        let gpa = self.vcpu.vmcb.control.exit_info_2;
+        match memory.frame(gpa / PAGE as u64) {
+            Some(frame) => {
+                self.npt.map(gpa, memory.address(frame), npt::ALL);
+                Step::Continue
+            }
+            None if gpa < memory.size() && crate::memory::frames::is_ram(gpa / PAGE as u64) => {
+                Step::End(End::Denied("page-withheld"))
+            }
+            None => Step::End(End::Breach(&breach::OUT_OF_RANGE)),
+        }
+    }
+
+    fn msr(&mut self, vmm: &mut Vmm, length: u64) {
+        let msr = self.vcpu.regs[reg::RCX] as u32;
+        let done = if self.vcpu.vmcb.control.exit_info_1 == 0 {
+            vmm.read_msr(msr).map(|value| self.vcpu.set_edx_eax(value))
+        } else {
+            vmm.write_msr(msr, self.vcpu.edx_eax())
+        };
+        match done {
+            Some(()) => self.vcpu.skip(length),
+            None => self.general_protection(),
+        }
+    }
+
+    fn port(&mut self, vmm: &mut Vmm) {
+        let info = self.vcpu.vmcb.control.exit_info_1;
+        if info & (vc::io::STRING | vc::io::REP) != 0 {
+            return self.general_protection();
+        }
+        let (port, size) = ((info >> vc::io::PORT_SHIFT) as u16, (info >> 4 & 7) as u8);
+        let rax = self.vcpu.regs[reg::RAX];
+        let mask = u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 4)));
+        if info & vc::io::IN != 0 {
+            let value = u64::from(vmm.port_in(port, size)) & mask;
+            let kept = if size == 4 { 0 } else { rax & !mask };
+            self.vcpu.regs[reg::RAX] = kept | value;
+        } else {
+            vmm.port_out(port, size, (rax & mask) as u32);
+        }
+        self.vcpu.vmcb.save.rip = self.vcpu.vmcb.control.exit_info_2;
+        self.vcpu.vmcb.control.interrupt_shadow = 0;
+    }
+
+    fn halt(&mut self, vmm: &mut Vmm) -> Step {
+        self.vcpu.skip(1);
+        let enabled = self.vcpu.vmcb.save.rflags & 1 << 9 != 0;
+        match vmm.halt().filter(|()| enabled) {
+            Some(()) => Step::Continue,
+            None => Step::End(End::Hang("halted for ever")),
+        }
+    }
+
+    /// TLFS 3.7: RCX control, RDX input, R8 output; result in RAX. There is nothing to share.
+    fn hypercall(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) {
+        if vmm.scenario.profile != HostProfile::HyperV {
+            return self.vcpu.inject_exception(vector::UD, None);
+        }
+        let gpa = self.vcpu.regs[reg::RDX];
+        let frame = memory.frame(gpa / PAGE as u64);
+        let input = frame.and_then(|frame| memory.page(frame)).map(|page| &page[gpa as usize % PAGE..]);
+        let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
+            Hypercall::Done(result) => result,
+            Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
+        };
+        self.vcpu.regs[reg::RAX] = result;
+        self.vcpu.skip(length);
+    }
+}
+
+impl Technology for Plain {
+    fn policy(&mut self, _policy: u64) {}
+
+    fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String> {
+        if page.kind == PageKind::Context {
+            return context::load(&mut self.vcpu, page.content);
+        }
+        let frame = match memory.frame(page.gpa / PAGE as u64) {
+            Some(frame) => frame,
+            None => memory.spare().ok_or("no frame is left for the image")?,
+        };
+        memory.map(page.gpa / PAGE as u64, Some(frame));
+        let bytes = memory.page(frame).ok_or("a frame outside the pool")?;
+        bytes.fill(0);
+        bytes[..page.content.len()].copy_from_slice(page.content);
+        Ok(())
+    }
+
+    fn finish(&mut self, _vmm: &mut Vmm, _memory: &mut Memory) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        enter::inject(vmm, &mut self.vcpu);
+        enter::enter(vmm, &mut self.vcpu, true);
+        let code = self.vcpu.vmcb.control.exit_code;
+        match code {
+            exit::NPF => return self.nested_fault(memory),
+            exit::INTR | exit::NMI | exit::VINTR => return Step::Continue,
+            vc::SHUTDOWN => return Step::End(enter::shutdown(vmm)),
+            vc::IOIO => self.port(vmm),
+            vc::HLT => return self.halt(vmm),
+            exit::INVALID | exit::INVALID_LOW => return Step::End(enter::shutdown(vmm)),
+            _ => self.decoded(vmm, memory, code),
+        }
+        Step::Continue
+    }
+
+    fn host_access(&self, memory: &Memory, gpa: u64, _access: Access) -> Option<u32> {
+        memory.frame(gpa / PAGE as u64)
+    }
+
+    fn rip(&self) -> u64 {
+        self.vcpu.vmcb.save.rip
+    }
+
+    fn pages(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}
+
+impl Plain {
+    /// Exits of which the length must be found first.
+    fn decoded(&mut self, vmm: &mut Vmm, memory: &mut Memory, code: u64) {
+        let found = self.instruction(memory);
+        match (code, found.kind) {
+            (vc::CPUID, _) => {
+                let (leaf, sub) = (self.vcpu.regs[reg::RAX] as u32, self.vcpu.regs[reg::RCX] as u32);
+                let machine = (vmm.machine.cpuid)(leaf, sub);
+                let answer = vmm.cpuid(leaf, machine);
+                for (at, value) in [reg::RAX, reg::RBX, reg::RCX, reg::RDX].into_iter().zip(answer) {
+                    self.vcpu.regs[at] = u64::from(value);
+                }
+                self.vcpu.skip(found.length);
+            }
+            (vc::MSR, _) => self.msr(vmm, found.length),
+            (vc::WBINVD | vc::INVD, _) => self.vcpu.skip(found.length),
+            (vc::VMMCALL, Kind::Vmmcall) => self.hypercall(vmm, memory, found.length),
+            (exit::EXCEPTION_UD | vc::VMMCALL, kind) => {
+                if matches!(
+                    kind,
+                    Kind::Vmgexit | Kind::Tdcall | Kind::Pvalidate | Kind::Rmpadjust
+                ) {
+                    vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
+                }
+                self.vcpu.inject_exception(vector::UD, None);
+            }
+            _ => self.vcpu.inject_exception(vector::UD, None),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The processor: isolation as silicon enforces it. Never lies.

@@ -1,0 +1,88 @@
+//! A whole run: load, hash, loop, report.
+
+use super::{Vmm, image, scenario::{HashRange, Scenario}};
+use crate::{
+    machine::Machine,
+    memory::frames::{Memory, PAGE},
+    platform::{self, Step, Technology},
+    report::{self, End},
+};
+use alloc::{boxed::Box, format, string::String};
+use core::fmt::Write;
+use sha2::{Digest, Sha256};
+use tessera_defs::mode::Mode;
+
+/// Runs a scenario to its end and reports. Errors: the image's or the machine's, as a sentence.
+pub fn run(
+    scenario: Scenario,
+    file: &[u8],
+    pool: &'static mut [u8],
+    machine: Machine,
+    out: &mut dyn Write,
+) -> Result<(), String> {
+    let mut memory = Memory::new(pool, scenario.memory);
+    let mut vmm = Vmm::new(scenario, machine);
+    let mut technology = technology(&vmm, &memory)?;
+    image::load(&mut vmm, file, &mut memory, &mut *technology)?;
+    let digest = technology.finish(&mut vmm, &mut memory)?;
+    report::loaded(out, &hashes(&vmm, &mut memory)?, digest.as_deref());
+    let end = drive(&mut vmm, &mut memory, &mut *technology, out);
+    report::end(out, end, &vmm, &*technology);
+    Ok(())
+}
+
+fn technology(vmm: &Vmm, memory: &Memory) -> Result<Box<dyn Technology>, String> {
+    Ok(match vmm.scenario.mode {
+        Mode::None => Box::new(platform::plain::Plain::new(memory)),
+        Mode::Snp | Mode::SnpParavisor => {
+            return Err("this host was built without SNP".into());
+        }
+        Mode::Tdx | Mode::TdxParavisor => {
+            return Err("this host was built without TDX".into());
+        }
+    })
+}
+
+fn drive(
+    vmm: &mut Vmm,
+    memory: &mut Memory,
+    technology: &mut dyn Technology,
+    out: &mut dyn Write,
+) -> End {
+    loop {
+        let step = technology.step(vmm, memory);
+        if vmm.scenario.trace {
+            report::trace(out, vmm, technology);
+        }
+        if let Step::End(end) = step {
+            return end;
+        }
+        if let Some(end) = vmm.end.or_else(|| vmm.exhausted()) {
+            return end;
+        }
+    }
+}
+
+/// SHA-256 of each range over guest memory, before the first instruction.
+fn hashes(vmm: &Vmm, memory: &mut Memory) -> Result<String, String> {
+    let mut text = String::new();
+    for range in &vmm.scenario.hash {
+        let digest = hash(memory, range).ok_or("a range to hash is not in memory")?;
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}\"{}\":\"{}\"", range.name, report::hex(&digest));
+    }
+    Ok(format!("{{{text}}}"))
+}
+
+fn hash(memory: &mut Memory, range: &HashRange) -> Option<[u8; 32]> {
+    let mut sha = Sha256::new();
+    let (mut at, end) = (range.gpa, range.gpa.checked_add(range.len)?);
+    while at < end {
+        let offset = at as usize % PAGE;
+        let len = (PAGE - offset).min((end - at) as usize);
+        let frame = memory.frame(at / PAGE as u64)?;
+        sha.update(&memory.page(frame)?[offset..offset + len]);
+        at += len as u64;
+    }
+    Some(sha.finalize().into())
+}
