@@ -4,7 +4,7 @@ use super::elf::{self, Place, Program};
 use super::igvm_file::{self, Entries, Pages};
 use super::{Policy, launch_block, manifest, read};
 use super::manifest::{Manifest, ToolchainInfo};
-use crate::{Failure, Result};
+use crate::{Failure, Result, build::Placement};
 use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::layout;
 use zerocopy::IntoBytes;
@@ -16,8 +16,8 @@ pub struct Inputs {
     pub stub_elf: Vec<u8>,
     /// tessera-kernel.
     pub kernel_elf: Vec<u8>,
-    /// tessera-paravisor.
-    pub paravisor_elf: Vec<u8>,
+    /// tessera-paravisor; without it the image has no paravisor and its room is zero pages.
+    pub paravisor_elf: Option<Vec<u8>>,
     /// tessera-init, taken as a file.
     pub bundle_elf: Vec<u8>,
     /// The owner's policy.
@@ -59,25 +59,23 @@ pub(super) struct Loaded<'a> {
 }
 
 /// Assembles the image. The same inputs give the same bytes. Errors blame the image's sources:
-/// a program that does not fit, breaks W^X, or lacks an entry.
+/// a program that does not fit, breaks W^X, or lacks an entry; a policy that demands a paravisor
+/// where there is none.
 pub fn assemble(inputs: &Inputs) -> Result<Image> {
     let stub = elf::load(&inputs.stub_elf, &stub_place())?;
     let kernel = elf::load(&inputs.kernel_elf, &kernel_place())?;
-    let paravisor = elf::load(&inputs.paravisor_elf, &paravisor_place())?;
+    let paravisor = paravisor(inputs)?;
     check_bundle(&inputs.bundle_elf)?;
-    let block = launch_block::launch_block(inputs, &kernel, &paravisor)?;
+    let block = launch_block::launch_block(inputs, &kernel, paravisor.as_ref())?;
     let entries = entries(&stub)?;
-    let loaded = [
+    let mut loaded = vec![
         component("stub", &inputs.stub_elf, &stub),
         component("kernel", &inputs.kernel_elf, &kernel),
-        component("paravisor", &inputs.paravisor_elf, &paravisor),
-        Loaded {
-            name: "bundle",
-            file: &inputs.bundle_elf,
-            gpa: layout::BUNDLE_BASE,
-            bytes: &inputs.bundle_elf,
-        },
+        bundle(&inputs.bundle_elf),
     ];
+    if let (Some(file), Some(program)) = (&inputs.paravisor_elf, &paravisor) {
+        loaded.push(component("paravisor", file, program));
+    }
     let mut pages = Pages::new();
     for part in &loaded {
         igvm_file::spread(&mut pages, part.gpa, part.bytes);
@@ -88,6 +86,23 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
     Ok(Image { manifest, ranges: loaded.iter().map(range).collect(), igvm })
 }
 
+fn paravisor(inputs: &Inputs) -> Result<Option<Program>> {
+    if let Some(file) = &inputs.paravisor_elf {
+        return elf::load(file, &paravisor_place()).map(Some);
+    }
+    if inputs.policy.placement == Placement::Paravisor {
+        return Err(Failure::user(
+            "the policy demands a paravisor, and the image has none",
+            "add the paravisor, or choose the placement `direct` or `host-chooses`",
+        ));
+    }
+    Ok(None)
+}
+
+fn bundle(file: &[u8]) -> Loaded<'_> {
+    Loaded { name: "bundle", file, gpa: layout::BUNDLE_BASE, bytes: file }
+}
+
 fn component<'a>(name: &'static str, file: &'a [u8], program: &'a Program) -> Loaded<'a> {
     Loaded { name, file, gpa: program.base, bytes: &program.loaded }
 }
@@ -96,9 +111,8 @@ fn range(part: &Loaded<'_>) -> HashRange {
     HashRange { name: part.name.into(), gpa: part.gpa, len: part.bytes.len() as u64 }
 }
 
-/// All entries must exist; `entry_lower` is for the paravisor, which finds it in the stub.
+/// Where each platform enters the stub.
 fn entries(stub: &Program) -> Result<Entries> {
-    stub.symbol("entry_lower")?;
     Ok(Entries {
         snp: stub.symbol("entry_snp")?,
         native: stub.symbol("entry_native")?,

@@ -6,8 +6,12 @@ use sha2::{Digest, Sha256};
 use tessera_handoff::launch::{Component, LaunchBlock, MAGIC, MAX_SEGMENTS, Segment, VERSION};
 use tessera_handoff::layout::BUNDLE_BASE;
 
-/// The block for these programs. Errors: a commit that is no ASCII text of at most 40 bytes.
-pub fn launch_block(inputs: &Inputs, kernel: &Program, paravisor: &Program) -> Result<LaunchBlock> {
+/// The block for these programs; without a paravisor its length is 0. Errors: a commit that is no ASCII text of at most 40 bytes.
+pub fn launch_block(
+    inputs: &Inputs,
+    kernel: &Program,
+    paravisor: Option<&Program>,
+) -> Result<LaunchBlock> {
     Ok(LaunchBlock {
         magic: MAGIC,
         version: VERSION,
@@ -15,7 +19,7 @@ pub fn launch_block(inputs: &Inputs, kernel: &Program, paravisor: &Program) -> R
         modes: inputs.policy.mode_mask(),
         placement: inputs.policy.placement_number(),
         kernel: program(kernel),
-        paravisor: program(paravisor),
+        paravisor: paravisor.map(program).unwrap_or_default(),
         bundle: bundle(&inputs.bundle_elf),
         commit: commit(&inputs.commit)?,
     })
