@@ -5,12 +5,14 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod compose;
 pub mod gdt;
 pub mod ghcb_page;
 pub mod host;
 pub mod idt;
 pub mod instr;
 pub mod isolation;
+pub mod native;
 pub mod paging;
 pub mod probe;
 mod registers;

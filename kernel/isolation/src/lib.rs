@@ -7,5 +7,6 @@ pub mod evidence;
 pub mod names;
 pub mod policy;
 pub mod select;
+pub mod strategy;
 
 pub use tessera_defs::refusal;

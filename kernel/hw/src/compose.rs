@@ -1,0 +1,73 @@
+//! The strategies of a mode, over this machine's instructions. One match, asked once at boot.
+#![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
+
+use crate::ghcb_page::GhcbPage;
+use crate::host::{GhcbMsrPort, RmpPort, TdcallPort};
+use crate::native::NativeCalls;
+use crate::shared::SharedPage;
+use tessera_defs::mode::Mode;
+use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
+use tessera_isolation::strategy::native::Plain;
+use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
+use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+
+/// What the kernel works with.
+pub struct Strategies {
+    /// Calls to the host.
+    pub host: &'static mut dyn HostCalls,
+    /// Page states.
+    pub visibility: &'static mut dyn PageVisibility,
+}
+
+/// Storage of the strategies of one mode, in static memory.
+pub enum Machine {
+    /// Nothing isolates.
+    None(NativeCalls, Plain),
+    /// SNP, VMPL 0.
+    Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbMsrPort, RmpPort>),
+    /// L1 TD.
+    Tdx(VmcallCalls<TdcallPort>, AcceptVisibility<TdcallPort>),
+}
+
+impl Machine {
+    /// The machine of `mode`; `None` for a mode that this kernel has no strategies for.
+    ///
+    /// # Safety
+    /// The stub decided on `mode`; where it has a GHCB, that page is shared, registered, and
+    /// mapped at `ghcb_virt` for nobody else.
+    pub unsafe fn new(
+        mode: Mode,
+        comes_private: bool,
+        ghcb_virt: u64,
+        ghcb_gpa: u64,
+    ) -> Option<Self> {
+        // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
+        unsafe {
+            match mode {
+                Mode::None => Some(Machine::None(NativeCalls::new(), Plain)),
+                Mode::Snp => {
+                    let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
+                    let (msr, rmp) = (GhcbMsrPort::new(), RmpPort::new());
+                    Some(Machine::Snp(
+                        GhcbCalls(page),
+                        PscVisibility { msr, rmp, comes_private },
+                    ))
+                }
+                Mode::Tdx => Some(Machine::Tdx(
+                    VmcallCalls(TdcallPort::new()),
+                    AcceptVisibility(TdcallPort::new()),
+                )),
+                Mode::SnpParavisor | Mode::TdxParavisor => None,
+            }
+        }
+    }
+
+    /// The strategies, for good.
+    pub fn strategies(&'static mut self) -> Strategies {
+        match self {
+            Machine::None(host, visibility) => Strategies { host, visibility },
+            Machine::Snp(host, visibility) => Strategies { host, visibility },
+            Machine::Tdx(host, visibility) => Strategies { host, visibility },
+        }
+    }
+}

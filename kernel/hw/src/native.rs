@@ -1,0 +1,73 @@
+//! Host calls of a plain machine: the instructions themselves.
+#![allow(unsafe_code)] // reason: port I/O and MSRs
+
+use crate::{instr, probe};
+use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
+use tessera_protocol::exception::serve::Service;
+
+/// Demands: a plain machine, with trap handlers installed.
+#[derive(Debug)]
+pub struct NativeCalls(());
+
+impl NativeCalls {
+    /// See the type.
+    ///
+    /// # Safety
+    /// What the type demands; devices that callers reach start no transfer into Rust's memory.
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Service for NativeCalls {
+    fn cpuid(&mut self, leaf: u32, subleaf: u32) -> Result<[u32; 4]> {
+        let answer = instr::cpuid(leaf, subleaf);
+        Ok([answer.eax, answer.ebx, answer.ecx, answer.edx])
+    }
+    fn rdmsr(&mut self, msr: u32) -> Result<u64> {
+        // SAFETY: reading has no effect on memory.
+        let value = unsafe { probe::rdmsr(msr) };
+        value.ok_or(Error::Host(HostFault::Inject(tessera_defs::x86::vector::GP)))
+    }
+    fn wrmsr(&mut self, msr: u32, value: u64) -> Result<()> {
+        // SAFETY: the promise of `new`; a #GP is an error, not a fault.
+        let done = unsafe { probe::wrmsr(msr, value) };
+        if done { Ok(()) } else { Err(Error::Host(HostFault::Inject(13))) }
+    }
+    fn io_in(&mut self, port: u16, size: u8) -> Result<u32> {
+        // SAFETY: the promise of `new`.
+        unsafe {
+            match size {
+                1 => Ok(instr::in8(port).into()),
+                2 => Ok(instr::in16(port).into()),
+                4 => Ok(instr::in32(port)),
+                _ => Err(Error::Guest(GuestFault::BadLength(size.into()))),
+            }
+        }
+    }
+    fn io_out(&mut self, port: u16, size: u8, value: u32) -> Result<()> {
+        // SAFETY: the promise of `new`.
+        unsafe {
+            match size {
+                1 => instr::out8(port, value as u8),
+                2 => instr::out16(port, value as u16),
+                4 => instr::out32(port, value),
+                _ => return Err(Error::Guest(GuestFault::BadLength(size.into()))),
+            }
+        }
+        Ok(())
+    }
+    fn halt(&mut self) -> Result<()> {
+        instr::wait_for_interrupt();
+        Ok(())
+    }
+    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
+        Err(Error::Guest(GuestFault::BadValue(control)))
+    }
+    fn mmio_read(&mut self, gpa: u64, _: u8) -> Result<u64> {
+        Err(Error::Guest(GuestFault::BadAddress(gpa)))
+    }
+    fn mmio_write(&mut self, gpa: u64, _: u8, _: u64) -> Result<()> {
+        Err(Error::Guest(GuestFault::BadAddress(gpa)))
+    }
+}

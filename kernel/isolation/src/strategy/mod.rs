@@ -1,0 +1,6 @@
+//! The strategies: what differs between the modes, as objects. `tessera-hw` composes them.
+
+pub mod ghcb;
+pub mod native;
+pub mod tdvmcall;
+pub mod traits;

@@ -1,0 +1,80 @@
+//! TDX, L1: host calls by TDVMCALL, page states by MapGPA and TDG.MEM.PAGE.ACCEPT.
+
+use super::traits::{PageVisibility, Pages};
+use crate::refusal::Refusal;
+use tessera_defs::tdx::page::SHARED_BIT;
+use tessera_protocol::error::{Error, HostFault, Result};
+use tessera_protocol::exception::serve::Service;
+use tessera_protocol::tdx::{memory, vmcall};
+use tessera_protocol::traits::Tdcall;
+
+/// Host calls by TDVMCALL.
+#[derive(Debug)]
+pub struct VmcallCalls<T>(pub T);
+
+impl<T: Tdcall> Service for VmcallCalls<T> {
+    fn cpuid(&mut self, leaf: u32, subleaf: u32) -> Result<[u32; 4]> {
+        vmcall::cpuid(&mut self.0, leaf, subleaf)
+    }
+    fn rdmsr(&mut self, msr: u32) -> Result<u64> {
+        vmcall::rdmsr(&mut self.0, msr)
+    }
+    fn wrmsr(&mut self, msr: u32, value: u64) -> Result<()> {
+        vmcall::wrmsr(&mut self.0, msr, value)
+    }
+    fn io_in(&mut self, port: u16, size: u8) -> Result<u32> {
+        vmcall::io_in(&mut self.0, port, size)
+    }
+    fn io_out(&mut self, port: u16, size: u8, value: u32) -> Result<()> {
+        vmcall::io_out(&mut self.0, port, size, value)
+    }
+    fn halt(&mut self) -> Result<()> {
+        vmcall::hlt(&mut self.0, false)
+    }
+    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
+        Err(Error::Host(HostFault::Refused { request: control, code: 0 }))
+    }
+    fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
+        vmcall::mmio_read(&mut self.0, gpa, size)
+    }
+    fn mmio_write(&mut self, gpa: u64, size: u8, value: u64) -> Result<()> {
+        vmcall::mmio_write(&mut self.0, gpa, size, value)
+    }
+}
+
+/// Page states by MapGPA and acceptance.
+#[derive(Debug)]
+pub struct AcceptVisibility<T>(pub T);
+
+impl<T: Tdcall + Send> AcceptVisibility<T> {
+    fn map(&mut self, gpa: u64, shared: bool) -> core::result::Result<(), Refusal> {
+        vmcall::map_gpa(&mut self.0, gpa, 4096, 1 << SHARED_BIT, shared)
+            .map_err(|_| Refusal::VisibilityRefused)
+    }
+}
+
+impl<T: Tdcall + Send> PageVisibility for AcceptVisibility<T> {
+    fn accept(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+        for n in 0..pages.count {
+            memory::accept(&mut self.0, pages.gpa + n * 4096, false).map_err(|error| {
+                match error {
+                    Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
+                    _ => Refusal::PageNotGranted,
+                }
+            })?;
+        }
+        Ok(())
+    }
+    fn rescind(&mut self, _: Pages) -> core::result::Result<(), Refusal> {
+        Ok(())
+    }
+    fn share(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
+        self.map(gpa, true)
+    }
+    fn unshare(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
+        self.map(gpa, false)
+    }
+    fn accept_again(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+        self.accept(pages)
+    }
+}
