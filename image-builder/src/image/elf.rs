@@ -135,7 +135,7 @@ fn describe(place: &Place, virt: u64, size: u64, flags: u32) -> Result<launch::S
 
 fn symbols(bytes: &[u8]) -> object::Result<Vec<(String, u64)>> {
     let file = ElfFile64::<LittleEndian>::parse(bytes)?;
-    let entries = file.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition());
+    let entries = file.symbols().filter(|symbol| symbol.is_global() && !symbol.is_undefined());
     let named = entries.filter_map(|s| Some((s.name().ok()?.to_owned(), s.address())));
     Ok(named.filter(|(name, _)| name.starts_with("entry_")).collect())
 }

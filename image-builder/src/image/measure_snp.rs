@@ -5,6 +5,7 @@ use super::{igvm_file, vmsa};
 use crate::{Result, image::read_bounds::broken};
 use igvm_defs::IgvmPlatformType;
 use sha2::{Digest, Sha384};
+use std::sync::LazyLock;
 use tessera_defs::snp::launch::{PageInfo, page_type};
 use tessera_defs::snp::vmsa::BSP_VMSA_GPA;
 use zerocopy::{FromZeros, IntoBytes};
@@ -38,7 +39,7 @@ impl Chain {
     pub fn add(&mut self, page_type: u8, gpa: u64, content: Option<&[u8]>) {
         let mut info = PageInfo::new_zeroed();
         info.digest_cur = self.0;
-        info.contents = content.map_or([0; 48], |bytes| Sha384::digest(bytes).into());
+        info.contents = content.map_or([0; 48], content_digest);
         info.length = size_of::<PageInfo>() as u16;
         info.page_type = page_type;
         info.gpa = gpa;
@@ -69,19 +70,22 @@ impl Chain {
     }
 }
 
-/// The launch digest for `processors` (at least 1) whose CPUID signature is `signature`.
+/// SHA-384 of a page; most pages of an image are zeros, so theirs is computed once.
+fn content_digest(content: &[u8]) -> [u8; 48] {
+    static ZEROS: LazyLock<[u8; 48]> = LazyLock::new(|| Sha384::digest([0; 4096]).into());
+    if content.len() == 4096 && content.iter().all(|byte| *byte == 0) {
+        return *ZEROS;
+    }
+    Sha384::digest(content).into()
+}
+
+/// The chain of a file as it is, for one processor; `Chain::add_aps` adds the others.
 /// Errors: the file has no SNP platform.
-pub fn measure(
-    file: &Parsed<'_>,
-    processors: u32,
-    signature: u32,
-    zeros: Zeros,
-) -> Result<[u8; 48]> {
+pub fn measure(file: &Parsed<'_>, zeros: Zeros) -> Result<Chain> {
     let mask = snp_mask(file)?;
     let mut chain = Chain::default();
     file.pages_of(mask).for_each(|page| chain.add_page(page, zeros));
-    chain.add_aps(processors.saturating_sub(1), signature);
-    Ok(chain.digest())
+    Ok(chain)
 }
 
 fn snp_mask(file: &Parsed<'_>) -> Result<u32> {
