@@ -14,16 +14,6 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The packages with bare-metal programs.
-pub const PACKAGES: [&str; 6] = [
-    "tessera-kernel",
-    "tessera-paravisor",
-    "tessera-stub",
-    "tessera-init",
-    "tessera-test-host",
-    "tessera-guest",
-];
-
 /// Paths of the built programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Programs {
@@ -31,7 +21,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The only program of `package`, one of [`PACKAGES`].
+    /// The only program of `package`.
     pub fn only(&self, package: &str) -> Result<&Path> {
         let programs = self.of(package);
         match (programs.len(), programs.values().next()) {
@@ -52,10 +42,11 @@ impl Programs {
     }
 }
 
-/// Builds [`PACKAGES`] in release for the bare-metal target, into `workspace.target`.
+/// Builds the workspace's bare-metal packages in release into `workspace.target`.
 pub fn programs(toolchain: &Toolchain, workspace: &Workspace, offline: bool) -> Result<Programs> {
+    let packages = workspace.bare_metal()?;
     fetch(toolchain, workspace, offline)?;
-    let mut step = Step::start("building kernel, paravisor, stub, first process and test host");
+    let mut step = Step::start(format!("building {}", packages.join(", ")));
     let mut command = toolchain.cargo();
     command
         .current_dir(&workspace.root)
@@ -79,7 +70,7 @@ pub fn programs(toolchain: &Toolchain, workspace: &Workspace, offline: bool) -> 
         ])
         .arg("--target-dir")
         .arg(&workspace.target)
-        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .stdout(Stdio::piped());
     let mut child = command
         .spawn()
@@ -151,6 +142,7 @@ struct Artifact {
 #[derive(Deserialize)]
 struct Target {
     name: String,
+    kind: Vec<String>,
 }
 
 impl Artifact {
@@ -175,7 +167,7 @@ impl Artifact {
 impl Programs {
     fn add(&mut self, artifact: Artifact) {
         let package = artifact.package().to_owned();
-        if let (Some(path), true) = (artifact.executable, PACKAGES.contains(&package.as_str())) {
+        if let (Some(path), true) = (artifact.executable, artifact.target.kind == ["bin"]) {
             self.by_package
                 .entry(package)
                 .or_default()
@@ -192,9 +184,9 @@ mod tests {
     fn executables_are_found_in_cargos_messages() {
         let mut programs = Programs::default();
         for line in [
-            r#"{"reason":"compiler-artifact","package_id":"path+file:///a/kernel#tessera-kernel@0.1.0","target":{"name":"tessera-kernel"},"executable":"/t/k"}"#,
-            r#"{"reason":"compiler-artifact","package_id":"path+file:///a/tessera-guest#0.1.0","target":{"name":"one"},"executable":"/t/one"}"#,
-            r#"{"reason":"compiler-artifact","package_id":"registry+x#serde@1.0.0","target":{"name":"build-script-build"},"executable":"/t/b"}"#,
+            r#"{"reason":"compiler-artifact","package_id":"path+file:///a/kernel#tessera-kernel@0.1.0","target":{"name":"tessera-kernel","kind":["bin"]},"executable":"/t/k"}"#,
+            r#"{"reason":"compiler-artifact","package_id":"path+file:///a/tessera-guest#0.1.0","target":{"name":"one","kind":["bin"]},"executable":"/t/one"}"#,
+            r#"{"reason":"compiler-artifact","package_id":"registry+x#serde@1.0.0","target":{"name":"build-script-build","kind":["custom-build"]},"executable":"/t/b"}"#,
             r#"{"reason":"build-finished","success":true}"#,
         ] {
             if let Some(artifact) = Artifact::parse(line) {

@@ -5,12 +5,14 @@ mod clean;
 mod flags;
 mod output;
 mod recipe;
+mod whole;
 mod workspace;
 
-pub use bare::{PACKAGES, Programs, programs};
+pub use bare::{Programs, programs};
 pub use clean::clean;
 pub use output::Output;
 pub use recipe::{Placement, PolicyName, Recipe, mode};
+pub use whole::{Product, whole};
 pub use workspace::Workspace;
 
 /// What `tessera build` leaves in its output folder.

@@ -40,6 +40,22 @@ impl Workspace {
         })
     }
 
+    /// The packages with bare-metal programs: `bare-metal` in `[workspace.metadata.tessera]` of
+    /// the workspace's `Cargo.toml`.
+    pub fn bare_metal(&self) -> Result<Vec<String>> {
+        let path = self.root.join("Cargo.toml");
+        let text =
+            fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
+        let listed = text.parse::<toml::Table>().ok().and_then(|table| {
+            let list = table.get("workspace")?.get("metadata")?.get("tessera")?;
+            list.get("bare-metal")?.clone().try_into().ok()
+        });
+        listed.ok_or_else(|| {
+            let cause = format!("{} does not list the bare-metal packages", path.display());
+            Failure::image(cause, "restore Cargo.toml from the repository")
+        })
+    }
+
     /// SHA-256 of `Cargo.lock` in hexadecimal, for the manifest.
     pub fn lock_sha256(&self) -> Result<String> {
         let path = self.root.join("Cargo.lock");
@@ -50,8 +66,8 @@ impl Workspace {
             .collect())
     }
 
-    /// The commit that is checked out, with `-dirty` where tracked files differ from it;
-    /// `unknown` without git.
+    /// The commit that is checked out; its first 34 digits and `-dirty` where tracked files
+    /// differ from it, so that it is never longer than 40; `unknown` without git.
     pub fn commit(&self, host: &Host) -> String {
         let git = |args: &[&str]| {
             let mut command = host.command(host.find("git")?);
@@ -65,12 +81,10 @@ impl Workspace {
             return "unknown".to_owned();
         };
         let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
-        let mark = if changed.is_some_and(|text| !text.is_empty()) {
-            "-dirty"
-        } else {
-            ""
-        };
-        format!("{}{mark}", commit.trim())
+        match changed {
+            Some(text) if text.is_empty() => commit.trim().to_owned(),
+            _ => format!("{:.34}-dirty", commit.trim()),
+        }
     }
 }
 

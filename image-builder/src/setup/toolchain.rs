@@ -96,9 +96,14 @@ impl Toolchain {
         command
     }
 
-    /// What `rustc --version` says, for the manifest.
+    /// What `rustc --version` says.
     pub fn rustc_version(&self) -> Option<String> {
         self.host.ask(&self.rustc, &["--version"])
+    }
+
+    /// What `rustc -vV` says, for the manifest.
+    pub fn rustc_identity(&self) -> Option<String> {
+        self.host.ask(&self.rustc, &["-vV"])
     }
 
     /// What the linker says it is, for the manifest; the compiler's own is named by the compiler.
