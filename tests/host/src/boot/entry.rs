@@ -34,9 +34,11 @@ pvh_start:
     or eax, 0x80010021      // PG, WP, NE, PE
     mov cr0, eax
     lgdt [host_gdt_pointer]
-    .att_syntax prefix
-    ljmp $0x08, $host_start64
-    .intel_syntax noprefix
+    mov eax, 0x08
+    push eax
+    mov eax, offset host_start64
+    push eax
+    retf
 
     .code64
 host_start64:
@@ -74,6 +76,7 @@ host_gdt_pointer:
     .align 4096
     .skip 131072
 host_stack_top:
+    .text
     "#,
     start = sym super::start::start,
 );

@@ -7,6 +7,7 @@ use core::arch::{asm, global_asm};
 
 global_asm!(
     r#"
+    .text
     .global host_timer_entry
 host_timer_entry:
     push rax

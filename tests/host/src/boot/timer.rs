@@ -15,6 +15,9 @@ pub const VECTOR: u8 = 0x40;
 
 /// Switches the APIC to x2APIC mode; the timer counts nanoseconds of QEMU's virtual clock.
 pub fn start() {
+    // The two 8259s are not used: mask them.
+    instr::out8(0x21, 0xFF);
+    instr::out8(0xA1, 0xFF);
     instr::wrmsr(APIC_BASE, instr::rdmsr(APIC_BASE) | X2APIC_ENABLE);
     instr::wrmsr(SIVR, 0x1FF);
     instr::wrmsr(DIVIDE, 0b1011);

@@ -8,6 +8,7 @@ use core::arch::global_asm;
 // RDI = VMCB, RSI = registers (order of `reg`). FPU state is the caller's.
 global_asm!(
     r#"
+    .text
     .global host_vmrun
 host_vmrun:
     push rbx

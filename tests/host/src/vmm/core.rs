@@ -2,6 +2,7 @@
 
 use super::{apic::Apic, hypercall::HyperV, scenario::{Inject, Scenario}, stats::Stats};
 use crate::{machine::Machine, report::End};
+use alloc::string::String;
 use tessera_defs::breach::Breach;
 
 /// The host's software.
@@ -25,6 +26,8 @@ pub struct Vmm {
     pub told: bool,
     /// Code and infos of the last exit.
     pub last_exit: (u64, [u64; 2]),
+    pub(super) line: String,
+    pub(super) line_ended: bool,
     /// The machine below.
     pub machine: Machine,
     random: u64,
@@ -45,6 +48,8 @@ impl Vmm {
             skew: 0,
             told: false,
             last_exit: (0, [0; 2]),
+            line: String::with_capacity(128),
+            line_ended: false,
             machine,
             random,
             until_injection: 0,

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_isolation_msr_is_absent_on_kvm_and_an_alias_on_hyperv() {
-        let mut of = |text| {
+        let of = |text| {
             let mut vmm = Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE);
             vmm.read_msr(hyperv::MSR_ISOLATION_CONFIG)
         };

@@ -2,7 +2,7 @@
 
 use super::Vmm;
 use crate::report::End;
-use tessera_defs::port;
+use tessera_defs::{port, refusal::Refusal, snp::ghcb_msr::TERMINATE_SET_TESSERA};
 
 /// Line status: transmitter empty.
 const LSR_EMPTY: u32 = 0x60;
@@ -22,11 +22,30 @@ impl Vmm {
     /// OUT of `size` bytes.
     pub fn port_out(&mut self, at: u16, size: u8, value: u32) {
         match at {
-            port::COM1 => (self.machine.console)(value as u8),
+            port::COM1 => self.console(value as u8),
             port::PM1A_CNT if size >= 2 && value & u32::from(port::PM1A_SOFT_OFF) != 0 => {
-                self.end = Some(End::Shutdown);
+                self.end = Some(self.plain_refusal().unwrap_or(End::Shutdown));
             }
             _ => {}
         }
+    }
+
+    fn console(&mut self, byte: u8) {
+        (self.machine.console)(byte);
+        if self.line_ended {
+            self.line.clear();
+        }
+        self.line_ended = byte == b'\n';
+        if !self.line_ended && self.line.len() < 120 {
+            self.line.push(char::from(byte));
+        }
+    }
+
+    /// A plain machine has no architectural door for a refusal: the last line before soft off
+    /// names it.
+    fn plain_refusal(&self) -> Option<End> {
+        let name = self.line.strip_prefix("tessera: refused ")?;
+        let code = Refusal::from_name(name.trim_end())?.code().into();
+        Some(End::Terminated { set: TERMINATE_SET_TESSERA, code })
     }
 }
