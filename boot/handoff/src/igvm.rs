@@ -63,7 +63,10 @@ impl<'a> File<'a> {
         }
         let end = start.checked_add(len).ok_or(Error::Truncated)?;
         let headers = bytes.get(start..end).ok_or(Error::Truncated)?;
-        Ok(Self { bytes: &bytes[..total], headers })
+        Ok(Self {
+            bytes: &bytes[..total],
+            headers,
+        })
     }
 
     /// The variable headers in file order; a broken one ends the walk with an error.

@@ -34,7 +34,9 @@ pub mod segment {
 
 /// One loaded segment, in place.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Segment {
     /// Virtual address, page aligned.
     pub virt: u64,
@@ -50,7 +52,9 @@ pub struct Segment {
 
 /// A component of the image. A length of 0 means absent.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Component {
     /// First byte in guest memory.
     pub base: u64,

@@ -24,7 +24,11 @@ pub fn run(door: Door, argument: u64) -> ! {
 }
 
 fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64), Refusal> {
-    let pvh = if door == Door::Pvh { Some(StartInfo::at(argument)?) } else { None };
+    let pvh = if door == Door::Pvh {
+        Some(StartInfo::at(argument)?)
+    } else {
+        None
+    };
     let regions = memory_map::regions(pvh.as_ref())?;
     if let Some(info) = &pvh {
         info.load_image()?;
@@ -49,11 +53,7 @@ fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
     select(&claims, &evidence, &policy)
 }
 
-fn hand_over(
-    decision: &Decision,
-    platform: &Platform,
-    door: Door,
-) -> Result<(u64, u64), Refusal> {
+fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u64, u64), Refusal> {
     let launch = claims::launch_block();
     let (bits, shared) = (platform.bits(), platform.ghcb_is_shared());
     let trampoline = handover::trampoline();

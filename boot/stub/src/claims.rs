@@ -20,7 +20,10 @@ pub fn isolation(platform: &mut Platform) -> Result<Claims, Refusal> {
     });
     match failed {
         Some(refusal) => Err(refusal),
-        None => Ok(Claims { leaves, msr: platform.rdmsr(MSR_ISOLATION_CONFIG) }),
+        None => Ok(Claims {
+            leaves,
+            msr: platform.rdmsr(MSR_ISOLATION_CONFIG),
+        }),
     }
 }
 

@@ -21,9 +21,15 @@ pub fn write_boot_info(regions: &'static mut [MemoryRegion], rsdp: u64) {
     let regions: &'static mut [MemoryRegion] = regions;
     let mut info = BootInfo::new(regions.into());
     info.physical_memory_offset = Optional::Some(DIRECT_MAP);
-    info.rsdp_addr = if rsdp == 0 { Optional::None } else { Optional::Some(rsdp) };
+    info.rsdp_addr = if rsdp == 0 {
+        Optional::None
+    } else {
+        Optional::Some(rsdp)
+    };
     let mut info = Some(info);
-    memory::place(HANDOFF_PAGE + BOOT_INFO_OFFSET, 1, |_| info.take().expect("placed once"));
+    memory::place(HANDOFF_PAGE + BOOT_INFO_OFFSET, 1, |_| {
+        info.take().expect("placed once")
+    });
 }
 
 /// Writes the hand-over block.
@@ -64,7 +70,10 @@ pub fn trampoline() -> u64 {
 
 /// Loads `cr3` and enters the kernel at `entry` on its own stack.
 pub fn enter(cr3: u64, entry: u64) -> ! {
-    let (info, block) = (DIRECT_MAP + HANDOFF_PAGE + BOOT_INFO_OFFSET, DIRECT_MAP + HANDOFF_PAGE);
+    let (info, block) = (
+        DIRECT_MAP + HANDOFF_PAGE + BOOT_INFO_OFFSET,
+        DIRECT_MAP + HANDOFF_PAGE,
+    );
     // SAFETY: the tables map the switch, the kernel, its stack and the direct map.
     unsafe { switch(info, block, cr3, entry, STACK_TOP) }
 }

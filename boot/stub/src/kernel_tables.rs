@@ -58,20 +58,28 @@ pub fn build(
     }
     let write = Mapping::kernel(Access::Write);
     let stack = STACK_TOP - STACK_PAGES * 4096;
-    tables.map_range(&mut pool, stack, STACK_START, STACK_PAGES * 4096, write).map_err(invalid)?;
+    tables
+        .map_range(&mut pool, stack, STACK_START, STACK_PAGES * 4096, write)
+        .map_err(invalid)?;
     for page in (IMAGE_START..IMAGE_END).step_by(4096) {
         if !(ghcb_shared && page == GHCB_PAGE) {
             let mapping = Mapping::kernel(direct_access(kernel, page));
-            tables.map(&mut pool, DIRECT_MAP + page, page, Size::Small, mapping).map_err(invalid)?;
+            tables
+                .map(&mut pool, DIRECT_MAP + page, page, Size::Small, mapping)
+                .map_err(invalid)?;
         }
     }
     if ghcb_shared {
         let virt = SHARED_MAP + GHCB_PAGE;
-        tables.map(&mut pool, virt, GHCB_PAGE, Size::Small, Mapping::SHARED).map_err(invalid)?;
+        tables
+            .map(&mut pool, virt, GHCB_PAGE, Size::Small, Mapping::SHARED)
+            .map_err(invalid)?;
     }
     let execute = Mapping::kernel(Access::Execute);
     let page = trampoline & !4095;
-    tables.map_range(&mut pool, page, page, 4096, execute).map_err(invalid)?;
+    tables
+        .map_range(&mut pool, page, page, 4096, execute)
+        .map_err(invalid)?;
     Ok((tables, pool))
 }
 
@@ -84,7 +92,11 @@ fn check(kernel: &Component, segment: &Segment) -> Result<(), Refusal> {
     let inside = segment.phys >= kernel.base && end.is_some_and(|e| e <= kernel.base + kernel.len);
     let aligned = (segment.phys | segment.virt | segment.len) % 4096 == 0;
     let high = segment.virt >= tessera_handoff::layout::KERNEL_VIRT;
-    if inside && aligned && high { Ok(()) } else { Err(Refusal::ComponentInvalid) }
+    if inside && aligned && high {
+        Ok(())
+    } else {
+        Err(Refusal::ComponentInvalid)
+    }
 }
 
 fn access(flags: u32) -> Result<Access, Refusal> {

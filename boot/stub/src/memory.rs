@@ -47,15 +47,23 @@ pub fn place<T>(gpa: u64, count: usize, mut init: impl FnMut(usize) -> T) -> &'s
 
 /// Bytes that a loader put outside the image (PVH only: plain machine, identity mapped).
 pub fn loader_bytes(gpa: u64, len: u64) -> &'static [u8] {
-    let end = gpa.checked_add(len).expect("the loader's range wraps around");
-    assert!(gpa != 0 && end <= 1 << 30, "the loader's range is not mapped");
+    let end = gpa
+        .checked_add(len)
+        .expect("the loader's range wraps around");
+    assert!(
+        gpa != 0 && end <= 1 << 30,
+        "the loader's range is not mapped"
+    );
     // SAFETY: mapped by the first GiB's identity map; the loader is done with it.
     unsafe { core::slice::from_raw_parts(gpa as *const u8, len as usize) }
 }
 
 fn check(gpa: u64, len: u64) {
     let end = gpa.checked_add(len);
-    assert!(gpa >= IMAGE_START && end.is_some_and(|end| end <= IMAGE_END), "outside the image");
+    assert!(
+        gpa >= IMAGE_START && end.is_some_and(|end| end <= IMAGE_END),
+        "outside the image"
+    );
 }
 
 /// Writes entry `index` of one of the boot tables (inside `BOOT_TABLES`' room).

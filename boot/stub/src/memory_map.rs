@@ -1,7 +1,7 @@
 //! The memory map is a claim. It is believed only if it makes sense and covers the image.
 
-use crate::pvh::{Range, StartInfo};
 use crate::memory;
+use crate::pvh::{Range, StartInfo};
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{HANDOFF_DATA, IMAGE_END, IMAGE_START, PARAM_MEMORY_MAP};
@@ -14,7 +14,11 @@ const LIMIT: u64 = 1 << 45;
 const MINIMUM: u64 = 16 << 20;
 const IGVM_ENTRY: usize = 24;
 const IGVM_MEMORY: u16 = 0;
-const NOTHING: Range = Range { start: 0, len: 0, ram: false };
+const NOTHING: Range = Range {
+    start: 0,
+    len: 0,
+    ram: false,
+};
 
 /// Regions for BootInfo: usable RAM without the image, the image as `Bootloader`.
 /// Errors: `MemoryMapInvalid`, `MemoryMapOverlapsImage`, `MemoryTooSmall`.
@@ -26,7 +30,11 @@ pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], R
     };
     let ranges = &ranges[..count];
     check(ranges)?;
-    let empty = MemoryRegion { start: 0, end: 0, kind: MemoryRegionKind::Bootloader };
+    let empty = MemoryRegion {
+        start: 0,
+        end: 0,
+        kind: MemoryRegionKind::Bootloader,
+    };
     let mut found = [empty; MAX_REGIONS + 2];
     let mut len = 0;
     let mut add = |start, end, kind| {
@@ -63,7 +71,11 @@ fn igvm_ranges() -> impl Iterator<Item = Range> {
         let number = |at| u64::from_le_bytes(core::array::from_fn(|n| entry[at + n]));
         let kind = u16::from_le_bytes([entry[16], entry[17]]);
         let shift = |pages: u64| pages.checked_mul(4096).unwrap_or(u64::MAX);
-        Range { start: shift(number(0)), len: shift(number(8)), ram: kind == IGVM_MEMORY }
+        Range {
+            start: shift(number(0)),
+            len: shift(number(8)),
+            ram: kind == IGVM_MEMORY,
+        }
     });
     entries.take_while(|range| range.len != 0)
 }
@@ -71,14 +83,21 @@ fn igvm_ranges() -> impl Iterator<Item = Range> {
 fn check(ranges: &[Range]) -> Result<(), Refusal> {
     let (mut covered, mut total) = (false, 0u64);
     for (n, range) in ranges.iter().enumerate() {
-        let end = range.start.checked_add(range.len).ok_or(Refusal::MemoryMapInvalid)?;
+        let end = range
+            .start
+            .checked_add(range.len)
+            .ok_or(Refusal::MemoryMapInvalid)?;
         if range.ram && ((range.start | end) % 4096 != 0 || end > LIMIT) {
             return Err(Refusal::MemoryMapInvalid);
         }
         if ranges[n + 1..].iter().any(|other| overlap(range, other)) {
             return Err(Refusal::MemoryMapInvalid);
         }
-        let image = Range { start: IMAGE_START, len: IMAGE_END - IMAGE_START, ram: true };
+        let image = Range {
+            start: IMAGE_START,
+            len: IMAGE_END - IMAGE_START,
+            ram: true,
+        };
         if !range.ram && overlap(range, &image) {
             return Err(Refusal::MemoryMapOverlapsImage);
         }

@@ -6,8 +6,8 @@ use crate::memory;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_defs::snp::ghcb_msr::TERMINATE_SET_TESSERA;
-use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS};
 use tessera_defs::snp::rmp as rmp_defs;
+use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS};
 use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_defs::tdx::{cpuid as tdx_cpuid, field, vmcall};
 use tessera_handoff::layout::{BOOT_TABLES, CPUID_PAGE, EXCHANGE_PAGE, GHCB_PAGE};
@@ -51,11 +51,15 @@ impl Platform {
             Platform::Plain(_) => plain_refusal(refusal),
             // SAFETY: SNP was entered through its own door.
             Platform::Snp(_) => ghcb_msr::terminate(
-                &mut unsafe { GhcbMsrPort::new() }, TERMINATE_SET_TESSERA, refusal.code()),
+                &mut unsafe { GhcbMsrPort::new() },
+                TERMINATE_SET_TESSERA,
+                refusal.code(),
+            ),
             // SAFETY: TDX was entered through its own door.
             Platform::Tdx => tdx::vmcall::fatal(
                 &mut unsafe { TdcallPort::new() },
-                vmcall::FATAL_TESSERA as u32 | u32::from(refusal.code())),
+                vmcall::FATAL_TESSERA as u32 | u32::from(refusal.code()),
+            ),
         }
         instr::halt_forever()
     }
@@ -110,8 +114,14 @@ impl Platform {
     pub fn bits(&self) -> PageBits {
         match self {
             Platform::Plain(_) => PageBits::default(),
-            Platform::Snp(_) => PageBits { private: 1 << C_BIT, shared: 0 },
-            Platform::Tdx => PageBits { private: 0, shared: 1 << SHARED_BIT },
+            Platform::Snp(_) => PageBits {
+                private: 1 << C_BIT,
+                shared: 0,
+            },
+            Platform::Tdx => PageBits {
+                private: 0,
+                shared: 1 << SHARED_BIT,
+            },
         }
     }
 
@@ -130,13 +140,21 @@ fn plain_refusal(refusal: Refusal) {
         part.bytes().for_each(out);
     }
     // SAFETY: soft off, on a machine that is to stop anyway.
-    unsafe { instr::out16(tessera_defs::port::PM1A_CNT, tessera_defs::port::PM1A_SOFT_OFF) }
+    unsafe {
+        instr::out16(
+            tessera_defs::port::PM1A_CNT,
+            tessera_defs::port::PM1A_SOFT_OFF,
+        )
+    }
 }
 
 fn cpuid_page(leaf: u32) -> Result<[u32; 4], Refusal> {
     let page: CpuidPage = memory::read(CPUID_PAGE);
     let count = page.count as usize;
-    let functions = page.functions.get(..count).ok_or(Refusal::CpuidPageInvalid)?;
+    let functions = page
+        .functions
+        .get(..count)
+        .ok_or(Refusal::CpuidPageInvalid)?;
     let found = functions.iter().find(|f| f.eax_in == leaf && f.ecx_in == 0);
     Ok(found.map_or([0; 4], |f| [f.eax, f.ebx, f.ecx, f.edx]))
 }
@@ -153,16 +171,20 @@ fn share_ghcb() -> Result<GhcbPage, Refusal> {
     let table = BOOT_TABLES + 0x3000;
     memory::write_boot_table(table, 0, 0xE3);
     memory::write_boot_table(BOOT_TABLES + 0x1000, 1, table | 0x23 | 1 << C_BIT);
-    ghcb_msr::register_ghcb(&mut msr, GHCB_PAGE)
-        .map_err(|_| Refusal::GhcbRegistrationRefused)?;
+    ghcb_msr::register_ghcb(&mut msr, GHCB_PAGE).map_err(|_| Refusal::GhcbRegistrationRefused)?;
     // SAFETY: the page is shared and mapped there for as long as the stub runs.
     Ok(unsafe { GhcbPage::new(SharedPage::new(SHARED_ALIAS + GHCB_PAGE, GHCB_PAGE)) })
 }
 
 fn snp_facts() -> Result<SnpFacts, Refusal> {
     // SAFETY: SNP was entered through its own door; SEV_STATUS cannot be intercepted there.
-    let (sev_status, mut msr, mut rmpadjust) =
-        unsafe { (instr::rdmsr(MSR_SEV_STATUS), GhcbMsrPort::new(), RmpPort::new()) };
+    let (sev_status, mut msr, mut rmpadjust) = unsafe {
+        (
+            instr::rdmsr(MSR_SEV_STATUS),
+            GhcbMsrPort::new(),
+            RmpPort::new(),
+        )
+    };
     let full = u64::from(rmp_defs::PERM_ALL) << rmp_defs::ATTR_PERM_SHIFT;
     let mut adjustable = [false; 3];
     for (n, slot) in adjustable.iter_mut().enumerate() {
@@ -172,7 +194,13 @@ fn snp_facts() -> Result<SnpFacts, Refusal> {
     }
     let hv_features = ghcb_msr::features(&mut msr).map_err(|_| Refusal::GhcbReplyInvalid)?;
     let c_bit = cpuid_page(CPUID_ENCRYPTION)?[1] & 0x3F;
-    Ok(SnpFacts { sev_status, adjustable, c_bit, hv_features, debug: false })
+    Ok(SnpFacts {
+        sev_status,
+        adjustable,
+        c_bit,
+        hv_features,
+        debug: false,
+    })
 }
 
 fn tdx_facts() -> Result<TdxFacts, Refusal> {

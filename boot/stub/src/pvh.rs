@@ -30,9 +30,15 @@ pub struct StartInfo {
 impl StartInfo {
     /// Checks the start info at `gpa`. Errors: `ParameterInvalid`.
     pub fn at(gpa: u64) -> Result<Self, Refusal> {
-        let info = Self { bytes: memory::loader_bytes(gpa, 56) };
+        let info = Self {
+            bytes: memory::loader_bytes(gpa, 56),
+        };
         let good = info.u32(0) == MAGIC && info.u32(4) >= 1;
-        if good { Ok(info) } else { Err(Refusal::ParameterInvalid) }
+        if good {
+            Ok(info)
+        } else {
+            Err(Refusal::ParameterInvalid)
+        }
     }
 
     /// The RSDP's address, 0 if there is none.
@@ -45,7 +51,11 @@ impl StartInfo {
         let (table, entries) = (self.u64(40), u64::from(self.u32(48)).min(128));
         (0..entries).map(move |n| {
             let entry = memory::loader_bytes(table + n * 24, 24);
-            Range { start: u64_at(entry, 0), len: u64_at(entry, 8), ram: u32_at(entry, 16) == 1 }
+            Range {
+                start: u64_at(entry, 0),
+                len: u64_at(entry, 8),
+                ram: u32_at(entry, 16) == 1,
+            }
         })
     }
 
@@ -85,14 +95,19 @@ fn load_page(file: &File<'_>, header: &Header<'_>) -> Result<(), Refusal> {
     }
     memory::write(gpa, &[0; PAGE as usize]);
     if offset != 0 {
-        let data = file.data(offset, PAGE as usize).map_err(|_| Refusal::ComponentInvalid)?;
+        let data = file
+            .data(offset, PAGE as usize)
+            .map_err(|_| Refusal::ComponentInvalid)?;
         memory::write(gpa, data);
     }
     Ok(())
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
+    bytes[at..at + 4]
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32

@@ -18,8 +18,13 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, in table order.
-    pub const ALL: [Mode; 5] =
-        [Mode::None, Mode::Snp, Mode::Tdx, Mode::SnpParavisor, Mode::TdxParavisor];
+    pub const ALL: [Mode; 5] = [
+        Mode::None,
+        Mode::Snp,
+        Mode::Tdx,
+        Mode::SnpParavisor,
+        Mode::TdxParavisor,
+    ];
 
     /// The name users type: `none`, `snp`, `tdx`, `snp-paravisor`, `tdx-paravisor`.
     pub const fn name(self) -> &'static str {
@@ -56,4 +61,14 @@ pub enum HostProfile {
     Kvm = 0,
     /// Hyper-V interface leaves ("Hv#1").
     HyperV = 1,
+}
+
+impl HostProfile {
+    /// The name users type: `kvm`, `hyperv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            HostProfile::Kvm => "kvm",
+            HostProfile::HyperV => "hyperv",
+        }
+    }
 }

@@ -41,6 +41,7 @@ impl Machine {
         ghcb_virt: u64,
         ghcb_gpa: u64,
     ) -> Option<Self> {
+        crate::exit::set_mode(mode);
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
             match mode {
@@ -50,7 +51,11 @@ impl Machine {
                     let (msr, rmp) = (GhcbMsrPort::new(), RmpPort::new());
                     Some(Machine::Snp(
                         GhcbCalls(page),
-                        PscVisibility { msr, rmp, comes_private },
+                        PscVisibility {
+                            msr,
+                            rmp,
+                            comes_private,
+                        },
                     ))
                 }
                 Mode::Tdx => Some(Machine::Tdx(

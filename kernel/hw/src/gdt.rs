@@ -49,7 +49,10 @@ impl Segments {
     /// Flat segments, no TSS content yet.
     pub const fn new() -> Self {
         let gdt = [0, CODE, DATA, DATA | DPL3, CODE | DPL3, 0, 0];
-        Self { gdt, tss: TaskStateSegment::new() }
+        Self {
+            gdt,
+            tss: TaskStateSegment::new(),
+        }
     }
 
     /// Loads GDTR, CS, SS, DS, ES and TR. FS and GS are left (their bases live in MSRs).
@@ -62,7 +65,10 @@ impl Segments {
         self.tss.iomap_base = size_of::<TaskStateSegment>() as u16;
         [self.gdt[5], self.gdt[6]] = tss_descriptor(&raw const self.tss as u64);
         let limit = (size_of_val(&self.gdt) - 1) as u16;
-        let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(&self.gdt) };
+        let pointer = DescriptorTablePointer {
+            limit,
+            base: VirtAddr::from_ptr(&self.gdt),
+        };
         // SAFETY: table and TSS live for ever (`'static`) and hold what the selectors say.
         unsafe {
             lgdt(&pointer);

@@ -68,7 +68,8 @@ impl GhcbPage {
             let address = self.page.gpa() + SHARED_BUFFER_OFFSET as u64;
             self.set(offset_of!(Layout, sw_scratch), address);
         }
-        self.page.write(SHARED_BUFFER_OFFSET, &frame.buffer[..frame.used]);
+        self.page
+            .write(SHARED_BUFFER_OFFSET, &frame.buffer[..frame.used]);
     }
 
     fn load_standard(&self, frame: &mut GhcbFrame) {
@@ -78,7 +79,8 @@ impl GhcbPage {
         frame.rdx = self.get(offset_of!(Layout, rdx));
         frame.info1 = self.page.read_u64(offset_of!(Layout, sw_exit_info1));
         frame.info2 = self.page.read_u64(offset_of!(Layout, sw_exit_info2));
-        self.page.read(SHARED_BUFFER_OFFSET, &mut frame.buffer[..frame.used]);
+        self.page
+            .read(SHARED_BUFFER_OFFSET, &mut frame.buffer[..frame.used]);
     }
 
     fn store_hypercall(&mut self, frame: &GhcbFrame) {

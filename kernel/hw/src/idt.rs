@@ -23,7 +23,9 @@ impl Default for Idt {
 impl Idt {
     /// No gate present.
     pub const fn new() -> Self {
-        Self { gates: [[0; 2]; 256] }
+        Self {
+            gates: [[0; 2]; 256],
+        }
     }
 
     /// Points every gate at its stub (DPL 0, interrupts off on entry) and loads IDTR.
@@ -33,11 +35,17 @@ impl Idt {
     /// `Segments::install` ran with those stacks, and `trap::set_handler` named the handler.
     pub unsafe fn install(&'static mut self, ist: &[(u8, u8)]) {
         for vector in 0..=255 {
-            let index = ist.iter().find(|(v, _)| *v == vector).map_or(0, |(_, index)| *index);
+            let index = ist
+                .iter()
+                .find(|(v, _)| *v == vector)
+                .map_or(0, |(_, index)| *index);
             self.gates[usize::from(vector)] = gate(trap::stub(vector), index);
         }
         let limit = (size_of_val(&self.gates) - 1) as u16;
-        let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(&self.gates) };
+        let pointer = DescriptorTablePointer {
+            limit,
+            base: VirtAddr::from_ptr(&self.gates),
+        };
         // SAFETY: the table lives for ever and every gate leads to a stub.
         unsafe { lidt(&pointer) }
     }

@@ -23,7 +23,12 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
             options(nostack, preserves_flags));
     }
     let ebx: u64 = ebx;
-    CpuidResult { eax, ebx: ebx as u32, ecx, edx }
+    CpuidResult {
+        eax,
+        ebx: ebx as u32,
+        ecx,
+        edx,
+    }
 }
 
 /// RDMSR.

@@ -6,6 +6,7 @@
 extern crate std;
 
 pub mod compose;
+pub mod exit;
 pub mod gdt;
 pub mod ghcb_page;
 pub mod host;
@@ -19,3 +20,4 @@ mod registers;
 pub mod shared;
 pub mod trap;
 pub mod user;
+pub mod ve;

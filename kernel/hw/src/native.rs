@@ -27,12 +27,18 @@ impl Service for NativeCalls {
     fn rdmsr(&mut self, msr: u32) -> Result<u64> {
         // SAFETY: reading has no effect on memory.
         let value = unsafe { probe::rdmsr(msr) };
-        value.ok_or(Error::Host(HostFault::Inject(tessera_defs::x86::vector::GP)))
+        value.ok_or(Error::Host(HostFault::Inject(
+            tessera_defs::x86::vector::GP,
+        )))
     }
     fn wrmsr(&mut self, msr: u32, value: u64) -> Result<()> {
         // SAFETY: the promise of `new`; a #GP is an error, not a fault.
         let done = unsafe { probe::wrmsr(msr, value) };
-        if done { Ok(()) } else { Err(Error::Host(HostFault::Inject(13))) }
+        if done {
+            Ok(())
+        } else {
+            Err(Error::Host(HostFault::Inject(13)))
+        }
     }
     fn io_in(&mut self, port: u16, size: u8) -> Result<u32> {
         // SAFETY: the promise of `new`.

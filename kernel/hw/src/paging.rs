@@ -95,7 +95,11 @@ impl PageTables {
     /// `direct_map + phys` is mapped writable for every table page and every frame that a
     /// `FrameSource` will give; those pages are used by nothing else.
     pub unsafe fn new(root: u64, direct_map: u64, bits: EncodingBits) -> Self {
-        Self { root, direct_map, bits }
+        Self {
+            root,
+            direct_map,
+            bits,
+        }
     }
 
     /// Value for CR3.
@@ -198,7 +202,12 @@ impl PageTables {
 
     fn mapping(&self, entry: u64, size: Size) -> Mapping {
         let flags = Flags::from_bits_truncate(entry & !ADDRESS) - Flags::HUGE_PAGE;
-        Mapping { phys: self.phys_of(entry) & !(size.bytes() - 1), size, flags, entry }
+        Mapping {
+            phys: self.phys_of(entry) & !(size.bytes() - 1),
+            size,
+            flags,
+            entry,
+        }
     }
 
     fn phys_of(&self, entry: u64) -> u64 {
@@ -247,13 +256,21 @@ impl PageTables {
                 return Err(Error::NotMapped(virt));
             }
             if entry & Flags::HUGE_PAGE.bits() != 0 {
-                return if level == 1 { Ok((slot, Size::Large)) } else { Err(Error::NotMapped(virt)) };
+                return if level == 1 {
+                    Ok((slot, Size::Large))
+                } else {
+                    Err(Error::NotMapped(virt))
+                };
             }
             table = self.phys_of(entry);
         }
         let slot = slot(table, virt, 0);
         let present = self.read(slot) & Flags::PRESENT.bits() != 0;
-        if present { Ok((slot, Size::Small)) } else { Err(Error::NotMapped(virt)) }
+        if present {
+            Ok((slot, Size::Small))
+        } else {
+            Err(Error::NotMapped(virt))
+        }
     }
 
     /// Entry where a mapping of `size` belongs; missing tables are made.

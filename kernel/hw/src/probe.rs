@@ -58,7 +58,10 @@ pub unsafe fn wrmsr(msr: u32, value: u64) -> bool {
 /// Where the frame stands on a probing instruction: makes the probe fail, and says true. The
 /// dispatcher does so for #GP; #VC and #VE handlers call it where the host answers with #GP.
 pub fn fix_up(frame: &mut TrapFrame) -> bool {
-    let at = [&raw const tessera_probe_rdmsr_at, &raw const tessera_probe_wrmsr_at];
+    let at = [
+        &raw const tessera_probe_rdmsr_at,
+        &raw const tessera_probe_wrmsr_at,
+    ];
     let hit = !frame.from_user() && at.iter().any(|label| *label as u64 == frame.rip);
     if hit {
         frame.rip = &raw const tessera_probe_failed as u64;
@@ -73,12 +76,24 @@ mod tests {
     #[test]
     fn only_the_probing_instruction_is_fixed_up() {
         let rip = &raw const tessera_probe_rdmsr_at as u64;
-        let mut frame = TrapFrame { rip, cs: 8, ..Default::default() };
+        let mut frame = TrapFrame {
+            rip,
+            cs: 8,
+            ..Default::default()
+        };
         assert!(fix_up(&mut frame));
         assert_eq!(frame.rip, &raw const tessera_probe_failed as u64);
-        let mut other = TrapFrame { rip: rip + 2, cs: 8, ..Default::default() };
+        let mut other = TrapFrame {
+            rip: rip + 2,
+            cs: 8,
+            ..Default::default()
+        };
         assert!(!fix_up(&mut other));
-        let mut user = TrapFrame { rip, cs: 0x23, ..Default::default() };
+        let mut user = TrapFrame {
+            rip,
+            cs: 0x23,
+            ..Default::default()
+        };
         assert!(!fix_up(&mut user));
     }
 }

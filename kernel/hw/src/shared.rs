@@ -74,7 +74,10 @@ impl SharedPage {
 
     fn at(&self, offset: usize, len: usize) -> u64 {
         let inside = offset <= PAGE_SIZE as usize - len;
-        assert!(inside && offset.is_multiple_of(len), "outside the shared page");
+        assert!(
+            inside && offset.is_multiple_of(len),
+            "outside the shared page"
+        );
         self.virt + offset as u64
     }
 }

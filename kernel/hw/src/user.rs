@@ -26,7 +26,10 @@ pub struct CpuLocal {
 impl CpuLocal {
     /// Not installed yet.
     pub const fn new() -> Self {
-        Self { kernel_rsp: 0, user_rsp: 0 }
+        Self {
+            kernel_rsp: 0,
+            user_rsp: 0,
+        }
     }
 
     /// Turns SYSCALL on: EFER.SCE, STAR, LSTAR, SFMASK, and both GS bases.

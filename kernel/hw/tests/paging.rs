@@ -23,7 +23,10 @@ const DATA: Flags = Flags::WRITABLE.union(Flags::NO_EXECUTE);
 fn maps_protects_and_unmaps_with_encoding_bits() {
     let mut memory = vec![Page([0; 4096]); 16];
     let direct_map = memory.as_mut_ptr() as u64;
-    let bits = EncodingBits { private: C_BIT, shared: 0 };
+    let bits = EncodingBits {
+        private: C_BIT,
+        shared: 0,
+    };
     let mut frames = Frames(4096, 16 * 4096);
     // SAFETY: the arena holds every table page, zeroed, and outlives the tables.
     let mut tables = unsafe { PageTables::new(0, direct_map, bits) };
@@ -34,8 +37,17 @@ fn maps_protects_and_unmaps_with_encoding_bits() {
             t.map(v, p, Size::Small, Visibility::Private, flags, f)
         };
         assert_eq!(map(&mut tables, &mut frames, virt, 0x5000, DATA), Ok(()));
-        assert_eq!(map(&mut tables, &mut frames, virt, 0x5000, DATA), Err(Error::Occupied(virt)));
-        let wx = map(&mut tables, &mut frames, virt + 4096, 0x6000, Flags::WRITABLE);
+        assert_eq!(
+            map(&mut tables, &mut frames, virt, 0x5000, DATA),
+            Err(Error::Occupied(virt))
+        );
+        let wx = map(
+            &mut tables,
+            &mut frames,
+            virt + 4096,
+            0x6000,
+            Flags::WRITABLE,
+        );
         assert_eq!(wx, Err(Error::WriteExecute(virt + 4096)));
         let bad = map(&mut tables, &mut frames, virt + 4096, 0x6000 | C_BIT, DATA);
         assert_eq!(bad, Err(Error::BadAddress(0x6000 | C_BIT)));
@@ -46,7 +58,14 @@ fn maps_protects_and_unmaps_with_encoding_bits() {
         assert_eq!(tables.unmap(virt).unwrap().phys, 0x5000);
         assert_eq!(tables.lookup(virt), None);
         let from = 0xFFFF_8000_0040_0000 - 0x1000;
-        let range = tables.map_range(from, 0x20_0000 - 0x1000, 0x20_1000, Visibility::Private, DATA, &mut frames);
+        let range = tables.map_range(
+            from,
+            0x20_0000 - 0x1000,
+            0x20_1000,
+            Visibility::Private,
+            DATA,
+            &mut frames,
+        );
         assert_eq!(range, Ok(()));
         assert_eq!(tables.lookup(from).unwrap().size, Size::Small);
         let large = tables.lookup(from + 0x5000).unwrap();

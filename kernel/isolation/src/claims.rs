@@ -73,7 +73,11 @@ impl LeafClaim {
         let microsoft = vendor == hv::VENDOR_SIGNATURE;
         let in_range = (hv::CPUID_VENDOR..=LAST_LEAF).contains(&max);
         if !in_range || max < hv::CPUID_INTERFACE {
-            return if microsoft { LeafClaim::Truncated } else { silent(hypervisor) };
+            return if microsoft {
+                LeafClaim::Truncated
+            } else {
+                silent(hypervisor)
+            };
         }
         let hv1 = cpuid(hv::CPUID_INTERFACE)[0] == hv::INTERFACE_SIGNATURE;
         match (hv1, microsoft, hypervisor) {
@@ -85,7 +89,11 @@ impl LeafClaim {
 }
 
 fn silent(hypervisor: bool) -> LeafClaim {
-    if hypervisor { LeafClaim::NotHyperV } else { LeafClaim::Absent }
+    if hypervisor {
+        LeafClaim::NotHyperV
+    } else {
+        LeafClaim::Absent
+    }
 }
 
 fn read_hyperv(max: u32, cpuid: &mut dyn FnMut(u32) -> [u32; 4]) -> LeafClaim {

@@ -85,7 +85,11 @@ impl Evidence {
             return Err(Refusal::CBitMismatch);
         }
         let platform_can_paravisor = facts.hv_features & hv_features::MULTI_VMPL != 0;
-        Ok(Evidence { entry, platform_can_paravisor, debug: facts.debug })
+        Ok(Evidence {
+            entry,
+            platform_can_paravisor,
+            debug: facts.debug,
+        })
     }
 
     /// Evidence of a TDX reset entry. Errors: `EntryContradicts`, `GpawMismatch` (host).
@@ -105,7 +109,11 @@ impl Evidence {
 
     /// Evidence of a lower entry that SEV_STATUS does not explain: the L2 of a TD.
     pub const fn tdx_l2() -> Evidence {
-        Evidence { entry: Entry::TdxL2, platform_can_paravisor: false, debug: false }
+        Evidence {
+            entry: Entry::TdxL2,
+            platform_can_paravisor: false,
+            debug: false,
+        }
     }
 
     /// Evidence of a native or PVH entry; `signature` is EBX, ECX, EDX of leaf 0x21.
@@ -118,7 +126,11 @@ impl Evidence {
         if signature == cpuid::SIGNATURE {
             return Err(Refusal::ProtectionUnused);
         }
-        Ok(Evidence { entry, platform_can_paravisor: false, debug: false })
+        Ok(Evidence {
+            entry,
+            platform_can_paravisor: false,
+            debug: false,
+        })
     }
 }
 
@@ -136,5 +148,9 @@ fn snp_entry(facts: &SnpFacts) -> Result<Entry, Refusal> {
     };
     let vtom = facts.sev_status & status::STATUS_VTOM != 0;
     let reflect_vc = facts.sev_status & status::STATUS_REFLECT_VC != 0;
-    Ok(Entry::SnpLower { vmpl, vtom, reflect_vc })
+    Ok(Entry::SnpLower {
+        vmpl,
+        vtom,
+        reflect_vc,
+    })
 }

@@ -37,6 +37,8 @@ static ROWS: [Row; 5] = [
 /// The strategies of a mode under a profile; empty for a pair that `select` never returns for
 /// a guest kernel (a paravisor's guest without Hyper-V leaves).
 pub fn strategies(mode: Mode, profile: HostProfile) -> &'static [&'static str] {
-    let row = ROWS.iter().find(|row| row.mode == mode && row.profiles.contains(&profile));
+    let row = ROWS
+        .iter()
+        .find(|row| row.mode == mode && row.profiles.contains(&profile));
     row.map_or(&[], |row| &row.names)
 }

@@ -59,9 +59,11 @@ pub fn select(claims: &Claims, evidence: &Evidence, policy: &Policy) -> Result<D
         Entry::SnpVmpl0 => select_top(&SNP, claims, evidence, policy),
         Entry::TdxL1 => select_top(&TDX, claims, evidence, policy),
         Entry::Native | Entry::Pvh => select_top(&PLAIN, claims, evidence, policy),
-        Entry::SnpLower { vmpl: LOWER_VMPL, vtom: true, reflect_vc: true } => {
-            select_lower(&SNP, Mode::SnpParavisor, claims, policy)
-        }
+        Entry::SnpLower {
+            vmpl: LOWER_VMPL,
+            vtom: true,
+            reflect_vc: true,
+        } => select_lower(&SNP, Mode::SnpParavisor, claims, policy),
         Entry::SnpLower { .. } => Err(Refusal::LowerContextInvalid),
         Entry::TdxL2 => select_lower(&TDX, Mode::TdxParavisor, claims, policy),
     }
@@ -84,7 +86,11 @@ fn select_top(
     if paravisor && !evidence.platform_can_paravisor {
         return Err(Refusal::ParavisorUnavailable);
     }
-    Ok(Decision { mode, start_paravisor: paravisor, profile })
+    Ok(Decision {
+        mode,
+        start_paravisor: paravisor,
+        profile,
+    })
 }
 
 /// Under a paravisor: nothing but its own mode, and only if its leaf describes this context.
@@ -105,7 +111,11 @@ fn select_lower(
     }
     place(Some(true), policy.placement())?;
     permit(mode, policy)?;
-    Ok(Decision { mode, start_paravisor: false, profile: HostProfile::HyperV })
+    Ok(Decision {
+        mode,
+        start_paravisor: false,
+        profile: HostProfile::HyperV,
+    })
 }
 
 /// What the host asks for: a paravisor or none; `None` if it has no Hyper-V leaves.
@@ -166,5 +176,9 @@ fn place(request: Option<bool>, placement: Placement) -> Result<bool, Refusal> {
 }
 
 fn permit(mode: Mode, policy: &Policy) -> Result<(), Refusal> {
-    if policy.allows(mode) { Ok(()) } else { Err(Refusal::ModeForbidden) }
+    if policy.allows(mode) {
+        Ok(())
+    } else {
+        Err(Refusal::ModeForbidden)
+    }
 }

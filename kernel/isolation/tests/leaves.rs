@@ -41,23 +41,82 @@ fn read(host: Host) -> LeafClaim {
 #[test]
 fn each_claim() {
     let snp = IsolationClaim {
-        paravisor: true, isolation_type: 2, boundary_active: true, boundary_bits: 46,
+        paravisor: true,
+        isolation_type: 2,
+        boundary_active: true,
+        boundary_bits: 46,
     };
     assert_eq!(read(FRIENDLY), LeafClaim::Isolation(snp));
-    let kvm = Host { vendor: KVM, interface: 0x0100_00FB, ..FRIENDLY };
+    let kvm = Host {
+        vendor: KVM,
+        interface: 0x0100_00FB,
+        ..FRIENDLY
+    };
     assert_eq!(read(kvm), LeafClaim::NotHyperV);
     assert_eq!(read(Host { max: 0, ..kvm }), LeafClaim::NotHyperV);
-    assert_eq!(read(Host { hypervisor: false, max: 7, ..kvm }), LeafClaim::Absent);
-    for max in [0, 0x4000_0000, 0x4000_0001, 0x4000_0002, 0x4000_0003, 0x4000_000B, u32::MAX] {
-        assert_eq!(read(Host { max, ..FRIENDLY }), LeafClaim::Truncated, "{max:#x}");
+    assert_eq!(
+        read(Host {
+            hypervisor: false,
+            max: 7,
+            ..kvm
+        }),
+        LeafClaim::Absent
+    );
+    for max in [
+        0,
+        0x4000_0000,
+        0x4000_0001,
+        0x4000_0002,
+        0x4000_0003,
+        0x4000_000B,
+        u32::MAX,
+    ] {
+        assert_eq!(
+            read(Host { max, ..FRIENDLY }),
+            LeafClaim::Truncated,
+            "{max:#x}"
+        );
     }
-    let unannounced = Host { features: 0, ..FRIENDLY };
+    let unannounced = Host {
+        features: 0,
+        ..FRIENDLY
+    };
     assert_eq!(read(unannounced), LeafClaim::Contradictory);
-    assert_eq!(read(Host { isolation: [0, 0], ..unannounced }), LeafClaim::Plain);
-    assert_eq!(read(Host { max: 0x4000_0005, ..unannounced }), LeafClaim::Plain);
-    assert_eq!(read(Host { hypervisor: false, ..FRIENDLY }), LeafClaim::Contradictory);
-    assert_eq!(read(Host { interface: 0, ..FRIENDLY }), LeafClaim::Contradictory);
-    assert_eq!(read(Host { vendor: KVM, ..FRIENDLY }), LeafClaim::Isolation(snp));
+    assert_eq!(
+        read(Host {
+            isolation: [0, 0],
+            ..unannounced
+        }),
+        LeafClaim::Plain
+    );
+    assert_eq!(
+        read(Host {
+            max: 0x4000_0005,
+            ..unannounced
+        }),
+        LeafClaim::Plain
+    );
+    assert_eq!(
+        read(Host {
+            hypervisor: false,
+            ..FRIENDLY
+        }),
+        LeafClaim::Contradictory
+    );
+    assert_eq!(
+        read(Host {
+            interface: 0,
+            ..FRIENDLY
+        }),
+        LeafClaim::Contradictory
+    );
+    assert_eq!(
+        read(Host {
+            vendor: KVM,
+            ..FRIENDLY
+        }),
+        LeafClaim::Isolation(snp)
+    );
 }
 
 proptest! {

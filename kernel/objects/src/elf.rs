@@ -60,7 +60,12 @@ impl<'a> Elf<'a> {
         }
         let table = usize::try_from(number(bytes, 32, 8)?).map_err(|_| Error::Truncated)?;
         let count = number(bytes, 56, 2)? as usize;
-        Ok(Self { bytes, entry: number(bytes, 24, 8)?, table, count })
+        Ok(Self {
+            bytes,
+            entry: number(bytes, 24, 8)?,
+            table,
+            count,
+        })
     }
 
     /// The segments to load, each checked.
@@ -69,7 +74,9 @@ impl<'a> Elf<'a> {
     }
 
     fn segment(&self, n: usize) -> Result<Option<Segment<'a>>, Error> {
-        let at = n.checked_mul(PROGRAM_HEADER).and_then(|o| o.checked_add(self.table));
+        let at = n
+            .checked_mul(PROGRAM_HEADER)
+            .and_then(|o| o.checked_add(self.table));
         let at = at.ok_or(Error::Truncated)?;
         let field = |offset, len| number(self.bytes, at.saturating_add(offset), len);
         if field(0, 4)? != PT_LOAD || field(40, 8)? == 0 {
@@ -88,14 +95,23 @@ impl<'a> Elf<'a> {
         let range = offset as usize..data_end as usize;
         let data = self.bytes.get(range).ok_or(Error::Truncated)?;
         let (write, execute) = (flags & PF_W != 0, flags & PF_X != 0);
-        Ok(Some(Segment { virt, len, data, write, execute }))
+        Ok(Some(Segment {
+            virt,
+            len,
+            data,
+            write,
+            execute,
+        }))
     }
 }
 
 fn number(bytes: &[u8], at: usize, len: usize) -> Result<u64, Error> {
     let end = at.checked_add(len).ok_or(Error::Truncated)?;
     let field = bytes.get(at..end).ok_or(Error::Truncated)?;
-    Ok(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Ok(field
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]
@@ -122,7 +138,11 @@ mod tests {
     }
 
     fn first(bytes: &[u8]) -> Result<u64, Error> {
-        Elf::parse(bytes)?.segments().next().unwrap().map(|s| s.virt)
+        Elf::parse(bytes)?
+            .segments()
+            .next()
+            .unwrap()
+            .map(|s| s.virt)
     }
 
     #[test]
@@ -130,9 +150,15 @@ mod tests {
         assert_eq!(first(&file(5, 0x40_0000, 0x20)), Ok(0x40_0000));
         assert_eq!(first(&file(7, 0x40_0000, 0x20)), Err(Error::WritableCode));
         assert_eq!(first(&file(6, 0x40_0010, 0x20)), Err(Error::BadAddress));
-        assert_eq!(first(&file(6, 0xFFFF_8000_0000_0000, 0x20)), Err(Error::BadAddress));
+        assert_eq!(
+            first(&file(6, 0xFFFF_8000_0000_0000, 0x20)),
+            Err(Error::BadAddress)
+        );
         assert_eq!(first(&file(6, 0x40_0000, 0x8)), Err(Error::BadAddress));
-        assert_eq!(first(&file(4, 0x40_0000, 0x20)[..0x1008]), Err(Error::Truncated));
+        assert_eq!(
+            first(&file(4, 0x40_0000, 0x20)[..0x1008]),
+            Err(Error::Truncated)
+        );
         assert_eq!(first(b"#!/bin/sh"), Err(Error::Truncated));
     }
 

@@ -87,7 +87,14 @@ impl<'a> Frames<'a> {
         used.fill(u64::MAX);
         rest[..words].fill(0);
         let accepted = &mut rest[..words];
-        Ok(Self { used, accepted, frames, next: 0, accepted_count: 0, usable_count: 0 })
+        Ok(Self {
+            used,
+            accepted,
+            frames,
+            next: 0,
+            accepted_count: 0,
+            usable_count: 0,
+        })
     }
 
     /// Gives frames `first..first + count` to the allocator.
@@ -153,7 +160,9 @@ impl<'a> Frames<'a> {
     }
 
     fn find_free(&self) -> Option<u64> {
-        (self.next..self.frames).chain(0..self.next).find(|frame| !bit(self.used, *frame))
+        (self.next..self.frames)
+            .chain(0..self.next)
+            .find(|frame| !bit(self.used, *frame))
     }
 
     fn accept_chunk<E>(
@@ -208,9 +217,26 @@ mod tests {
         frames.release(600, 1000);
         let mut runs = Vec::new();
         for _ in 0..500 {
-            let _frame = frames.allocate::<()>(|run| { runs.push(run); Ok(()) }).unwrap();
+            let _frame = frames
+                .allocate::<()>(|run| {
+                    runs.push(run);
+                    Ok(())
+                })
+                .unwrap();
         }
-        assert_eq!(runs, [Run { first: 600, count: 424 }, Run { first: 1024, count: 512 }]);
+        assert_eq!(
+            runs,
+            [
+                Run {
+                    first: 600,
+                    count: 424
+                },
+                Run {
+                    first: 1024,
+                    count: 512
+                }
+            ]
+        );
         assert_eq!(frames.accepted(), 936);
     }
 
@@ -225,7 +251,10 @@ mod tests {
 
     #[test]
     fn storage_too_small_is_an_error() {
-        assert_eq!(Frames::new(&mut [0; 1], 64).err(), Some(Error::StorageTooSmall));
+        assert_eq!(
+            Frames::new(&mut [0; 1], 64).err(),
+            Some(Error::StorageTooSmall)
+        );
     }
 
     proptest! {

@@ -65,15 +65,26 @@ pub struct Mapping {
 impl Mapping {
     /// A private supervisor page.
     pub const fn kernel(access: Access) -> Self {
-        Self { access, user: false, visibility: Visibility::Private }
+        Self {
+            access,
+            user: false,
+            visibility: Visibility::Private,
+        }
     }
     /// A private user page.
     pub const fn user(access: Access) -> Self {
-        Self { access, user: true, visibility: Visibility::Private }
+        Self {
+            access,
+            user: true,
+            visibility: Visibility::Private,
+        }
     }
     /// A shared supervisor page, read and write.
-    pub const SHARED: Self =
-        Self { access: Access::Write, user: false, visibility: Visibility::Shared };
+    pub const SHARED: Self = Self {
+        access: Access::Write,
+        user: false,
+        visibility: Visibility::Shared,
+    };
 }
 
 /// Memory that holds page tables. Addresses are guest physical, tables are 4 KiB.
@@ -136,7 +147,10 @@ pub struct Tables {
 impl Tables {
     /// An empty address space. Errors: `OutOfTables`.
     pub fn new(memory: &mut impl TableMemory, bits: PageBits) -> Result<Self, Error> {
-        Ok(Self { root: memory.allocate().ok_or(Error::OutOfTables)?, bits })
+        Ok(Self {
+            root: memory.allocate().ok_or(Error::OutOfTables)?,
+            bits,
+        })
     }
 
     /// Value for CR3: the root with the private bits.
@@ -211,7 +225,9 @@ impl Tables {
     /// Whether every page of `virt..virt + len` is a user page (writable where `write`).
     /// An overflowing or empty-mapped range is not.
     pub fn user_range(&self, memory: &impl TableMemory, virt: u64, len: u64, write: bool) -> bool {
-        let Some(end) = virt.checked_add(len) else { return false };
+        let Some(end) = virt.checked_add(len) else {
+            return false;
+        };
         if end > 1 << 47 {
             return false;
         }
@@ -302,8 +318,14 @@ mod tests {
         }
     }
 
-    const SNP: PageBits = PageBits { private: 1 << 51, shared: 0 };
-    const TDX: PageBits = PageBits { private: 0, shared: 1 << 47 };
+    const SNP: PageBits = PageBits {
+        private: 1 << 51,
+        shared: 0,
+    };
+    const TDX: PageBits = PageBits {
+        private: 0,
+        shared: 1 << 47,
+    };
 
     #[test]
     fn private_and_shared_bits_are_where_the_mode_wants_them() {
@@ -311,8 +333,12 @@ mod tests {
             let mut memory = Fake::default();
             let tables = Tables::new(&mut memory, bits).unwrap();
             let write = Mapping::kernel(Access::Write);
-            tables.map(&mut memory, 0x1000, 0x5000, Size::Small, write).unwrap();
-            tables.map(&mut memory, 0x2000, 0x6000, Size::Small, Mapping::SHARED).unwrap();
+            tables
+                .map(&mut memory, 0x1000, 0x5000, Size::Small, write)
+                .unwrap();
+            tables
+                .map(&mut memory, 0x2000, 0x6000, Size::Small, Mapping::SHARED)
+                .unwrap();
             let leaf = (0..4).rev().fold(tables.root, |table, level| {
                 let entry = memory.read(table, index(0x1000, level));
                 assert_eq!(entry & (1 << 51), private & (1 << 51), "level {level}");
@@ -356,7 +382,13 @@ mod tests {
         let mut memory = Fake::default();
         let tables = Tables::new(&mut memory, TDX).unwrap();
         let result = (0..64).try_for_each(|n| {
-            tables.map(&mut memory, n << 39, 0, Size::Small, Mapping::kernel(Access::Read))
+            tables.map(
+                &mut memory,
+                n << 39,
+                0,
+                Size::Small,
+                Mapping::kernel(Access::Read),
+            )
         });
         assert_eq!(result, Err(Error::OutOfTables));
     }

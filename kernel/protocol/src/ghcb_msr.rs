@@ -88,11 +88,19 @@ pub const fn termination(set: u8, reason: u8) -> u64 {
 }
 
 fn frame(gpa: u64) -> Result<u64> {
-    if gpa & !FRAME != 0 { guest(GuestFault::BadAddress(gpa)) } else { Ok(gpa) }
+    if gpa & !FRAME != 0 {
+        guest(GuestFault::BadAddress(gpa))
+    } else {
+        Ok(gpa)
+    }
 }
 
 fn expect(reply: u64, info: u64) -> Result<()> {
-    if reply & INFO_MASK != info { host(HostFault::MsrResponse(reply)) } else { Ok(()) }
+    if reply & INFO_MASK != info {
+        host(HostFault::MsrResponse(reply))
+    } else {
+        Ok(())
+    }
 }
 
 /// Bits 31:12 zero, bits 63:32 the error code.
@@ -101,7 +109,10 @@ fn done(reply: u64, request: u64, info: u64) -> Result<()> {
         return host(HostFault::MsrResponse(reply));
     }
     if reply >> 32 != 0 {
-        return host(HostFault::Refused { request, code: reply >> 32 });
+        return host(HostFault::Refused {
+            request,
+            code: reply >> 32,
+        });
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ pub const fn control(code: u16, reps: u16) -> u64 {
 pub fn check(control: u64, result: u64) -> Result<()> {
     let request = control & 0xFFFF;
     if result & !(0xFFFF | REP_MASK << HYPERCALL_REP_COUNT_SHIFT) != 0 {
-        return host(HostFault::OutOfRange { request, value: result });
+        return host(HostFault::OutOfRange {
+            request,
+            value: result,
+        });
     }
     match result as u16 {
         HV_STATUS_SUCCESS => {}
@@ -43,7 +46,11 @@ pub fn visibility_input(input: &mut [u8], gpas: &[u64], shared: bool) -> Result<
     if gpas.is_empty() || gpas.len() > MAX_PAGES || input.len() < len {
         return guest(GuestFault::BadLength(gpas.len()));
     }
-    let visibility = if shared { VISIBILITY_SHARED } else { VISIBILITY_PRIVATE };
+    let visibility = if shared {
+        VISIBILITY_SHARED
+    } else {
+        VISIBILITY_PRIVATE
+    };
     input[..8].copy_from_slice(&PARTITION_SELF.to_le_bytes());
     input[8..16].copy_from_slice(&u64::from(visibility).to_le_bytes());
     for (room, gpa) in input[VISIBILITY_HEADER..len].chunks_exact_mut(8).zip(gpas) {
@@ -52,7 +59,13 @@ pub fn visibility_input(input: &mut [u8], gpas: &[u64], shared: bool) -> Result<
         }
         room.copy_from_slice(&(gpa / PAGE_SIZE).to_le_bytes());
     }
-    Ok((len, control(HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, gpas.len() as u16)))
+    Ok((
+        len,
+        control(
+            HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY,
+            gpas.len() as u16,
+        ),
+    ))
 }
 
 /// What the input of a visibility hypercall asks for: the page at index `i` is
@@ -82,13 +95,19 @@ impl<'a> VisibilityRequest<'a> {
             (PARTITION_SELF, v) if v == u64::from(VISIBILITY_PRIVATE) => false,
             (_, other) => return guest(GuestFault::BadValue(other)),
         };
-        Ok(Self { shared, pages: &input[VISIBILITY_HEADER..end] })
+        Ok(Self {
+            shared,
+            pages: &input[VISIBILITY_HEADER..end],
+        })
     }
 
     /// Guest physical addresses in bytes; `None` for a page number that has no address.
     pub fn gpas(self) -> impl Iterator<Item = Option<u64>> + 'a {
         self.pages.chunks_exact(8).map(|bytes| {
-            bytes.try_into().map_or(0, u64::from_le_bytes).checked_mul(PAGE_SIZE)
+            bytes
+                .try_into()
+                .map_or(0, u64::from_le_bytes)
+                .checked_mul(PAGE_SIZE)
         })
     }
 }

@@ -119,13 +119,21 @@ pub fn decode(bytes: &[u8]) -> Result<Instruction, Refused> {
         0x0FBF => (load(&prefixes, modrm(&mut bytes)?, wide, true), 2),
         other => return Err(Refused::Opcode(other)),
     };
-    Ok(Instruction { action, size, length: bytes.at as u8 })
+    Ok(Instruction {
+        action,
+        size,
+        length: bytes.at as u8,
+    })
 }
 
 /// `value` of `from` bytes as 64 bits, by sign or by zero.
 pub fn extend(value: u64, from: u8, signed: bool) -> u64 {
     let shift = 64 - 8 * u32::from(from.clamp(1, 8));
-    if signed { ((value << shift) as i64 >> shift) as u64 } else { value << shift >> shift }
+    if signed {
+        ((value << shift) as i64 >> shift) as u64
+    } else {
+        value << shift >> shift
+    }
 }
 
 impl Prefixes {
@@ -199,7 +207,12 @@ fn store(prefixes: &Prefixes, modrm: u8, size: u8) -> Action {
 
 fn load(prefixes: &Prefixes, modrm: u8, into: u8, signed: bool) -> Action {
     let (register, high) = prefixes.register(modrm, into);
-    Action::Load { register, high, into, signed }
+    Action::Load {
+        register,
+        high,
+        into,
+        signed,
+    }
 }
 
 /// C6 /0 and C7 /0. An immediate for 8 bytes has 4, extended by sign.

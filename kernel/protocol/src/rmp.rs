@@ -2,7 +2,9 @@
 
 use crate::error::{Error, HostFault, Result, host};
 use crate::traits::{Rmp, RmpOperation};
-use tessera_defs::snp::rmp::{ATTR_PERM_SHIFT, ATTR_VMSA, FAIL_PERMISSION, FAIL_SIZEMISMATCH, SUCCESS};
+use tessera_defs::snp::rmp::{
+    ATTR_PERM_SHIFT, ATTR_VMSA, FAIL_PERMISSION, FAIL_SIZEMISMATCH, SUCCESS,
+};
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 
 /// Validates (or un-validates) the page at `virt`; a 2 MiB page that the host backs by 4 KiB
@@ -15,7 +17,10 @@ pub fn pvalidate(rmp: &mut impl Rmp, virt: u64, large: bool, validate: bool) -> 
         (SUCCESS, true) => host(HostFault::DoubleValidation(virt)),
         (FAIL_SIZEMISMATCH, _) if large => (0..LARGE_PAGE_SIZE / PAGE_SIZE)
             .try_for_each(|i| pvalidate(rmp, virt + i * PAGE_SIZE, false, validate)),
-        (status, _) => Err(Error::Platform { operation: "PVALIDATE", status: status.into() }),
+        (status, _) => Err(Error::Platform {
+            operation: "PVALIDATE",
+            status: status.into(),
+        }),
     }
 }
 
@@ -31,12 +36,17 @@ pub fn rmpadjust(
 ) -> Result<()> {
     let vmsa_bit = if vmsa { ATTR_VMSA } else { 0 };
     let attributes = u64::from(vmpl) | u64::from(permissions) << ATTR_PERM_SHIFT | vmsa_bit;
-    match rmp.execute(RmpOperation::Rmpadjust { attributes }, virt, large).0 {
+    match rmp
+        .execute(RmpOperation::Rmpadjust { attributes }, virt, large)
+        .0
+    {
         SUCCESS => Ok(()),
-        FAIL_SIZEMISMATCH if large => (0..LARGE_PAGE_SIZE / PAGE_SIZE).try_for_each(|i| {
-            rmpadjust(rmp, virt + i * PAGE_SIZE, false, vmpl, permissions, vmsa)
+        FAIL_SIZEMISMATCH if large => (0..LARGE_PAGE_SIZE / PAGE_SIZE)
+            .try_for_each(|i| rmpadjust(rmp, virt + i * PAGE_SIZE, false, vmpl, permissions, vmsa)),
+        status => Err(Error::Platform {
+            operation: "RMPADJUST",
+            status: status.into(),
         }),
-        status => Err(Error::Platform { operation: "RMPADJUST", status: status.into() }),
     }
 }
 

@@ -26,19 +26,49 @@ impl Registers for Regs {
 fn known_instructions() {
     let is = |bytes: &[u8], action, size, length| {
         let i = decode(bytes).unwrap();
-        assert_eq!((i.action, i.size, i.length), (action, size, length), "{bytes:x?}");
+        assert_eq!(
+            (i.action, i.size, i.length),
+            (action, size, length),
+            "{bytes:x?}"
+        );
     };
-    let store = |register| Action::Store { register, high: false };
-    let load = |register, into, signed| Action::Load { register, high: false, into, signed };
+    let store = |register| Action::Store {
+        register,
+        high: false,
+    };
+    let load = |register, into, signed| Action::Load {
+        register,
+        high: false,
+        into,
+        signed,
+    };
     is(&[0x89, 0x07], store(0), 4, 2); // mov [rdi], eax
     is(&[0x4C, 0x89, 0x44, 0x24, 8], store(8), 8, 5); // mov [rsp+8], r8
-    is(&[0x88, 0x27], Action::Store { register: 0, high: true }, 1, 2); // mov [rdi], ah
+    is(
+        &[0x88, 0x27],
+        Action::Store {
+            register: 0,
+            high: true,
+        },
+        1,
+        2,
+    ); // mov [rdi], ah
     is(&[0x40, 0x88, 0x27], store(4), 1, 3); // mov [rdi], spl
     is(&[0x66, 0x8B, 0x05, 1, 2, 3, 4], load(0, 2, false), 2, 7); // mov ax, [rip+..]
     is(&[0x0F, 0xB6, 0x00], load(0, 4, false), 1, 3); // movzx eax, byte [rax]
     is(&[0x48, 0x0F, 0xBF, 0x08], load(1, 8, true), 2, 4); // movsx rcx, word [rax]
-    is(&[0xC7, 0x04, 0x25, 0, 0, 0, 0, 1, 0, 0, 0], Action::StoreImmediate(1), 4, 11);
-    is(&[0x48, 0xC7, 0, 0xFF, 0xFF, 0xFF, 0xFF], Action::StoreImmediate(u64::MAX), 8, 7);
+    is(
+        &[0xC7, 0x04, 0x25, 0, 0, 0, 0, 1, 0, 0, 0],
+        Action::StoreImmediate(1),
+        4,
+        11,
+    );
+    is(
+        &[0x48, 0xC7, 0, 0xFF, 0xFF, 0xFF, 0xFF],
+        Action::StoreImmediate(u64::MAX),
+        8,
+        7,
+    );
 }
 
 #[test]
@@ -57,11 +87,38 @@ fn vc_exit_codes_must_fit_the_instruction() {
     let event = |code, bytes: &[u8]| vc::event(code, bytes, &regs, 0);
     assert_eq!(event(0x72, &[0x0F, 0xA2]), Ok((Event::Cpuid, 2)));
     assert_eq!(event(0x72, &[0x90]), Err(NotServed::Mismatch(Event::Cpuid)));
-    assert_eq!(event(0x7B, &[0xEE]), Ok((Event::Out { port: 0x3F8, size: 1 }, 1)));
-    assert_eq!(event(0x7B, &[0x66, 0xE5, 0x60]), Ok((Event::In { port: 0x60, size: 2 }, 3)));
+    assert_eq!(
+        event(0x7B, &[0xEE]),
+        Ok((
+            Event::Out {
+                port: 0x3F8,
+                size: 1
+            },
+            1
+        ))
+    );
+    assert_eq!(
+        event(0x7B, &[0x66, 0xE5, 0x60]),
+        Ok((
+            Event::In {
+                port: 0x60,
+                size: 2
+            },
+            3
+        ))
+    );
     assert_eq!(event(0x7B, &[0xF3, 0x6E]), Err(NotServed::StringIo));
-    assert_eq!(ve::event(30, 0x3F8 << 16 | 1 << 4, 0), Err(NotServed::StringIo));
-    assert_eq!(ve::event(30, 0x3F8 << 16 | 8, 0), Ok(Event::In { port: 0x3F8, size: 1 }));
+    assert_eq!(
+        ve::event(30, 0x3F8 << 16 | 1 << 4, 0),
+        Err(NotServed::StringIo)
+    );
+    assert_eq!(
+        ve::event(30, 0x3F8 << 16 | 8, 0),
+        Ok(Event::In {
+            port: 0x3F8,
+            size: 1
+        })
+    );
 }
 
 proptest! {

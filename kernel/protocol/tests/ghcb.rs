@@ -27,26 +27,46 @@ fn negotiation_checks_version_and_c_bit() {
     let offer = |max: u64, min: u64, c: u64| max << 48 | min << 32 | c << 24 | SEV_INFO_RESPONSE;
     let run = |reply: u64| ghcb_msr::negotiate(&mut Fake(|_| reply), 51);
     assert_eq!(run(offer(2, 1, 51)), Ok(()));
-    assert_eq!(run(offer(1, 1, 51)), Err(Error::Host(HostFault::Version { min: 1, max: 1 })));
-    assert_eq!(run(offer(4, 3, 51)), Err(Error::Host(HostFault::Version { min: 3, max: 4 })));
+    assert_eq!(
+        run(offer(1, 1, 51)),
+        Err(Error::Host(HostFault::Version { min: 1, max: 1 }))
+    );
+    assert_eq!(
+        run(offer(4, 3, 51)),
+        Err(Error::Host(HostFault::Version { min: 3, max: 4 }))
+    );
     assert_eq!(run(offer(2, 1, 47)), Err(Error::Host(HostFault::CBit(47))));
-    assert!(matches!(run(CPUID_RESPONSE), Err(Error::Host(HostFault::MsrResponse(_)))));
+    assert!(matches!(
+        run(CPUID_RESPONSE),
+        Err(Error::Host(HostFault::MsrResponse(_)))
+    ));
 }
 
 #[test]
 fn registration_must_echo_the_frame() {
-    let good = ghcb_msr::register_ghcb(&mut Fake(|r| r & !INFO_MASK | REGISTER_GHCB_RESPONSE), 0x18_A000);
+    let good = ghcb_msr::register_ghcb(
+        &mut Fake(|r| r & !INFO_MASK | REGISTER_GHCB_RESPONSE),
+        0x18_A000,
+    );
     assert_eq!(good, Ok(()));
     let lie = ghcb_msr::register_ghcb(&mut Fake(|_| 0x5000 | REGISTER_GHCB_RESPONSE), 0x18_A000);
     assert_eq!(lie, Err(Error::Host(HostFault::Registration(0x5000))));
-    assert_eq!(ghcb_msr::register_ghcb(&mut Fake(|_| 0), 1).unwrap_err().guilty(), "guest");
+    assert_eq!(
+        ghcb_msr::register_ghcb(&mut Fake(|_| 0), 1)
+            .unwrap_err()
+            .guilty(),
+        "guest"
+    );
 }
 
 #[test]
 fn page_state_by_msr_reports_refusals_and_reserved_bits() {
     let run = |reply: u64| ghcb_msr::page_state(&mut Fake(|_| reply), 0x1000, PageState::Shared);
     assert_eq!(run(PSC_RESPONSE), Ok(()));
-    let refused = HostFault::Refused { request: PSC_REQUEST, code: 3 };
+    let refused = HostFault::Refused {
+        request: PSC_REQUEST,
+        code: 3,
+    };
     assert_eq!(run(3 << 32 | PSC_RESPONSE), Err(Error::Host(refused)));
     assert!(run(1 << 12 | PSC_RESPONSE).is_err());
 }
@@ -60,23 +80,51 @@ fn msr_cpuid_checks_the_register_selector() {
 
 #[test]
 fn wide_or_missing_registers_are_refused() {
-    let wide = request::io_in(&mut Page(|f: &mut GhcbFrame| (f.info1, f.rax) = (0, Some(0x100))), 0x3F8, 1);
-    assert!(matches!(wide, Err(Error::Host(HostFault::OutOfRange { value: 0x100, .. }))));
+    let wide = request::io_in(
+        &mut Page(|f: &mut GhcbFrame| (f.info1, f.rax) = (0, Some(0x100))),
+        0x3F8,
+        1,
+    );
+    assert!(matches!(
+        wide,
+        Err(Error::Host(HostFault::OutOfRange { value: 0x100, .. }))
+    ));
     let missing = request::rdmsr(&mut Page(|f: &mut GhcbFrame| f.info1 = 0), 0x10);
-    assert!(matches!(missing, Err(Error::Host(HostFault::MissingRegister(_)))));
+    assert!(matches!(
+        missing,
+        Err(Error::Host(HostFault::MissingRegister(_)))
+    ));
 }
 
 #[test]
 fn only_gp_and_ud_may_be_injected() {
-    let run = |event: u64| request::rdmsr(&mut Page(|f: &mut GhcbFrame| (f.info1, f.info2) = (1, event)), 0);
-    assert_eq!(run(1 << 31 | 3 << 8 | 13), Err(Error::Host(HostFault::Inject(13))));
-    assert!(matches!(run(1 << 31 | 3 << 8 | 14), Err(Error::Host(HostFault::Refused { .. }))));
-    assert!(matches!(run(13), Err(Error::Host(HostFault::Refused { .. }))));
+    let run = |event: u64| {
+        request::rdmsr(
+            &mut Page(|f: &mut GhcbFrame| (f.info1, f.info2) = (1, event)),
+            0,
+        )
+    };
+    assert_eq!(
+        run(1 << 31 | 3 << 8 | 13),
+        Err(Error::Host(HostFault::Inject(13)))
+    );
+    assert!(matches!(
+        run(1 << 31 | 3 << 8 | 14),
+        Err(Error::Host(HostFault::Refused { .. }))
+    ));
+    assert!(matches!(
+        run(13),
+        Err(Error::Host(HostFault::Refused { .. }))
+    ));
 }
 
 fn pages(count: usize) -> Vec<Change> {
     (0..count as u64)
-        .map(|i| Change { gpa: i * 4096, large: false, state: PageState::Private })
+        .map(|i| Change {
+            gpa: i * 4096,
+            large: false,
+            state: PageState::Private,
+        })
         .collect()
 }
 
@@ -100,15 +148,38 @@ fn lying_page_state_changes_are_refused() {
         calls += 1;
         (f.info1, f.info2) = (0, 0)
     });
-    assert!(matches!(change(&mut idle, &pages(5)), Err(Error::Host(HostFault::NoProgress { .. }))));
+    assert!(matches!(
+        change(&mut idle, &pages(5)),
+        Err(Error::Host(HostFault::NoProgress { .. }))
+    ));
     assert_eq!(calls, 1);
     let beyond = change(&mut Page(|f: &mut GhcbFrame| f.buffer[0] = 6), &pages(5));
-    assert!(matches!(beyond, Err(Error::Host(HostFault::OutOfRange { .. }))));
+    assert!(matches!(
+        beyond,
+        Err(Error::Host(HostFault::OutOfRange { .. }))
+    ));
     let end = change(&mut Page(|f: &mut GhcbFrame| f.buffer[2] = 9), &pages(5));
-    assert!(matches!(end, Err(Error::Host(HostFault::OutOfRange { .. }))));
-    let other = change(&mut Page(|f: &mut GhcbFrame| f.buffer[9] ^= 0x10), &pages(5));
-    assert!(matches!(other, Err(Error::Host(HostFault::OutOfRange { .. }))));
-    assert_eq!(change(&mut Page(|_: &mut GhcbFrame| ()), &pages(psc::MAX_ENTRIES + 1)).unwrap_err().guilty(), "guest");
+    assert!(matches!(
+        end,
+        Err(Error::Host(HostFault::OutOfRange { .. }))
+    ));
+    let other = change(
+        &mut Page(|f: &mut GhcbFrame| f.buffer[9] ^= 0x10),
+        &pages(5),
+    );
+    assert!(matches!(
+        other,
+        Err(Error::Host(HostFault::OutOfRange { .. }))
+    ));
+    assert_eq!(
+        change(
+            &mut Page(|_: &mut GhcbFrame| ()),
+            &pages(psc::MAX_ENTRIES + 1)
+        )
+        .unwrap_err()
+        .guilty(),
+        "guest"
+    );
 }
 
 proptest! {

@@ -22,7 +22,10 @@ fn map_gpa_goes_on_after_retry() {
         let retry = r.r13 > 0x1000;
         (r.rax, r.r10, r.r11) = (0, if retry { RETRY } else { 0 }, r.r12 + 0x1000);
     });
-    assert_eq!(vmcall::map_gpa(&mut host, 0x10_0000, 0x3000, SHARED, true), Ok(()));
+    assert_eq!(
+        vmcall::map_gpa(&mut host, 0x10_0000, 0x3000, SHARED, true),
+        Ok(())
+    );
     assert_eq!(calls[2], (0x10_2000 | SHARED, 0x1000));
 }
 
@@ -34,12 +37,18 @@ fn map_gpa_is_bounded_and_checked() {
         (r.rax, r.r10, r.r11) = (0, RETRY, r.r12)
     });
     let end = vmcall::map_gpa(&mut stuck, 0x1000, 0x1000, SHARED, false);
-    assert!(matches!(end, Err(Error::Host(HostFault::NoProgress { .. }))));
+    assert!(matches!(
+        end,
+        Err(Error::Host(HostFault::NoProgress { .. }))
+    ));
     assert!(calls <= 16);
     for next in [0, 0x2000, 0x1001, u64::MAX] {
         let mut liar = Fake(|r: &mut TdcallRegs| (r.rax, r.r10, r.r11) = (0, RETRY, next));
         let end = vmcall::map_gpa(&mut liar, 0x1000, 0x1000, SHARED, false);
-        assert!(matches!(end, Err(Error::Host(HostFault::OutOfRange { .. }))), "{next:#x}");
+        assert!(
+            matches!(end, Err(Error::Host(HostFault::OutOfRange { .. }))),
+            "{next:#x}"
+        );
     }
 }
 
@@ -52,7 +61,10 @@ fn wide_values_are_refused_and_gp_is_named() {
     assert!(vmcall::io_in(&mut wide, 0x3F8, 1).is_err());
     assert!(vmcall::cpuid(&mut wide, 0, 0).is_err());
     let mut gp = Fake(|r: &mut TdcallRegs| (r.rax, r.r10) = (0, INVALID_OPERAND));
-    assert_eq!(vmcall::rdmsr(&mut gp, 1), Err(Error::Host(HostFault::Inject(13))));
+    assert_eq!(
+        vmcall::rdmsr(&mut gp, 1),
+        Err(Error::Host(HostFault::Inject(13)))
+    );
 }
 
 #[test]
@@ -60,7 +72,11 @@ fn acceptance_falls_back_to_small_pages_and_catches_swaps() {
     let mut calls = 0;
     let mut module = Fake(|r: &mut TdcallRegs| {
         calls += 1;
-        r.rax = if r.rcx & 7 == 1 { PAGE_SIZE_MISMATCH } else { 0 };
+        r.rax = if r.rcx & 7 == 1 {
+            PAGE_SIZE_MISMATCH
+        } else {
+            0
+        };
     });
     assert_eq!(memory::accept(&mut module, 0x20_0000, true), Ok(()));
     assert_eq!(calls, 513);
@@ -71,8 +87,16 @@ fn acceptance_falls_back_to_small_pages_and_catches_swaps() {
 
 #[test]
 fn enter_tells_exits_apart() {
-    let run = |rax: u64| lower::enter(&mut Fake(|r: &mut TdcallRegs| (r.rax, r.r11) = (rax, 2)), 1, 0x1000);
-    let Ok(lower::Exit::L2(exit)) = run(10) else { panic!("an L2 exit") };
+    let run = |rax: u64| {
+        lower::enter(
+            &mut Fake(|r: &mut TdcallRegs| (r.rax, r.r11) = (rax, 2)),
+            1,
+            0x1000,
+        )
+    };
+    let Ok(lower::Exit::L2(exit)) = run(10) else {
+        panic!("an L2 exit")
+    };
     assert_eq!((exit.reason, exit.length), (10, 2));
     assert_eq!(run(0x1100 << 32), Ok(lower::Exit::HostRouted));
     assert_eq!(run(0x1102 << 32), Ok(lower::Exit::PendingInterrupt));

@@ -8,7 +8,9 @@ pub const MAX_FUNCTIONS: usize = 64;
 
 /// One function.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[allow(missing_docs)]
 pub struct CpuidFunction {
     pub eax_in: u32,

@@ -33,7 +33,10 @@ impl<V: Vmgexit> Service for GhcbCalls<V> {
         request::hlt(&mut self.0)
     }
     fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused { request: control, code: 0 }))
+        Err(Error::Host(HostFault::Refused {
+            request: control,
+            code: 0,
+        }))
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         request::mmio_read(&mut self.0, gpa, size)

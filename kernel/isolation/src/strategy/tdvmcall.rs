@@ -32,7 +32,10 @@ impl<T: Tdcall> Service for VmcallCalls<T> {
         vmcall::hlt(&mut self.0, false)
     }
     fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused { request: control, code: 0 }))
+        Err(Error::Host(HostFault::Refused {
+            request: control,
+            code: 0,
+        }))
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         vmcall::mmio_read(&mut self.0, gpa, size)
@@ -56,12 +59,12 @@ impl<T: Tdcall + Send> AcceptVisibility<T> {
 impl<T: Tdcall + Send> PageVisibility for AcceptVisibility<T> {
     fn accept(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
         for n in 0..pages.count {
-            memory::accept(&mut self.0, pages.gpa + n * 4096, false).map_err(|error| {
-                match error {
+            memory::accept(&mut self.0, pages.gpa + n * 4096, false).map_err(
+                |error| match error {
                     Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
                     _ => Refusal::PageNotGranted,
-                }
-            })?;
+                },
+            )?;
         }
         Ok(())
     }

@@ -10,7 +10,11 @@ pub enum Leaf {
     Plain,
     Truncated,
     Contradictory,
-    Isolation { kind: u32, paravisor: bool, boundary: Option<u32> },
+    Isolation {
+        kind: u32,
+        paravisor: bool,
+        boundary: Option<u32>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +27,13 @@ pub enum Msr {
 }
 
 impl Msr {
-    pub const ALL: [Msr; 5] =
-        [Msr::Absent, Msr::Agrees, Msr::OtherParavisor, Msr::OtherType, Msr::OtherBoundary];
+    pub const ALL: [Msr; 5] = [
+        Msr::Absent,
+        Msr::Agrees,
+        Msr::OtherParavisor,
+        Msr::OtherType,
+        Msr::OtherBoundary,
+    ];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +77,12 @@ impl Case {
     }
 
     fn snp_lower_as_built(&self) -> bool {
-        self.entry == Entry::SnpLower { vmpl: 2, vtom: true, reflect_vc: true }
+        self.entry
+            == Entry::SnpLower {
+                vmpl: 2,
+                vtom: true,
+                reflect_vc: true,
+            }
     }
 
     fn lower(&self) -> bool {
@@ -87,13 +101,23 @@ impl Case {
     fn says(&self) -> Option<(u32, bool, Option<u32>)> {
         match self.leaf {
             Leaf::Plain => Some((0, false, None)),
-            Leaf::Isolation { kind, paravisor, boundary } => Some((kind, paravisor, boundary)),
+            Leaf::Isolation {
+                kind,
+                paravisor,
+                boundary,
+            } => Some((kind, paravisor, boundary)),
             _ => None,
         }
     }
 
     fn true_kind(&self) -> u32 {
-        if self.plain() { 0 } else if self.snp() { 2 } else { 3 }
+        if self.plain() {
+            0
+        } else if self.snp() {
+            2
+        } else {
+            3
+        }
     }
 
     fn true_boundary(&self) -> u32 {

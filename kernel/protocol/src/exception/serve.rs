@@ -100,7 +100,12 @@ fn access(
             service.mmio_write(gpa, size, value & mask)
         }
         Action::StoreImmediate(value) => service.mmio_write(gpa, size, value & mask),
-        Action::Load { register, high, into, signed } => {
+        Action::Load {
+            register,
+            high,
+            into,
+            signed,
+        } => {
             let value = extend(service.mmio_read(gpa, size)?, size, signed);
             if high {
                 let old = registers.register(register) & !0xFF00;

@@ -73,7 +73,11 @@ fn port_io(bytes: &[u8], registers: &impl Registers) -> Result<(Event, u8), NotS
         0x6C..=0x6F | 0xF2 | 0xF3 => return Err(NotServed::StringIo),
         other => return Err(insn::Refused::Opcode(other.into()).into()),
     };
-    let event = if opcode & 2 == 0 { Event::In { port, size } } else { Event::Out { port, size } };
+    let event = if opcode & 2 == 0 {
+        Event::In { port, size }
+    } else {
+        Event::Out { port, size }
+    };
     Ok((event, (prefix + length) as u8))
 }
 
@@ -89,5 +93,9 @@ fn io_information(info: u64) -> Result<Event, NotServed> {
     };
     let port = (info >> io::PORT_SHIFT) as u16;
     let read = info & io::IN != 0;
-    Ok(if read { Event::In { port, size } } else { Event::Out { port, size } })
+    Ok(if read {
+        Event::In { port, size }
+    } else {
+        Event::Out { port, size }
+    })
 }

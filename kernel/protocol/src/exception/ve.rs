@@ -41,5 +41,9 @@ fn port_io(qualification: u64) -> Result<Event, NotServed> {
     };
     let port = (qualification >> io::PORT_SHIFT) as u16;
     let read = qualification & io::IN != 0;
-    Ok(if read { Event::In { port, size } } else { Event::Out { port, size } })
+    Ok(if read {
+        Event::In { port, size }
+    } else {
+        Event::Out { port, size }
+    })
 }

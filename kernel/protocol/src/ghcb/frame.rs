@@ -73,8 +73,14 @@ impl GhcbFrame {
         match self.info1 & 0xFFFF_FFFF {
             answer::OK => Ok(()),
             answer::INJECT => Err(Error::Host(injected(request, self.info2))),
-            answer::MALFORMED => host(HostFault::Refused { request, code: self.info2 }),
-            _ => host(HostFault::OutOfRange { request, value: self.info1 }),
+            answer::MALFORMED => host(HostFault::Refused {
+                request,
+                code: self.info2,
+            }),
+            _ => host(HostFault::OutOfRange {
+                request,
+                value: self.info1,
+            }),
         }
     }
 
@@ -89,6 +95,9 @@ fn injected(request: u64, event: u64) -> HostFault {
     let is_exception = event >> 31 & 1 == 1 && event >> 8 & 7 == 3;
     match event as u8 {
         number @ (vector::GP | vector::UD) if is_exception => HostFault::Inject(number),
-        _ => HostFault::Refused { request, code: event },
+        _ => HostFault::Refused {
+            request,
+            code: event,
+        },
     }
 }

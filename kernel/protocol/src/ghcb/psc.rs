@@ -25,7 +25,11 @@ pub struct Change {
 impl Change {
     /// The entry of table 9. Errors: `BadAddress`.
     pub fn encode(self) -> Result<u64> {
-        let align = if self.large { LARGE_PAGE_SIZE } else { PAGE_SIZE };
+        let align = if self.large {
+            LARGE_PAGE_SIZE
+        } else {
+            PAGE_SIZE
+        };
         if self.gpa & !FRAME != 0 || self.gpa % align != 0 {
             return guest(GuestFault::BadAddress(self.gpa));
         }
@@ -40,8 +44,11 @@ impl Change {
             2 => PageState::Shared,
             _ => return None,
         };
-        (entry >> 57 == 0)
-            .then_some(Change { gpa: entry & FRAME, large: entry & psc::ENTRY_2M != 0, state })
+        (entry >> 57 == 0).then_some(Change {
+            gpa: entry & FRAME,
+            large: entry & psc::ENTRY_2M != 0,
+            state,
+        })
     }
 }
 
@@ -60,7 +67,10 @@ pub fn change(host_call: &mut impl Vmgexit, changes: &[Change]) -> Result<()> {
         frame.exchange(host_call)?;
         let code = frame.info2;
         if code != 0 {
-            return host(HostFault::Refused { request: exit::PSC, code });
+            return host(HostFault::Refused {
+                request: exit::PSC,
+                code,
+            });
         }
         let now = progress(&frame, changes)?;
         if now.0 == changes.len() {
@@ -93,15 +103,27 @@ fn progress(frame: &GhcbFrame, changes: &[Change]) -> Result<(usize, usize)> {
     let (current, end) = (usize::from(half(0)), usize::from(half(2)));
     if end != changes.len() - 1 || current > changes.len() {
         let value = u64::from(half(0)) | u64::from(half(2)) << 16;
-        return host(HostFault::OutOfRange { request: exit::PSC, value });
+        return host(HostFault::OutOfRange {
+            request: exit::PSC,
+            value,
+        });
     }
     let mut within = 0;
     for (i, change) in changes.iter().enumerate() {
         let at = psc::HEADER + i * 8;
-        let entry = frame.buffer[at..at + 8].try_into().map_or(0, u64::from_le_bytes);
-        let pages = if change.large { LARGE_PAGE_SIZE / PAGE_SIZE } else { 1 };
+        let entry = frame.buffer[at..at + 8]
+            .try_into()
+            .map_or(0, u64::from_le_bytes);
+        let pages = if change.large {
+            LARGE_PAGE_SIZE / PAGE_SIZE
+        } else {
+            1
+        };
         if entry & REQUEST != change.encode()? || entry & !REQUEST > pages {
-            return host(HostFault::OutOfRange { request: exit::PSC, value: entry });
+            return host(HostFault::OutOfRange {
+                request: exit::PSC,
+                value: entry,
+            });
         }
         if i == current {
             within = (entry & !REQUEST) as usize;

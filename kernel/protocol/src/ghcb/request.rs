@@ -14,7 +14,10 @@ pub fn cpuid(host_call: &mut impl Vmgexit, leaf: u32, subleaf: u32, xcr0: u64) -
     frame.xcr0 = (leaf == 0xD).then_some(xcr0);
     frame.exchange(host_call)?;
     let mut out = [0; 4];
-    for (value, register) in out.iter_mut().zip([frame.rax, frame.rbx, frame.rcx, frame.rdx]) {
+    for (value, register) in out
+        .iter_mut()
+        .zip([frame.rax, frame.rbx, frame.rcx, frame.rdx])
+    {
         *value = narrow(vc::CPUID, frame.need(register)?, 4)? as u32;
     }
     Ok(out)
@@ -77,11 +80,18 @@ pub fn hlt(host_call: &mut impl Vmgexit) -> Result<()> {
 
 /// SNP guest request: encrypted message in the shared page `request_gpa`, answer in
 /// `response_gpa`. Errors: `Refused` with SW_EXITINFO2 (firmware error 31:0, host's 63:32).
-pub fn guest_request(host_call: &mut impl Vmgexit, request_gpa: u64, response_gpa: u64) -> Result<()> {
+pub fn guest_request(
+    host_call: &mut impl Vmgexit,
+    request_gpa: u64,
+    response_gpa: u64,
+) -> Result<()> {
     let mut frame = GhcbFrame::new(exit::GUEST_REQUEST, request_gpa, response_gpa);
     frame.exchange(host_call)?;
     if frame.info2 != 0 {
-        return host(HostFault::Refused { request: exit::GUEST_REQUEST, code: frame.info2 });
+        return host(HostFault::Refused {
+            request: exit::GUEST_REQUEST,
+            code: frame.info2,
+        });
     }
     Ok(())
 }
@@ -99,7 +109,11 @@ pub fn ap_create(
     if vmpl > 3 || vmsa_gpa & 0xFFF != 0 {
         return guest(GuestFault::BadAddress(vmsa_gpa));
     }
-    let request = if on_init { ap_creation::ON_INIT } else { ap_creation::CREATE };
+    let request = if on_init {
+        ap_creation::ON_INIT
+    } else {
+        ap_creation::CREATE
+    };
     let info1 = u64::from(apic_id) << 32 | u64::from(vmpl) << 16 | request;
     let mut frame = GhcbFrame::new(exit::AP_CREATION, info1, vmsa_gpa);
     frame.rax = Some(sev_features);
@@ -137,10 +151,18 @@ fn mmio_size(size: u8) -> Result<u64> {
 
 /// Ones for `size` bytes.
 pub(crate) const fn mask(size: u8) -> u64 {
-    if size >= 8 { u64::MAX } else { (1 << (size as u32 * 8)) - 1 }
+    if size >= 8 {
+        u64::MAX
+    } else {
+        (1 << (size as u32 * 8)) - 1
+    }
 }
 
 /// `value` if it fits in `size` bytes. Errors: `OutOfRange`.
 pub(crate) fn narrow(request: u64, value: u64, size: u8) -> Result<u64> {
-    if value & !mask(size) != 0 { host(HostFault::OutOfRange { request, value }) } else { Ok(value) }
+    if value & !mask(size) != 0 {
+        host(HostFault::OutOfRange { request, value })
+    } else {
+        Ok(value)
+    }
 }

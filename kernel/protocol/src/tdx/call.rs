@@ -8,10 +8,17 @@ use tessera_defs::tdx::vmcall::STANDARD_MASK;
 
 /// Executes `regs.rax` as a module leaf. Errors: `Platform` with the status, unless its class
 /// is success.
-pub fn module(call: &mut impl Tdcall, operation: &'static str, mut regs: TdcallRegs) -> Result<TdcallRegs> {
+pub fn module(
+    call: &mut impl Tdcall,
+    operation: &'static str,
+    mut regs: TdcallRegs,
+) -> Result<TdcallRegs> {
     call.tdcall(&mut regs);
     if regs.rax & CLASS_MASK != SUCCESS {
-        return Err(Error::Platform { operation, status: regs.rax });
+        return Err(Error::Platform {
+            operation,
+            status: regs.rax,
+        });
     }
     Ok(regs)
 }
@@ -33,17 +40,35 @@ pub struct Reply {
 /// exposed. Errors: `Platform` where the module refuses the call itself.
 pub fn vmcall_raw(call: &mut impl Tdcall, function: u64, arguments: [u64; 4]) -> Result<Reply> {
     let [r12, r13, r14, r15] = arguments;
-    let regs = TdcallRegs { rax: VP_VMCALL, rcx: STANDARD_MASK, r11: function, r12, r13, r14, r15,
-        ..Default::default() };
+    let regs = TdcallRegs {
+        rax: VP_VMCALL,
+        rcx: STANDARD_MASK,
+        r11: function,
+        r12,
+        r13,
+        r14,
+        r15,
+        ..Default::default()
+    };
     let out = module(call, "TDG.VP.VMCALL", regs)?;
-    Ok(Reply { status: out.r10, r11: out.r11, r12: out.r12, r13: out.r13, r14: out.r14, r15: out.r15 })
+    Ok(Reply {
+        status: out.r10,
+        r11: out.r11,
+        r12: out.r12,
+        r13: out.r13,
+        r14: out.r14,
+        r15: out.r15,
+    })
 }
 
 /// `vmcall_raw` that must succeed. Errors: `Refused` with R10.
 pub fn vmcall(call: &mut impl Tdcall, function: u64, arguments: [u64; 4]) -> Result<Reply> {
     let reply = vmcall_raw(call, function, arguments)?;
     if reply.status != 0 {
-        return host(HostFault::Refused { request: function, code: reply.status });
+        return host(HostFault::Refused {
+            request: function,
+            code: reply.status,
+        });
     }
     Ok(reply)
 }

@@ -46,13 +46,20 @@ pub fn enter(call: &mut impl Tdcall, vm: u64, state_gpa: u64) -> Result<Exit> {
     if !(1..=3).contains(&vm) || state_gpa % 256 != 0 {
         return guest(GuestFault::BadAddress(state_gpa));
     }
-    let mut regs = TdcallRegs { rcx: vm << ENTER_VM_SHIFT, rdx: state_gpa, ..leaf(VP_ENTER) };
+    let mut regs = TdcallRegs {
+        rcx: vm << ENTER_VM_SHIFT,
+        rdx: state_gpa,
+        ..leaf(VP_ENTER)
+    };
     call.tdcall(&mut regs);
     match regs.rax & CLASS_MASK {
         SUCCESS => Ok(Exit::L2(decode(&regs))),
         L2_EXIT_HOST_ROUTED_ASYNC => Ok(Exit::HostRouted),
         L2_EXIT_PENDING_INTERRUPT | PENDING_INTERRUPT => Ok(Exit::PendingInterrupt),
-        _ => Err(Error::Platform { operation: "TDG.VP.ENTER", status: regs.rax }),
+        _ => Err(Error::Platform {
+            operation: "TDG.VP.ENTER",
+            status: regs.rax,
+        }),
     }
 }
 

@@ -13,35 +13,67 @@ use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 /// host backs by 4 KiB pages is done in 512 steps. Errors: `DoubleValidation` where a page was
 /// accepted before (a second acceptance is an attack), `Platform`, `BadAddress`.
 pub fn accept(call: &mut impl Tdcall, gpa: u64, large: bool) -> Result<()> {
-    let (size, level) = if large { (LARGE_PAGE_SIZE, LEVEL_2M) } else { (PAGE_SIZE, LEVEL_4K) };
+    let (size, level) = if large {
+        (LARGE_PAGE_SIZE, LEVEL_2M)
+    } else {
+        (PAGE_SIZE, LEVEL_4K)
+    };
     if gpa % size != 0 {
         return guest(GuestFault::BadAddress(gpa));
     }
-    let mut regs = TdcallRegs { rcx: gpa | level, ..leaf(MEM_PAGE_ACCEPT) };
+    let mut regs = TdcallRegs {
+        rcx: gpa | level,
+        ..leaf(MEM_PAGE_ACCEPT)
+    };
     call.tdcall(&mut regs);
     match regs.rax & CLASS_MASK {
         SUCCESS => Ok(()),
         PAGE_ALREADY_ACCEPTED => host(HostFault::DoubleValidation(gpa)),
         PAGE_SIZE_MISMATCH if large => (0..LARGE_PAGE_SIZE / PAGE_SIZE)
             .try_for_each(|i| accept(call, gpa + i * PAGE_SIZE, false)),
-        _ => Err(Error::Platform { operation: "TDG.MEM.PAGE.ACCEPT", status: regs.rax }),
+        _ => Err(Error::Platform {
+            operation: "TDG.MEM.PAGE.ACCEPT",
+            status: regs.rax,
+        }),
     }
 }
 
 /// TDG.MEM.PAGE.ATTR.RD: the mapping (GPA, level in 2:0) and GPA_ATTR.
 pub fn attr_rd(call: &mut impl Tdcall, gpa: u64) -> Result<(u64, u64)> {
-    let out = module(call, "TDG.MEM.PAGE.ATTR.RD", TdcallRegs { rcx: gpa, ..leaf(MEM_PAGE_ATTR_RD) })?;
+    let out = module(
+        call,
+        "TDG.MEM.PAGE.ATTR.RD",
+        TdcallRegs {
+            rcx: gpa,
+            ..leaf(MEM_PAGE_ATTR_RD)
+        },
+    )?;
     Ok((out.rcx, out.rdx))
 }
 
 /// TDG.MEM.PAGE.ATTR.WR: sets the bits of `mask` in GPA_ATTR of the page at `gpa` (level by
 /// `large`) to those of `attributes`.
-pub fn attr_wr(call: &mut impl Tdcall, gpa: u64, large: bool, attributes: u64, mask: u64) -> Result<()> {
-    let (size, level) = if large { (LARGE_PAGE_SIZE, LEVEL_2M) } else { (PAGE_SIZE, LEVEL_4K) };
+pub fn attr_wr(
+    call: &mut impl Tdcall,
+    gpa: u64,
+    large: bool,
+    attributes: u64,
+    mask: u64,
+) -> Result<()> {
+    let (size, level) = if large {
+        (LARGE_PAGE_SIZE, LEVEL_2M)
+    } else {
+        (PAGE_SIZE, LEVEL_4K)
+    };
     if gpa % size != 0 {
         return guest(GuestFault::BadAddress(gpa));
     }
-    let regs = TdcallRegs { rcx: gpa | level, rdx: attributes, r8: mask, ..leaf(MEM_PAGE_ATTR_WR) };
+    let regs = TdcallRegs {
+        rcx: gpa | level,
+        rdx: attributes,
+        r8: mask,
+        ..leaf(MEM_PAGE_ATTR_WR)
+    };
     module(call, "TDG.MEM.PAGE.ATTR.WR", regs)?;
     Ok(())
 }

@@ -21,7 +21,12 @@ pub struct Info {
 /// TDG.VP.INFO.
 pub fn info(call: &mut impl Tdcall) -> Result<Info> {
     let out = module(call, "TDG.VP.INFO", leaf(VP_INFO))?;
-    Ok(Info { gpaw: (out.rcx & 0x3F) as u8, attributes: out.rdx, vcpus: out.r8 as u32, index: out.r9 as u32 })
+    Ok(Info {
+        gpaw: (out.rcx & 0x3F) as u8,
+        attributes: out.rdx,
+        vcpus: out.r8 as u32,
+        index: out.r9 as u32,
+    })
 }
 
 /// What a #VE was about (TDG.VP.VEINFO.GET).
@@ -60,7 +65,15 @@ pub fn report(call: &mut impl Tdcall, report_gpa: u64, data_gpa: u64) -> Result<
     if report_gpa % 1024 != 0 || data_gpa % 64 != 0 {
         return guest(GuestFault::BadAddress(report_gpa | data_gpa));
     }
-    module(call, "TDG.MR.REPORT", TdcallRegs { rcx: report_gpa, rdx: data_gpa, ..leaf(MR_REPORT) })?;
+    module(
+        call,
+        "TDG.MR.REPORT",
+        TdcallRegs {
+            rcx: report_gpa,
+            rdx: data_gpa,
+            ..leaf(MR_REPORT)
+        },
+    )?;
     Ok(())
 }
 
@@ -69,27 +82,55 @@ pub fn rtmr_extend(call: &mut impl Tdcall, gpa: u64, index: u8) -> Result<()> {
     if gpa % 64 != 0 || index > 3 {
         return guest(GuestFault::BadAddress(gpa));
     }
-    let regs = TdcallRegs { rcx: gpa, rdx: index.into(), ..leaf(MR_RTMR_EXTEND) };
+    let regs = TdcallRegs {
+        rcx: gpa,
+        rdx: index.into(),
+        ..leaf(MR_RTMR_EXTEND)
+    };
     module(call, "TDG.MR.RTMR.EXTEND", regs)?;
     Ok(())
 }
 
 /// TDG.VM.RD of `field`.
 pub fn vm_rd(call: &mut impl Tdcall, field: u64) -> Result<u64> {
-    Ok(module(call, "TDG.VM.RD", TdcallRegs { rdx: field, ..leaf(VM_RD) })?.r8)
+    Ok(module(
+        call,
+        "TDG.VM.RD",
+        TdcallRegs {
+            rdx: field,
+            ..leaf(VM_RD)
+        },
+    )?
+    .r8)
 }
 
 /// TDG.VP.RD of `field`.
 pub fn vp_rd(call: &mut impl Tdcall, field: u64) -> Result<u64> {
-    Ok(module(call, "TDG.VP.RD", TdcallRegs { rdx: field, ..leaf(VP_RD) })?.r8)
+    Ok(module(
+        call,
+        "TDG.VP.RD",
+        TdcallRegs {
+            rdx: field,
+            ..leaf(VP_RD)
+        },
+    )?
+    .r8)
 }
 
 /// TDG.VP.WR: the bits of `mask` of `field` become those of `value`; the old value.
 pub fn vp_wr(call: &mut impl Tdcall, field: u64, value: u64, mask: u64) -> Result<u64> {
-    let regs = TdcallRegs { rdx: field, r8: value, r9: mask, ..leaf(VP_WR) };
+    let regs = TdcallRegs {
+        rdx: field,
+        r8: value,
+        r9: mask,
+        ..leaf(VP_WR)
+    };
     Ok(module(call, "TDG.VP.WR", regs)?.r8)
 }
 
 pub(crate) fn leaf(rax: u64) -> TdcallRegs {
-    TdcallRegs { rax, ..Default::default() }
+    TdcallRegs {
+        rax,
+        ..Default::default()
+    }
 }

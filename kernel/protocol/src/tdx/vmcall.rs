@@ -15,7 +15,10 @@ const MAX_STALLS: usize = 16;
 pub fn cpuid(call: &mut impl Tdcall, leaf: u32, subleaf: u32) -> Result<[u32; 4]> {
     let reply = vmcall(call, CPUID, [leaf.into(), subleaf.into(), 0, 0])?;
     let mut out = [0; 4];
-    for (value, register) in out.iter_mut().zip([reply.r12, reply.r13, reply.r14, reply.r15]) {
+    for (value, register) in out
+        .iter_mut()
+        .zip([reply.r12, reply.r13, reply.r14, reply.r15])
+    {
         *value = narrow(CPUID, register, 4)? as u32;
     }
     Ok(out)
@@ -30,7 +33,10 @@ pub fn rdmsr(call: &mut impl Tdcall, msr: u32) -> Result<u64> {
 
 /// WRMSR. Errors: `Inject(13)` where the host has no such register.
 pub fn wrmsr(call: &mut impl Tdcall, msr: u32, value: u64) -> Result<()> {
-    msr_status(WRMSR, vmcall_raw(call, WRMSR, [msr.into(), value, 0, 0])?.status)
+    msr_status(
+        WRMSR,
+        vmcall_raw(call, WRMSR, [msr.into(), value, 0, 0])?.status,
+    )
 }
 
 /// GHCI 3.9, 3.10: INVALID_OPERAND stands for #GP.
@@ -52,7 +58,11 @@ pub fn io_in(call: &mut impl Tdcall, port: u16, size: u8) -> Result<u32> {
 /// OUT of `size` bytes (1, 2, 4).
 pub fn io_out(call: &mut impl Tdcall, port: u16, size: u8, value: u32) -> Result<()> {
     let size = checked_size(size, 4)?;
-    vmcall(call, IO, [size.into(), 1, port.into(), u64::from(value) & mask(size)])?;
+    vmcall(
+        call,
+        IO,
+        [size.into(), 1, port.into(), u64::from(value) & mask(size)],
+    )?;
     Ok(())
 }
 
@@ -86,7 +96,13 @@ pub fn fatal(call: &mut impl Tdcall, code: u32) {
 /// MapGPA: makes `len` bytes at `gpa` shared or private (`shared_bit` as a mask). A host may do
 /// a part and ask to be called again, but must go forward.
 /// Errors: `BadAddress`, `Refused`, `OutOfRange`, `NoProgress`.
-pub fn map_gpa(call: &mut impl Tdcall, gpa: u64, len: u64, shared_bit: u64, shared: bool) -> Result<()> {
+pub fn map_gpa(
+    call: &mut impl Tdcall,
+    gpa: u64,
+    len: u64,
+    shared_bit: u64,
+    shared: bool,
+) -> Result<()> {
     let end = gpa.checked_add(len).filter(|end| *end <= shared_bit);
     let Some(end) = end.filter(|_| (gpa | len) % PAGE_SIZE == 0 && len != 0) else {
         return guest(GuestFault::BadAddress(gpa));
@@ -98,11 +114,19 @@ pub fn map_gpa(call: &mut impl Tdcall, gpa: u64, len: u64, shared_bit: u64, shar
         match reply.status {
             SUCCESS => return Ok(()),
             RETRY => {}
-            code => return host(HostFault::Refused { request: MAP_GPA, code }),
+            code => {
+                return host(HostFault::Refused {
+                    request: MAP_GPA,
+                    code,
+                });
+            }
         }
         let next = reply.r11 & !shared_bit;
         if next < at || next >= end || next % PAGE_SIZE != 0 {
-            return host(HostFault::OutOfRange { request: MAP_GPA, value: reply.r11 });
+            return host(HostFault::OutOfRange {
+                request: MAP_GPA,
+                value: reply.r11,
+            });
         }
         stalls = if next == at { stalls + 1 } else { 0 };
         if stalls == MAX_STALLS {
@@ -119,8 +143,14 @@ pub struct VmcallHypercall<'a, T: Tdcall>(pub &'a mut T);
 impl<T: Tdcall> Hypercall for VmcallHypercall<'_, T> {
     /// Where the module refuses the call, the result is HV_STATUS_OPERATION_DENIED (8).
     fn hypercall(&mut self, control: u64, input_gpa: u64, output_gpa: u64) -> u64 {
-        let regs = TdcallRegs { rax: VP_VMCALL, rcx: HYPERCALL_MASK, rdx: input_gpa,
-            r8: output_gpa, r10: control, ..Default::default() };
+        let regs = TdcallRegs {
+            rax: VP_VMCALL,
+            rcx: HYPERCALL_MASK,
+            rdx: input_gpa,
+            r8: output_gpa,
+            r10: control,
+            ..Default::default()
+        };
         module(self.0, "TDG.VP.VMCALL", regs).map_or(8, |out| out.r11)
     }
 }

@@ -1,0 +1,79 @@
+//! The strategies of this boot, behind one lock each, and the way out.
+#![allow(unsafe_code)] // composes the strategies that the stub's decision allows
+
+use crate::boot::Boot;
+use core::sync::atomic::{AtomicU16, Ordering};
+use spin::{Mutex, Once};
+use tessera_defs::port::PM1A_SOFT_OFF;
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
+use tessera_hw::compose::Machine;
+use tessera_hw::instr;
+use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+
+static MACHINE: Once<SyncMachine> = Once::new();
+static HOST: Mutex<Option<&'static mut dyn HostCalls>> = Mutex::new(None);
+static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
+static PM1A: AtomicU16 = AtomicU16::new(0);
+
+/// The machine's storage: taken apart once, by `install`.
+struct SyncMachine(core::cell::UnsafeCell<Machine>);
+// SAFETY: only `install` looks inside, once, before any second context exists.
+unsafe impl Sync for SyncMachine {}
+// SAFETY: as above.
+unsafe impl Send for SyncMachine {}
+
+/// Selects the strategies. Called once.
+pub fn install(boot: &Boot) {
+    let private = boot.handoff.comes_private != 0;
+    let ghcb = SHARED_MAP + GHCB_PAGE;
+    // SAFETY: the stub decided on the mode and prepared its GHCB.
+    let machine = unsafe { Machine::new(boot.mode, private, ghcb, GHCB_PAGE) };
+    let Some(machine) = machine else {
+        refuse(Refusal::HandoffInvalid)
+    };
+    assert!(!MACHINE.is_completed(), "strategies are selected once");
+    let cell = MACHINE.call_once(|| SyncMachine(machine.into()));
+    // SAFETY: the only reference ever made, see the assertion above.
+    let strategies = unsafe { (*cell.0.get()).strategies() };
+    *HOST.lock() = Some(strategies.host);
+    *VISIBILITY.lock() = Some(strategies.visibility);
+    PM1A.store(boot.handoff.pm1a_cnt as u16, Ordering::Relaxed);
+}
+
+/// Runs `f` with the host-call strategy, interrupts off. `None` before `install`, or where an
+/// exception interrupted another host call.
+pub fn with<R>(f: impl FnOnce(&mut dyn HostCalls) -> R) -> Option<R> {
+    instr::without_interrupts(|| {
+        let mut guard = HOST.try_lock()?;
+        Some(f(&mut **guard.as_mut()?))
+    })
+}
+
+/// Runs `f` with the page-visibility strategy.
+pub fn visibility<R>(f: impl FnOnce(&mut dyn PageVisibility) -> R) -> R {
+    let mut guard = VISIBILITY.lock();
+    let Some(strategy) = guard.as_mut() else {
+        refuse(Refusal::HandoffInvalid)
+    };
+    f(&mut **strategy)
+}
+
+/// Soft off: the orderly end.
+pub fn shutdown() -> ! {
+    log::info!("shutdown");
+    let port = PM1A.load(Ordering::Relaxed);
+    let _answer = with(|host| host.io_out(port, 2, PM1A_SOFT_OFF.into()));
+    tessera_hw::exit::fatal(Refusal::Starved.code())
+}
+
+/// Stops by the architectural door, naming the reason.
+pub fn refuse(refusal: Refusal) -> ! {
+    crate::console::emergency(format_args!(
+        "tessera: refused {}: {}; {}\n",
+        refusal.name(),
+        refusal.cause(),
+        refusal.remedy()
+    ));
+    tessera_hw::exit::fatal(refusal.code())
+}

@@ -1,0 +1,35 @@
+//! The guest kernel. This file is the boot order; everything else is a room behind it.
+#![no_std]
+#![no_main]
+
+mod acpi_claims;
+mod boot;
+mod console;
+mod host;
+mod memory;
+mod panic;
+mod probe;
+mod process;
+mod syscall;
+mod timer;
+mod traps;
+mod windows;
+
+use bootloader_api::BootInfo;
+use tessera_handoff::handoff::Handoff;
+
+/// The stub calls this on the kernel's stack, with the kernel's tables, interrupts off.
+#[allow(unsafe_code)] // the one symbol that the linker script names
+#[unsafe(no_mangle)]
+extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static Handoff) -> ! {
+    traps::install();
+    let boot = boot::Boot::check(info, handoff);
+    host::install(&boot);
+    console::install();
+    console::banner(&boot);
+    memory::install(&boot);
+    acpi_claims::read(&boot);
+    probe::visibility_round_trip();
+    timer::start();
+    process::run_first(&boot)
+}

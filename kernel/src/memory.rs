@@ -1,0 +1,270 @@
+//! Frames, the kernel's tables, and the one place where memory changes visibility.
+
+use crate::boot::Boot;
+use crate::{host, windows};
+use spin::Mutex;
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::layout::{DIRECT_MAP, IMAGE_END, IMAGE_START, SHARED_MAP};
+use tessera_hw::instr;
+use tessera_isolation::strategy::traits::Pages;
+use tessera_objects::frames::{Frame, Frames, Run, SharedFrame, storage_bytes};
+use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
+
+const PAGE: u64 = 4096;
+/// Virtual addresses of kernel and direct map share the upper half: entries 256..512.
+const UPPER_HALF: core::ops::Range<usize> = 256..512;
+
+/// What the kernel knows of memory.
+struct Memory {
+    frames: Frames<'static>,
+    tables: Tables,
+    pool: Pool,
+    shared: u64,
+}
+
+/// Pages for page tables, from the image: private and accepted since launch.
+struct Pool {
+    next: u64,
+    end: u64,
+}
+
+impl TableMemory for Pool {
+    fn read(&self, table: u64, index: usize) -> u64 {
+        windows::read_word(table + index as u64 * 8)
+    }
+    fn write(&mut self, table: u64, index: usize, entry: u64) {
+        windows::write_word(table + index as u64 * 8, entry);
+    }
+    fn allocate(&mut self) -> Option<u64> {
+        let page = self.next;
+        (page < self.end).then(|| {
+            self.next += PAGE;
+            windows::zero_page(page);
+            page
+        })
+    }
+}
+
+static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
+
+/// Page counts, for people.
+#[derive(Clone, Copy)]
+pub struct Counts {
+    /// Usable pages.
+    pub total: u64,
+    /// Pages accepted since boot, without the image.
+    pub accepted: u64,
+    /// Pages shared now.
+    pub shared: u64,
+}
+
+/// Takes over: drops the identity map, and gives usable RAM to the frame allocator.
+pub fn install(boot: &Boot) {
+    let bits = PageBits {
+        private: boot.handoff.private_bits,
+        shared: boot.handoff.shared_bits,
+    };
+    let root = instr::cr3() & 0x000F_FFFF_FFFF_F000 & !(bits.private | bits.shared);
+    let tables = Tables { root, bits };
+    let mut pool = Pool {
+        next: boot.handoff.pool_next,
+        end: boot.handoff.pool_end,
+    };
+    for index in 0..UPPER_HALF.start {
+        pool.write(root, index, 0);
+    }
+    instr::flush_tlb();
+    let room = (pool.end - pool.next) / 2;
+    let top = boot.usable().map(|(_, end)| end).max().unwrap_or(0) / PAGE;
+    let count = top.min(room / 2 * 8);
+    let storage = storage_bytes(count).next_multiple_of(PAGE);
+    let words = windows::physical_words(pool.end - storage, storage as usize / 8);
+    pool.end -= storage;
+    let Ok(mut frames) = Frames::new(words, count) else {
+        host::refuse(Refusal::MemoryMapInvalid)
+    };
+    for (start, end) in boot.usable().filter(|(start, _)| *start >= IMAGE_START) {
+        frames.release(start / PAGE, (end - start) / PAGE);
+    }
+    let shared = boot.handoff.private_bits.min(1);
+    *MEMORY.lock() = Some(Memory {
+        frames,
+        tables,
+        pool,
+        shared,
+    });
+}
+
+fn with<R>(f: impl FnOnce(&mut Memory) -> R) -> R {
+    let mut guard = MEMORY.lock();
+    let Some(memory) = guard.as_mut() else {
+        host::refuse(Refusal::MemoryMapInvalid)
+    };
+    f(memory)
+}
+
+/// Counts as they are now.
+pub fn counts() -> Counts {
+    with(|m| Counts {
+        total: m.frames.usable(),
+        accepted: m.frames.accepted(),
+        shared: m.shared,
+    })
+}
+
+/// A zeroed private frame. Out of memory or a host that withholds pages ends the boot.
+pub fn frame() -> Frame {
+    let frame = with(|memory| {
+        let Memory {
+            frames,
+            tables,
+            pool,
+            ..
+        } = memory;
+        frames.allocate(|run| accept(tables, pool, run))
+    });
+    match frame {
+        Ok(frame) => {
+            windows::zero_page(frame.address());
+            frame
+        }
+        Err(Some(refusal)) => host::refuse(refusal),
+        Err(None) => host::refuse(Refusal::MemoryTooSmall),
+    }
+}
+
+/// Gives a frame back.
+pub fn free(frame: Frame) {
+    with(|memory| memory.frames.free(frame));
+}
+
+/// Maps a run in the direct map and accepts it.
+fn accept(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
+    let gpa = run.first * PAGE;
+    let virt = DIRECT_MAP + gpa;
+    let write = Mapping::kernel(Access::Write);
+    tables
+        .map_range(pool, virt, gpa, run.count * PAGE, write)
+        .map_err(|_| Refusal::MemoryTooSmall)?;
+    host::visibility(|strategy| {
+        strategy.accept(Pages {
+            gpa,
+            virt,
+            count: run.count,
+        })
+    })
+}
+
+/// Makes a frame visible to the host and maps it shared; it is zero before the host sees it.
+/// In between it is mapped nowhere.
+pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
+    let gpa = frame.address();
+    let virt = DIRECT_MAP + gpa;
+    windows::zero_page(gpa);
+    host::visibility(|strategy| {
+        strategy.rescind(Pages {
+            gpa,
+            virt,
+            count: 1,
+        })
+    })?;
+    with(|memory| {
+        memory
+            .tables
+            .unmap(&mut memory.pool, virt)
+            .map_err(|_| Refusal::VisibilityLied)?;
+        instr::invlpg(virt);
+        host::visibility(|strategy| strategy.share(gpa))?;
+        let Memory { tables, pool, .. } = memory;
+        tables
+            .map(pool, SHARED_MAP + gpa, gpa, Size::Small, Mapping::SHARED)
+            .map_err(|_| Refusal::MemoryTooSmall)?;
+        memory.shared += 1;
+        Ok(SharedFrame::from_private(frame))
+    })
+}
+
+/// Takes a shared frame back; its content is the host's until it is zeroed here.
+pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
+    let gpa = shared.address();
+    let virt = DIRECT_MAP + gpa;
+    with(|memory| {
+        let Memory { tables, pool, .. } = memory;
+        tables
+            .unmap(pool, SHARED_MAP + gpa)
+            .map_err(|_| Refusal::VisibilityLied)?;
+        instr::invlpg(SHARED_MAP + gpa);
+        host::visibility(|strategy| strategy.unshare(gpa))?;
+        tables
+            .map(pool, virt, gpa, Size::Small, Mapping::kernel(Access::Write))
+            .map_err(|_| Refusal::MemoryTooSmall)?;
+        memory.shared -= 1;
+        Ok(())
+    })?;
+    host::visibility(|strategy| {
+        strategy.accept_again(Pages {
+            gpa,
+            virt,
+            count: 1,
+        })
+    })?;
+    windows::zero_page(gpa);
+    Ok(shared.into_private())
+}
+
+/// An address space for a process: the kernel's half, nothing else.
+pub fn user_space() -> Option<Tables> {
+    with(|memory| {
+        let tables = Tables::new(&mut memory.pool, memory.tables.bits).ok()?;
+        for index in UPPER_HALF {
+            let entry = memory.pool.read(memory.tables.root, index);
+            memory.pool.write(tables.root, index, entry);
+        }
+        Some(tables)
+    })
+}
+
+/// Maps a frame into a process.
+pub fn map_user(space: &Tables, virt: u64, frame: &Frame, access: Access) -> Option<()> {
+    with(|memory| {
+        let mapping = Mapping::user(access);
+        space
+            .map(
+                &mut memory.pool,
+                virt,
+                frame.address(),
+                Size::Small,
+                mapping,
+            )
+            .ok()
+    })
+}
+
+/// Whether a range belongs to a process (and is writable, if asked).
+pub fn user_range(space: &Tables, virt: u64, len: u64, write: bool) -> bool {
+    with(|memory| space.user_range(&memory.pool, virt, len, write))
+}
+
+/// Maps host-provided or device memory for reading or for a device, shared, for good.
+pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
+    let (first, last) = (
+        gpa & !(PAGE - 1),
+        (gpa.checked_add(len)?).checked_sub(1)? & !(PAGE - 1),
+    );
+    with(|memory| {
+        for page in (first..=last).step_by(PAGE as usize) {
+            let Memory { tables, pool, .. } = memory;
+            if tables.translate(pool, SHARED_MAP + page).is_none() {
+                tables
+                    .map(pool, SHARED_MAP + page, page, Size::Small, Mapping::SHARED)
+                    .ok()?;
+            }
+        }
+        Some(SHARED_MAP + gpa)
+    })
+}
+
+/// Whether `gpa..gpa + len` is in the image, so that the direct map shows it.
+pub fn in_image(gpa: u64, len: u64) -> bool {
+    gpa >= IMAGE_START && gpa.checked_add(len).is_some_and(|end| end <= IMAGE_END)
+}

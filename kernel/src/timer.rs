@@ -1,0 +1,86 @@
+//! The local APIC's timer: x2APIC through the host-call strategy, or, on a plain machine
+//! without x2APIC, its registers in memory. Intel SDM vol. 3, chapter 11.
+
+use crate::{host, memory, windows};
+use core::sync::atomic::{AtomicU64, Ordering};
+use tessera_defs::x86::{MSR_APIC_BASE, x2apic};
+use tessera_handoff::layout::DIRECT_MAP;
+
+/// Vector of the timer.
+pub const VECTOR: u8 = 0x40;
+/// Vector of spurious interrupts.
+pub const SPURIOUS: u8 = 0xFF;
+const ENABLE: u64 = 1 << 8;
+const PERIODIC: u64 = 1 << 17;
+/// Divide by 16.
+const DIVIDE: u64 = 3;
+/// Ticks of the divided clock between interrupts.
+const PERIOD: u64 = 200_000;
+const X2APIC_PRESENT: u32 = 1 << 21;
+const XAPIC: u64 = 0xFEE0_0000;
+
+static TICKS: AtomicU64 = AtomicU64::new(0);
+static UNASKED: AtomicU64 = AtomicU64::new(0);
+/// Window of the registers in memory, as an offset for `windows`; 0 means x2APIC.
+static REGISTERS: AtomicU64 = AtomicU64::new(0);
+
+/// Starts periodic interrupts. A host that offers no timer is said; the kernel works without.
+pub fn start() {
+    let started = prepare().and_then(|()| {
+        write(x2apic::SIVR, ENABLE | u64::from(SPURIOUS))?;
+        write(x2apic::DIVIDE, DIVIDE)?;
+        write(x2apic::LVT_TIMER, PERIODIC | u64::from(VECTOR))?;
+        write(x2apic::INITIAL_COUNT, PERIOD)
+    });
+    if started.is_none() {
+        log::info!("timer: the host offers none");
+    }
+}
+
+/// One interrupt.
+pub fn tick() {
+    TICKS.fetch_add(1, Ordering::Relaxed);
+    if write(x2apic::EOI, 0).is_none() {
+        log::info!("timer: the host refused an end of interrupt");
+    }
+}
+
+/// Interrupts so far.
+pub fn ticks() -> u64 {
+    TICKS.load(Ordering::Relaxed)
+}
+
+/// Counts a vector that nobody asked for.
+pub fn count_unasked() {
+    UNASKED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Vectors that nobody asked for.
+pub fn unasked() -> u64 {
+    UNASKED.load(Ordering::Relaxed)
+}
+
+fn prepare() -> Option<()> {
+    let [_, _, ecx, _] = host::with(|host| host.cpuid(1, 0))?.ok()?;
+    if ecx & X2APIC_PRESENT == 0 {
+        let virt = memory::map_claim(XAPIC, 4096)?;
+        REGISTERS.store(virt - DIRECT_MAP, Ordering::Relaxed);
+        return Some(());
+    }
+    host::with(|host| {
+        let base = host.rdmsr(MSR_APIC_BASE)?;
+        host.wrmsr(MSR_APIC_BASE, base | x2apic::BASE_EN | x2apic::BASE_EXTD)
+    })?
+    .ok()
+}
+
+/// Writes a register, named by its x2APIC MSR; in memory it stands at 16 times its number.
+fn write(register: u32, value: u64) -> Option<()> {
+    match REGISTERS.load(Ordering::Relaxed) {
+        0 => host::with(|host| host.wrmsr(register, value))?.ok(),
+        window => {
+            windows::write_register(window + u64::from(register - 0x800) * 16, value as u32);
+            Some(())
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
+#![allow(unsafe_code)] // installs the processor's tables, once
+
+use crate::{host, syscall, timer, windows};
+use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::vector;
+use tessera_handoff::layout::STACK_TOP;
+use tessera_hw::gdt::{Segments, Stacks};
+use tessera_hw::idt::Idt;
+use tessera_hw::trap::{self, SYSCALL, TrapFrame};
+use tessera_hw::user::CpuLocal;
+use tessera_hw::{instr, probe};
+use tessera_protocol::error::{Error, HostFault};
+use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::{serve, vc};
+use tessera_protocol::insn;
+
+const FAULT_STACK: usize = 8192;
+
+#[repr(align(16))]
+struct Stack(#[expect(dead_code, reason = "only its address is used")] [u8; FAULT_STACK]);
+
+static mut SEGMENTS: Segments = Segments::new();
+static mut TABLE: Idt = Idt::new();
+static mut LOCAL: CpuLocal = CpuLocal::new();
+static mut DOUBLE_FAULT_STACK: Stack = Stack([0; FAULT_STACK]);
+static mut NMI_STACK: Stack = Stack([0; FAULT_STACK]);
+
+/// Double fault and NMI get stacks of their own.
+const OWN_STACKS: [(u8, u8); 2] = [(8, 1), (2, 2)];
+
+/// Loads GDT, TSS, IDT and the system-call entry. Called once, first.
+pub fn install() {
+    let top = |stack: *const Stack| stack as u64 + FAULT_STACK as u64;
+    // SAFETY: called once, on the only processor, before anything can trap; each table and
+    // stack is used for nothing else.
+    unsafe {
+        let mut ist = [0; 7];
+        ist[0] = top(&raw const DOUBLE_FAULT_STACK);
+        ist[1] = top(&raw const NMI_STACK);
+        (*(&raw mut SEGMENTS)).install(Stacks {
+            ring0: STACK_TOP,
+            ist,
+        });
+        trap::set_handler(handle);
+        (*(&raw mut TABLE)).install(&OWN_STACKS);
+        (*(&raw mut LOCAL)).install(STACK_TOP);
+    }
+}
+
+fn handle(frame: &mut TrapFrame) {
+    match frame.vector {
+        SYSCALL => syscall::serve(frame),
+        v if v == u64::from(timer::VECTOR) => timer::tick(),
+        v if v == u64::from(timer::SPURIOUS) => {}
+        v if v == u64::from(vector::VC) => communication(frame),
+        v if v == u64::from(vector::VE) => virtualization(frame),
+        v if v < 32 => exception(frame),
+        v => unasked(frame, v),
+    }
+}
+
+/// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
+fn communication(frame: &mut TrapFrame) {
+    let bytes = windows::code(frame.rip);
+    let event = vc::event(frame.error, bytes, frame, 0);
+    let Ok((event, length)) = event else {
+        refuse(frame, Refusal::UnexpectedVc)
+    };
+    serve_event(frame, event, length, Refusal::UnexpectedVc);
+}
+
+/// #VE: as the TDX module describes it.
+fn virtualization(frame: &mut TrapFrame) {
+    match tessera_hw::ve::event() {
+        Some((event, length)) => serve_event(frame, event, length, Refusal::UnexpectedVe),
+        None => refuse(frame, Refusal::UnexpectedVe),
+    }
+}
+
+fn serve_event(
+    frame: &mut TrapFrame,
+    event: tessera_protocol::exception::event::Event,
+    length: u8,
+    refusal: Refusal,
+) {
+    let rip = frame.rip;
+    let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
+    let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
+    match served {
+        Some(Ok(())) => {}
+        Some(Err(NotServed::Protocol(Error::Host(HostFault::Inject(vector::GP)))))
+            if probe::fix_up(frame) => {}
+        _ => refuse(frame, refusal),
+    }
+}
+
+/// `serve` wants a sized service.
+struct Via<'a>(&'a mut dyn tessera_isolation::strategy::traits::HostCalls);
+
+impl serve::Service for Via<'_> {
+    fn cpuid(&mut self, leaf: u32, subleaf: u32) -> tessera_protocol::error::Result<[u32; 4]> {
+        self.0.cpuid(leaf, subleaf)
+    }
+    fn rdmsr(&mut self, msr: u32) -> tessera_protocol::error::Result<u64> {
+        self.0.rdmsr(msr)
+    }
+    fn wrmsr(&mut self, msr: u32, value: u64) -> tessera_protocol::error::Result<()> {
+        self.0.wrmsr(msr, value)
+    }
+    fn io_in(&mut self, port: u16, size: u8) -> tessera_protocol::error::Result<u32> {
+        self.0.io_in(port, size)
+    }
+    fn io_out(&mut self, port: u16, size: u8, value: u32) -> tessera_protocol::error::Result<()> {
+        self.0.io_out(port, size, value)
+    }
+    fn halt(&mut self) -> tessera_protocol::error::Result<()> {
+        self.0.halt()
+    }
+    fn hypercall(&mut self, c: u64, i: u64, o: u64) -> tessera_protocol::error::Result<u64> {
+        self.0.hypercall(c, i, o)
+    }
+    fn mmio_read(&mut self, gpa: u64, size: u8) -> tessera_protocol::error::Result<u64> {
+        self.0.mmio_read(gpa, size)
+    }
+    fn mmio_write(&mut self, gpa: u64, size: u8, v: u64) -> tessera_protocol::error::Result<()> {
+        self.0.mmio_write(gpa, size, v)
+    }
+}
+
+/// An exception of a process ends it; one of the kernel, which has none, is an attack or a bug.
+fn exception(frame: &TrapFrame) {
+    if frame.from_user() {
+        log::info!(
+            "process stopped: exception {} at {:#x}",
+            frame.vector,
+            frame.rip
+        );
+        host::shutdown();
+    }
+    refuse(frame, Refusal::UnexpectedException)
+}
+
+/// A vector that nobody asked for: counted, dropped.
+fn unasked(frame: &TrapFrame, vector: u64) {
+    if vector == 0x80 {
+        refuse(frame, Refusal::InjectedInterrupt);
+    }
+    timer::count_unasked();
+}
+
+fn refuse(frame: &TrapFrame, refusal: Refusal) -> ! {
+    log::info!(
+        "exception {} error {:#x} at {:#x}, CR2 {:#x}",
+        frame.vector,
+        frame.error,
+        frame.rip,
+        instr::cr2()
+    );
+    host::refuse(refusal)
+}

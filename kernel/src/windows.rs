@@ -1,0 +1,72 @@
+//! Views of memory: the direct map and the current process' pages. Addresses come checked.
+#![allow(unsafe_code)] // an address becomes a slice here and nowhere else in the kernel
+
+use tessera_handoff::layout::DIRECT_MAP;
+
+/// Bytes of private physical memory through the direct map, for reading.
+///
+/// The caller names memory that is mapped there and that nothing changes meanwhile.
+pub fn physical(gpa: u64, len: usize) -> &'static [u8] {
+    // SAFETY: the direct map covers the image and all accepted frames; callers pass ranges of
+    // the image (measured, constant) or of frames they own.
+    unsafe { core::slice::from_raw_parts((DIRECT_MAP + gpa) as *const u8, len) }
+}
+
+/// Words of physical memory that the caller owns for good.
+pub fn physical_words(gpa: u64, count: usize) -> &'static mut [u64] {
+    // SAFETY: as `physical`; the caller gives this range away for ever (frame bitmaps).
+    unsafe { core::slice::from_raw_parts_mut((DIRECT_MAP + gpa) as *mut u64, count) }
+}
+
+/// One 8-byte word of physical memory.
+pub fn read_word(gpa: u64) -> u64 {
+    // SAFETY: aligned word of a page table or an owned frame in the direct map.
+    unsafe { ((DIRECT_MAP + gpa) as *const u64).read_volatile() }
+}
+
+/// Writes one 8-byte word of physical memory.
+pub fn write_word(gpa: u64, value: u64) {
+    // SAFETY: as `read_word`.
+    unsafe { ((DIRECT_MAP + gpa) as *mut u64).write_volatile(value) }
+}
+
+/// Zeroes a page that the caller owns.
+pub fn zero_page(gpa: u64) {
+    // SAFETY: an owned frame in the direct map.
+    unsafe { core::ptr::write_bytes((DIRECT_MAP + gpa) as *mut u8, 0, 4096) }
+}
+
+/// Copies into a frame that the caller owns; `offset + data.len()` is at most a page.
+pub fn fill(gpa: u64, offset: usize, data: &[u8]) {
+    assert!(offset + data.len() <= 4096);
+    let to = (DIRECT_MAP + gpa) as *mut u8;
+    // SAFETY: inside an owned frame.
+    unsafe { core::ptr::copy_nonoverlapping(data.as_ptr(), to.add(offset), data.len()) }
+}
+
+/// Copies from the current process; the range was checked to be the user's.
+pub fn copy_from_user(virt: u64, into: &mut [u8]) {
+    // SAFETY: mapped user pages of the current address space (checked by the caller), and the
+    // only thread of the process is in this system call.
+    unsafe { core::ptr::copy_nonoverlapping(virt as *const u8, into.as_mut_ptr(), into.len()) }
+}
+
+/// Copies to the current process; the range was checked to be the user's and writable.
+pub fn copy_to_user(virt: u64, from: &[u8]) {
+    // SAFETY: as `copy_from_user`.
+    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), virt as *mut u8, from.len()) }
+}
+
+/// The instruction bytes at `rip` of interrupted kernel or user code, up to 15, never past the
+/// page that RIP is in.
+pub fn code(rip: u64) -> &'static [u8] {
+    let len = (4096 - (rip & 4095)).min(15) as usize;
+    // SAFETY: the processor was executing there, so the page is mapped and readable.
+    unsafe { core::slice::from_raw_parts(rip as *const u8, len) }
+}
+
+/// Writes a 32-bit device register in a window.
+pub fn write_register(window: u64, value: u32) {
+    // SAFETY: the local APIC's page, mapped for good; its registers start no transfers.
+    unsafe { ((DIRECT_MAP + window) as *mut u32).write_volatile(value) }
+}
