@@ -13,7 +13,9 @@ use tessera_image_builder::image::{
 
 /// Content of `gpa..gpa + len` as the platform of `mask` loads it.
 fn memory(file: &Parsed<'_>, mask: u32, gpa: u64, len: u64) -> Vec<u8> {
-    let pages = file.pages_of(mask).filter(|page| (gpa..gpa + len).contains(&page.gpa));
+    let pages = file
+        .pages_of(mask)
+        .filter(|page| (gpa..gpa + len).contains(&page.gpa));
     let mut bytes = Vec::new();
     for page in pages {
         match page.action {
@@ -26,7 +28,9 @@ fn memory(file: &Parsed<'_>, mask: u32, gpa: u64, len: u64) -> Vec<u8> {
 }
 
 fn refusal(inputs: &Inputs) -> String {
-    let text = assemble(inputs).expect_err("the inputs are bad").to_string();
+    let text = assemble(inputs)
+        .expect_err("the inputs are bad")
+        .to_string();
     assert!(!text.contains('\n'));
     text
 }
@@ -41,10 +45,16 @@ fn the_same_inputs_give_the_same_bytes() {
 
 #[test]
 fn another_commit_is_another_image() {
-    let other = Inputs { commit: "another".into(), ..inputs() };
+    let other = Inputs {
+        commit: "another".into(),
+        ..inputs()
+    };
     let (first, second) = (image().manifest, assemble(&other).unwrap().manifest);
     assert_ne!(first.igvm_sha256, second.igvm_sha256);
-    assert_ne!(first.snp_launch_digests["1"], second.snp_launch_digests["1"]);
+    assert_ne!(
+        first.snp_launch_digests["1"],
+        second.snp_launch_digests["1"]
+    );
     assert_ne!(first.tdx_mrtd, second.tdx_mrtd);
 }
 
@@ -53,10 +63,16 @@ fn every_platform_loads_every_page_once() {
     let image = image();
     let file = read(&image.igvm).unwrap();
     let whole = (layout::IMAGE_START..layout::IMAGE_END).step_by(4096);
-    for kind in [IgvmPlatformType::SEV_SNP, IgvmPlatformType::TDX, IgvmPlatformType::NATIVE] {
+    for kind in [
+        IgvmPlatformType::SEV_SNP,
+        IgvmPlatformType::TDX,
+        IgvmPlatformType::NATIVE,
+    ] {
         let mask = file.mask_of(kind).unwrap();
         let pages = file.pages_of(mask).map(|page| page.gpa);
-        let mut pages: Vec<_> = pages.filter(|gpa| *gpa < layout::IMAGE_END && *gpa != 0).collect();
+        let mut pages: Vec<_> = pages
+            .filter(|gpa| *gpa < layout::IMAGE_END && *gpa != 0)
+            .collect();
         pages.sort_unstable();
         assert!(pages.into_iter().eq(whole.clone()), "{kind:?}");
     }
@@ -66,12 +82,22 @@ fn every_platform_loads_every_page_once() {
 fn components_stand_where_the_launch_block_and_the_manifest_say() {
     let image = image();
     let file = read(&image.igvm).unwrap();
-    let names: Vec<_> = image.manifest.components.iter().map(|c| c.name.as_str()).collect();
+    let names: Vec<_> = image
+        .manifest
+        .components
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
     assert_eq!(names, ["stub", "kernel", "bundle", "paravisor"]);
     for mask in [1, 2, 4] {
         for part in &image.manifest.components {
             let loaded = memory(&file, mask, part.gpa, part.len);
-            assert_eq!(hex(&Sha256::digest(loaded)), part.loaded_sha256, "{}", part.name);
+            assert_eq!(
+                hex(&Sha256::digest(loaded)),
+                part.loaded_sha256,
+                "{}",
+                part.name
+            );
         }
         let block = launch_block_of(&file).unwrap();
         for part in [block.kernel, block.paravisor, block.bundle] {
@@ -83,7 +109,10 @@ fn components_stand_where_the_launch_block_and_the_manifest_say() {
 
 #[test]
 fn without_a_paravisor_its_room_is_zeros() {
-    let inputs = Inputs { paravisor_elf: None, ..inputs() };
+    let inputs = Inputs {
+        paravisor_elf: None,
+        ..inputs()
+    };
     let image = assemble(&inputs).unwrap();
     let file = read(&image.igvm).unwrap();
     let len = layout::PARAVISOR_END - layout::PARAVISOR_BASE;
@@ -95,7 +124,10 @@ fn without_a_paravisor_its_room_is_zeros() {
 
 #[test]
 fn a_policy_that_demands_a_paravisor_needs_one() {
-    let mut inputs = Inputs { paravisor_elf: None, ..inputs() };
+    let mut inputs = Inputs {
+        paravisor_elf: None,
+        ..inputs()
+    };
     inputs.policy.placement = Placement::Paravisor;
     assert!(refusal(&inputs).contains("demands a paravisor"));
 }
@@ -123,13 +155,27 @@ fn bad_programs_are_refused_by_name() {
         (large, "does not fit its room"),
     ];
     for (stub, what) in stubs {
-        let text = refusal(&Inputs { stub_elf: stub.bytes(), ..inputs() });
+        let text = refusal(&Inputs {
+            stub_elf: stub.bytes(),
+            ..inputs()
+        });
         assert!(text.contains("the stub") && text.contains(what), "{text}");
     }
     let mut overlap = common::program(1);
-    overlap.segments.push(elf::segment(elf::R, KERNEL_VIRT, vec![1], 1));
-    let text = refusal(&Inputs { kernel_elf: overlap.bytes(), ..inputs() });
-    assert!(text.contains("the kernel") && text.contains("overlap"), "{text}");
-    let text = refusal(&Inputs { bundle_elf: b"no ELF".to_vec(), ..inputs() });
+    overlap
+        .segments
+        .push(elf::segment(elf::R, KERNEL_VIRT, vec![1], 1));
+    let text = refusal(&Inputs {
+        kernel_elf: overlap.bytes(),
+        ..inputs()
+    });
+    assert!(
+        text.contains("the kernel") && text.contains("overlap"),
+        "{text}"
+    );
+    let text = refusal(&Inputs {
+        bundle_elf: b"no ELF".to_vec(),
+        ..inputs()
+    });
     assert!(text.contains("the bundle"), "{text}");
 }

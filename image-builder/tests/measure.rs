@@ -10,7 +10,7 @@ use sha2::{Digest, Sha384};
 use std::path::PathBuf;
 use tessera_defs::snp::launch::page_type;
 use tessera_image_builder::image::{
-    PROCESSORS, hex, measure_snp, measure_tdx, measure_snp::Zeros, read, vmsa,
+    PROCESSORS, hex, measure_snp, measure_snp::Zeros, measure_tdx, read, vmsa,
 };
 use zerocopy::IntoBytes;
 
@@ -64,11 +64,19 @@ fn the_snp_chain_is_sev_snp_measures() {
 fn the_ap_vmsa_is_sev_snp_measures() {
     let vectors = vectors("snp/digests.json");
     let vmsa = vmsa::ap(vmsa::MILAN);
-    let bytes = vmsa.as_bytes().iter().enumerate().filter(|(_, byte)| **byte != 0);
-    let nonzero: serde_json::Map<_, _> =
-        bytes.map(|(at, byte)| (at.to_string(), Value::from(*byte))).collect();
+    let bytes = vmsa
+        .as_bytes()
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte != 0);
+    let nonzero: serde_json::Map<_, _> = bytes
+        .map(|(at, byte)| (at.to_string(), Value::from(*byte)))
+        .collect();
     assert_eq!(Value::Object(nonzero), vectors["ap_vmsa_nonzero"]);
-    assert_eq!(hex(&Sha384::digest(vmsa.as_bytes())), vectors["ap_vmsa_sha384"]);
+    assert_eq!(
+        hex(&Sha384::digest(vmsa.as_bytes())),
+        vectors["ap_vmsa_sha384"]
+    );
 }
 
 #[test]

@@ -35,11 +35,18 @@ fn seal(bytes: &mut [u8]) {
 
 /// Every reader on `bytes`; an error is one line that blames the file. True if all took it.
 fn try_all(bytes: &[u8]) -> bool {
-    let results = [read(bytes).map(|_| ()), inspect(bytes).map(|_| ()), measure(bytes).map(|_| ())];
+    let results = [
+        read(bytes).map(|_| ()),
+        inspect(bytes).map(|_| ()),
+        measure(bytes).map(|_| ()),
+    ];
     for failure in results.iter().filter_map(|result| result.as_ref().err()) {
         let text = failure.to_string();
         assert_eq!(failure.party, Party::User);
-        assert!(text.starts_with("the file ") && !text.contains('\n'), "{text}");
+        assert!(
+            text.starts_with("the file ") && !text.contains('\n'),
+            "{text}"
+        );
     }
     results.iter().all(Result::is_ok)
 }
@@ -54,7 +61,12 @@ fn the_file_itself_is_taken_and_sealing_changes_nothing() {
 #[test]
 fn trailing_bytes_are_named() {
     let longer = [&FILE[..], &[0]].concat();
-    assert!(read(&longer).unwrap_err().cause.contains("longer than its header"));
+    assert!(
+        read(&longer)
+            .unwrap_err()
+            .cause
+            .contains("longer than its header")
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::elf::{self, Place, Program};
 use super::igvm_file::{self, Entries, Pages};
-use super::{Policy, launch_block, manifest, read};
 use super::manifest::{Manifest, ToolchainInfo};
+use super::{Policy, launch_block, manifest, read};
 use crate::{Failure, Result, build::Placement};
 use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::layout;
@@ -83,7 +83,11 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
     igvm_file::spread(&mut pages, layout::LAUNCH_BLOCK, block.as_bytes());
     let igvm = igvm_file::igvm_file(&pages, &entries, inputs.policy.snp())?;
     let manifest = manifest::manifest(inputs, &loaded, &igvm, &read::read(&igvm)?)?;
-    Ok(Image { manifest, ranges: loaded.iter().map(range).collect(), igvm })
+    Ok(Image {
+        manifest,
+        ranges: loaded.iter().map(range).collect(),
+        igvm,
+    })
 }
 
 fn paravisor(inputs: &Inputs) -> Result<Option<Program>> {
@@ -100,15 +104,29 @@ fn paravisor(inputs: &Inputs) -> Result<Option<Program>> {
 }
 
 fn bundle(file: &[u8]) -> Loaded<'_> {
-    Loaded { name: "bundle", file, gpa: layout::BUNDLE_BASE, bytes: file }
+    Loaded {
+        name: "bundle",
+        file,
+        gpa: layout::BUNDLE_BASE,
+        bytes: file,
+    }
 }
 
 fn component<'a>(name: &'static str, file: &'a [u8], program: &'a Program) -> Loaded<'a> {
-    Loaded { name, file, gpa: program.base, bytes: &program.loaded }
+    Loaded {
+        name,
+        file,
+        gpa: program.base,
+        bytes: &program.loaded,
+    }
 }
 
 fn range(part: &Loaded<'_>) -> HashRange {
-    HashRange { name: part.name.into(), gpa: part.gpa, len: part.bytes.len() as u64 }
+    HashRange {
+        name: part.name.into(),
+        gpa: part.gpa,
+        len: part.bytes.len() as u64,
+    }
 }
 
 /// Where each platform enters the stub.
@@ -122,17 +140,29 @@ fn entries(stub: &Program) -> Result<Entries> {
 
 fn stub_place() -> Place {
     let end = layout::STUB_END - layout::STACK_PAGES * PAGE_SIZE;
-    Place { name: "stub", virt_base: layout::STUB_BASE, room: layout::STUB_BASE..end }
+    Place {
+        name: "stub",
+        virt_base: layout::STUB_BASE,
+        room: layout::STUB_BASE..end,
+    }
 }
 
 fn kernel_place() -> Place {
     let room = layout::KERNEL_BASE..layout::KERNEL_END;
-    Place { name: "kernel", virt_base: layout::KERNEL_VIRT, room }
+    Place {
+        name: "kernel",
+        virt_base: layout::KERNEL_VIRT,
+        room,
+    }
 }
 
 fn paravisor_place() -> Place {
     let room = layout::PARAVISOR_BASE..layout::PARAVISOR_STACK;
-    Place { name: "paravisor", virt_base: layout::KERNEL_VIRT, room }
+    Place {
+        name: "paravisor",
+        virt_base: layout::KERNEL_VIRT,
+        room,
+    }
 }
 
 fn check_bundle(file: &[u8]) -> Result<()> {

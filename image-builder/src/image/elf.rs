@@ -74,13 +74,22 @@ impl Program {
         let end = described.phys + described.len - self.base;
         let start = described.phys - self.base;
         if start < self.loaded.len() as u64 {
-            return Err(bad(self.name, "has segments that overlap or are not in order"));
+            return Err(bad(
+                self.name,
+                "has segments that overlap or are not in order",
+            ));
         }
         if data.len() as u64 > size {
-            return Err(bad(self.name, "has a segment larger in the file than in memory"));
+            return Err(bad(
+                self.name,
+                "has a segment larger in the file than in memory",
+            ));
         }
         if self.segments.len() == MAX_SEGMENTS {
-            return Err(bad(self.name, &format!("has more than {MAX_SEGMENTS} segments")));
+            return Err(bad(
+                self.name,
+                &format!("has more than {MAX_SEGMENTS} segments"),
+            ));
         }
         self.loaded.resize(end as usize, 0);
         self.loaded[start as usize..start as usize + data.len()].copy_from_slice(data);
@@ -128,16 +137,26 @@ fn describe(place: &Place, virt: u64, size: u64, flags: u32) -> Result<launch::S
     if end > place.room.end - place.room.start {
         return Err(room());
     }
-    let flags = u32::from(w) * segment::W | u32::from(x) * segment::X;
+    let flags = (u32::from(w) * segment::W) | (u32::from(x) * segment::X);
     let phys = place.room.start + offset;
-    Ok(launch::Segment { virt, phys, len, flags, reserved: 0 })
+    Ok(launch::Segment {
+        virt,
+        phys,
+        len,
+        flags,
+        reserved: 0,
+    })
 }
 
 fn symbols(bytes: &[u8]) -> object::Result<Vec<(String, u64)>> {
     let file = ElfFile64::<LittleEndian>::parse(bytes)?;
-    let entries = file.symbols().filter(|symbol| symbol.is_global() && !symbol.is_undefined());
+    let entries = file
+        .symbols()
+        .filter(|symbol| symbol.is_global() && !symbol.is_undefined());
     let named = entries.filter_map(|s| Some((s.name().ok()?.to_owned(), s.address())));
-    Ok(named.filter(|(name, _)| name.starts_with("entry_")).collect())
+    Ok(named
+        .filter(|(name, _)| name.starts_with("entry_"))
+        .collect())
 }
 
 fn bad(name: &str, what: &str) -> Failure {

@@ -104,7 +104,12 @@ fn directives(pages: &Pages, entries: &Entries) -> Result<Vec<Directive>> {
         list.extend(at(pages, gpa));
     }
     let reset = reset::reset_page(entries.tdx32)?;
-    list.push(page(layout::RESET_PAGE, TDX, IgvmPageDataType::NORMAL, &reset));
+    list.push(page(
+        layout::RESET_PAGE,
+        TDX,
+        IgvmPageDataType::NORMAL,
+        &reset,
+    ));
     list.push(Directive::X64NativeVpContext {
         compatibility_mask: NATIVE,
         vp_index: 0,

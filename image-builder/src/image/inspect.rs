@@ -14,7 +14,11 @@ pub fn inspect(bytes: &[u8]) -> Result<String> {
     platforms(&mut text, &file);
     text += &launch_text::describe(&file);
     let refusals = measure_snp::qemu_refusals(&file);
-    let verdict = if refusals.is_empty() { "none".into() } else { refusals.join("; ") };
+    let verdict = if refusals.is_empty() {
+        "none".into()
+    } else {
+        refusals.join("; ")
+    };
     line(&mut text, "reasons for QEMU to refuse", &verdict);
     Ok(text)
 }
@@ -26,21 +30,32 @@ pub fn measure(bytes: &[u8]) -> Result<String> {
     if file.mask_of(IgvmPlatformType::SEV_SNP).is_some() {
         for (zeros, how) in [(Zeros::Normal, "Hyper-V"), (Zeros::Native, "QEMU/KVM")] {
             for (count, digest) in manifest::digests(&file, zeros)? {
-                line(&mut text, &format!("SNP launch digest, {how}, {count} vCPU"), &digest);
+                line(
+                    &mut text,
+                    &format!("SNP launch digest, {how}, {count} vCPU"),
+                    &digest,
+                );
             }
         }
         let note = format!("{MILAN:#x} (counts above 1 hold for this model)");
         line(&mut text, "CPUID signature", &note);
     }
     if file.mask_of(IgvmPlatformType::TDX).is_some() {
-        line(&mut text, "TDX MRTD", &manifest::hex(&measure_tdx::measure(&file)?));
+        line(
+            &mut text,
+            "TDX MRTD",
+            &manifest::hex(&measure_tdx::measure(&file)?),
+        );
     }
     Ok(text)
 }
 
 fn platforms(text: &mut String, file: &Parsed<'_>) {
     for platform in &file.platforms {
-        let pages: Vec<_> = file.pages_of(platform.mask).map(|page| page.action).collect();
+        let pages: Vec<_> = file
+            .pages_of(platform.mask)
+            .map(|page| page.action)
+            .collect();
         let count = |test: fn(&Action<'_>) -> bool| pages.iter().filter(|a| test(a)).count();
         let what = format!(
             "{} pages with content, {} of zeros, {} unmeasured, {} secrets or CPUID, {} contexts",
@@ -53,7 +68,11 @@ fn platforms(text: &mut String, file: &Parsed<'_>) {
         line(text, &format!("platform {}", name(platform.kind)), &what);
     }
     for (mask, policy) in &file.policies {
-        line(text, &format!("guest policy, mask {mask}"), &format!("{policy:#x}"));
+        line(
+            text,
+            &format!("guest policy, mask {mask}"),
+            &format!("{policy:#x}"),
+        );
     }
 }
 

@@ -13,7 +13,11 @@ pub fn describe(file: &Parsed<'_>) -> String {
     let mut text = String::new();
     match find(file) {
         Some(block) => launch_block(&mut text, &block),
-        None => line(&mut text, "launch block", "none; this file was not built by Tessera"),
+        None => line(
+            &mut text,
+            "launch block",
+            "none; this file was not built by Tessera",
+        ),
     }
     text
 }
@@ -29,20 +33,60 @@ pub fn find(file: &Parsed<'_>) -> Option<LaunchBlock> {
 }
 
 fn launch_block(text: &mut String, block: &LaunchBlock) {
-    let commit: String = block.commit.iter().take_while(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).collect();
-    line(text, "commit", if commit.is_empty() { "unknown" } else { &commit });
+    let commit: String = block
+        .commit
+        .iter()
+        .take_while(|b| b.is_ascii_graphic())
+        .map(|b| char::from(*b))
+        .collect();
+    line(
+        text,
+        "commit",
+        if commit.is_empty() {
+            "unknown"
+        } else {
+            &commit
+        },
+    );
     let has = |flag| block.flags & flag != 0;
-    line(text, "policy", if has(launch::FLAG_DEMO) { "demo" } else { "production" });
-    line(text, "debugging", if has(launch::FLAG_DEBUG_ALLOWED) { "allowed" } else { "forbidden" });
-    let modes = Mode::ALL.into_iter().filter(|mode| block.modes & mode.bit() != 0);
-    line(text, "modes", &modes.map(Mode::name).collect::<Vec<_>>().join(", "));
+    line(
+        text,
+        "policy",
+        if has(launch::FLAG_DEMO) {
+            "demo"
+        } else {
+            "production"
+        },
+    );
+    line(
+        text,
+        "debugging",
+        if has(launch::FLAG_DEBUG_ALLOWED) {
+            "allowed"
+        } else {
+            "forbidden"
+        },
+    );
+    let modes = Mode::ALL
+        .into_iter()
+        .filter(|mode| block.modes & mode.bit() != 0);
+    line(
+        text,
+        "modes",
+        &modes.map(Mode::name).collect::<Vec<_>>().join(", "),
+    );
     line(text, "placement", placement(block.placement));
     for (name, part) in [
         ("kernel", &block.kernel),
         ("paravisor", &block.paravisor),
         ("bundle", &block.bundle),
     ] {
-        let what = format!("{:#x}, {} bytes, SHA-256 {}", part.base, part.len, hex(&part.sha256));
+        let what = format!(
+            "{:#x}, {} bytes, SHA-256 {}",
+            part.base,
+            part.len,
+            hex(&part.sha256)
+        );
         line(text, name, &what);
     }
 }

@@ -70,7 +70,10 @@ impl Manifest {
     /// Pretty JSON with a final line break; the same manifest gives the same bytes.
     pub fn to_json(&self) -> Result<String> {
         let text = serde_json::to_string_pretty(self).map_err(|error| {
-            Failure::machine(format!("the manifest cannot be written: {error}"), "report this")
+            Failure::machine(
+                format!("the manifest cannot be written: {error}"),
+                "report this",
+            )
         })?;
         Ok(text + "\n")
     }

@@ -84,7 +84,8 @@ fn content_digest(content: &[u8]) -> [u8; 48] {
 pub fn measure(file: &Parsed<'_>, zeros: Zeros) -> Result<Chain> {
     let mask = snp_mask(file)?;
     let mut chain = Chain::default();
-    file.pages_of(mask).for_each(|page| chain.add_page(page, zeros));
+    file.pages_of(mask)
+        .for_each(|page| chain.add_page(page, zeros));
     Ok(chain)
 }
 
@@ -109,11 +110,17 @@ pub fn qemu_refusals(file: &Parsed<'_>) -> Vec<String> {
         Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
         Kind::IGVM_VHT_MADT,
     ];
-    let unknown = file.kinds.iter().filter(|kind| !KNOWN.contains(&Kind(**kind)));
-    let mut refusals: Vec<_> = unknown.map(|kind| format!("header type {kind:#x}")).collect();
+    let unknown = file
+        .kinds
+        .iter()
+        .filter(|kind| !KNOWN.contains(&Kind(**kind)));
+    let mut refusals: Vec<_> = unknown
+        .map(|kind| format!("header type {kind:#x}"))
+        .collect();
     let last = file.pages.last().filter(|page| page.mask == igvm_file::SNP);
     match last.map(|page| (page.gpa, page.action)) {
-        Some((BSP_VMSA_GPA, Action::Context(vmsa))) if vmsa[0x3B0..0x3B8] == 1u64.to_le_bytes() => {}
+        Some((BSP_VMSA_GPA, Action::Context(vmsa))) if vmsa[0x3B0..0x3B8] == 1u64.to_le_bytes() => {
+        }
         Some((BSP_VMSA_GPA, Action::Context(_))) => refusals.push("SEV_FEATURES is not 1".into()),
         _ => refusals.push("the last directive is no VMSA at 0xfffffffff000".into()),
     }

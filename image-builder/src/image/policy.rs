@@ -53,7 +53,7 @@ impl Policy {
     /// `LaunchBlock::flags`.
     pub fn flags(&self) -> u32 {
         let demo = u32::from(self.name == PolicyName::Demo) * launch::FLAG_DEMO;
-        demo | u32::from(self.debug) * launch::FLAG_DEBUG_ALLOWED
+        demo | (u32::from(self.debug) * launch::FLAG_DEBUG_ALLOWED)
     }
 
     /// The guest policy that SNP_LAUNCH_START is given. Source: 56860, 4.3.

@@ -90,7 +90,8 @@ impl<'a> Parsed<'a> {
             }),
             Kind::IGVM_VHT_GUEST_POLICY => self.policies.push((header.u32(8), header.u64(0))),
             Kind::IGVM_VHT_PARAMETER_AREA => {
-                self.areas.insert(header.u32(8), bounds::area(header.u64(0))?);
+                self.areas
+                    .insert(header.u32(8), bounds::area(header.u64(0))?);
             }
             Kind::IGVM_VHT_PARAMETER_INSERT => self.insert(header)?,
             Kind::IGVM_VHT_PAGE_DATA => self.page(file, header)?,
@@ -106,7 +107,11 @@ impl<'a> Parsed<'a> {
         let len = *area.ok_or_else(|| bounds::broken("inserts an unknown parameter area"))?;
         for offset in (0..len).step_by(PAGE_SIZE as usize) {
             let gpa = bounds::gpa(gpa + offset)?;
-            self.pages.push(Page { mask, gpa, action: Action::Unmeasured });
+            self.pages.push(Page {
+                mask,
+                gpa,
+                action: Action::Unmeasured,
+            });
         }
         Ok(())
     }
@@ -115,14 +120,21 @@ impl<'a> Parsed<'a> {
         let (gpa, mask) = (bounds::gpa(header.u64(0))?, header.u32(8));
         let content = match header.u32(12) {
             0 => None,
-            offset => Some(file.data(offset, PAGE_SIZE as usize).map_err(bounds::walk)?),
+            offset => Some(
+                file.data(offset, PAGE_SIZE as usize)
+                    .map_err(bounds::walk)?,
+            ),
         };
         let action = match (header.u32(16), header.u32(20) & 0xFFFF) {
             (0, 0) => Action::Normal(content),
             (2, 0) => Action::Unmeasured,
             (0, 1) => Action::Secrets,
             (0, 2 | 3) => Action::Cpuid,
-            _ => return Err(bounds::broken("has a page of a kind that Tessera never uses")),
+            _ => {
+                return Err(bounds::broken(
+                    "has a page of a kind that Tessera never uses",
+                ));
+            }
         };
         self.pages.push(Page { mask, gpa, action });
         Ok(())
@@ -136,7 +148,11 @@ impl<'a> Parsed<'a> {
             size_of::<igvm_defs::IgvmNativeVpContextX64>()
         };
         let content = file.data(header.u32(12), len).map_err(bounds::walk)?;
-        self.pages.push(Page { mask, gpa, action: Action::Context(content) });
+        self.pages.push(Page {
+            mask,
+            gpa,
+            action: Action::Context(content),
+        });
         Ok(())
     }
 
@@ -158,7 +174,9 @@ pub fn slurp(path: &std::path::Path) -> Result<Vec<u8>> {
     let io = |error| Failure::io("read", path, &error);
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
-    file.take(bounds::LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(bounds::LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     bounds::size(bytes.len() as u64)?;
     Ok(bytes)
 }

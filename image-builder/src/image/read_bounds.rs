@@ -87,7 +87,9 @@ pub fn area(len: u64) -> Result<u64> {
 /// A page's address.
 pub fn gpa(gpa: u64) -> Result<u64> {
     if !gpa.is_multiple_of(PAGE_SIZE) || gpa >= GPA_END {
-        return Err(broken(&format!("loads a page at {gpa:#x}, which is no page address")));
+        return Err(broken(&format!(
+            "loads a page at {gpa:#x}, which is no page address"
+        )));
     }
     Ok(gpa)
 }

@@ -29,12 +29,19 @@ pub struct Elf {
 
 /// A segment with `content`, `size` bytes in memory.
 pub fn segment(flags: u32, virt: u64, content: Vec<u8>, size: u64) -> Segment {
-    Segment { flags, virt, content, size }
+    Segment {
+        flags,
+        virt,
+        content,
+        size,
+    }
 }
 
 /// `len` bytes, none of them zero.
 pub fn pattern(seed: u8, len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + usize::from(seed)) as u8 | 1).collect()
+    (0..len)
+        .map(|i| (i * 7 + usize::from(seed)) as u8 | 1)
+        .collect()
 }
 
 impl Elf {
@@ -50,8 +57,16 @@ impl Elf {
         let (symbols, names) = self.symbol_table();
         let sections = [
             section(0, [0; 4], 0),
-            section(2, [data_at as u64, symbols.len() as u64, 2 | 1 << 32, 0], 24),
-            section(3, [(data_at + symbols.len()) as u64, names.len() as u64, 0, 0], 0),
+            section(
+                2,
+                [data_at as u64, symbols.len() as u64, 2 | 1 << 32, 0],
+                24,
+            ),
+            section(
+                3,
+                [(data_at + symbols.len()) as u64, names.len() as u64, 0, 0],
+                0,
+            ),
         ];
         let sections_at = data_at + symbols.len() + names.len();
         let mut file = self.file_header(sections_at as u64);
@@ -65,10 +80,18 @@ impl Elf {
         let mut out = b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         out.extend([2u16, 62].map(u16::to_le_bytes).concat());
         out.extend(1u32.to_le_bytes());
-        out.extend([self.entry, FILE_HEADER as u64, sections_at].map(u64::to_le_bytes).concat());
+        out.extend(
+            [self.entry, FILE_HEADER as u64, sections_at]
+                .map(u64::to_le_bytes)
+                .concat(),
+        );
         out.extend(0u32.to_le_bytes());
         let segments = self.segments.len() as u16;
-        out.extend([64, PROGRAM_HEADER as u16, segments, 64, 3, 2].map(u16::to_le_bytes).concat());
+        out.extend(
+            [64, PROGRAM_HEADER as u16, segments, 64, 3, 2]
+                .map(u16::to_le_bytes)
+                .concat(),
+        );
         out
     }
 
