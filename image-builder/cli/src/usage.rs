@@ -9,9 +9,16 @@ const MISUSED: u8 = 2;
 
 /// Prints help or version to standard output; of a mistake, one line to standard error.
 pub fn answer(error: &clap::Error) -> ExitCode {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
         let printed = error.print();
-        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if printed.is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     eprintln!("tessera: {}", mistake(&error.to_string()));
     ExitCode::from(MISUSED)
@@ -20,7 +27,10 @@ pub fn answer(error: &clap::Error) -> ExitCode {
 /// clap's words without its usage lines.
 fn mistake(text: &str) -> Failure {
     let what = text.split("\n\nUsage:").next().unwrap_or(text);
-    let what = what.split("\n\nFor more information").next().unwrap_or(what);
+    let what = what
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or(what);
     let what = what.trim_start_matches("error: ").trim();
     Failure::user(what, "see `tessera --help`")
 }

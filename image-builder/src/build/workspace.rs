@@ -44,8 +44,7 @@ impl Workspace {
     /// the workspace's `Cargo.toml`.
     pub fn bare_metal(&self) -> Result<Vec<String>> {
         let path = self.root.join("Cargo.toml");
-        let text =
-            fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
+        let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
         let listed = text.parse::<toml::Table>().ok().and_then(|table| {
             let list = table.get("workspace")?.get("metadata")?.get("tessera")?;
             list.get("bare-metal")?.clone().try_into().ok()

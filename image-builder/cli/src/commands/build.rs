@@ -23,7 +23,10 @@ pub fn run(host: &Host, options: &Build) -> Result<()> {
         text += &format!("  {name:<10} {:>8} bytes  sha256 {hash}\n", component.len);
     }
     let bytes = product.image.igvm.len();
-    text += &format!("  {:<10} {bytes:>8} bytes  sha256 {}\n", "image", manifest.igvm_sha256);
+    text += &format!(
+        "  {:<10} {bytes:>8} bytes  sha256 {}\n",
+        "image", manifest.igvm_sha256
+    );
     super::say(&text);
     Ok(())
 }

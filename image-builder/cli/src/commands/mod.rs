@@ -27,5 +27,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 /// Prints `text` to standard output. A reader that went away is no failure of ours.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .ok();
 }
