@@ -1,1 +1,4 @@
 //! The processor: isolation as silicon enforces it. Never lies.
+
+pub mod deliver;
+pub mod snp;

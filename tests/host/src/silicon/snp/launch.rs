@@ -1,0 +1,43 @@
+//! The security processor's launch digest. Source: 56860 rev. 1.58, 8.17 and table 67.
+
+use sha2::{Digest, Sha384};
+use tessera_defs::snp::launch::PageInfo;
+use zerocopy::IntoBytes;
+
+/// A running launch digest.
+#[derive(Clone, Debug)]
+pub struct LaunchDigest {
+    current: [u8; 48],
+}
+
+impl Default for LaunchDigest {
+    fn default() -> Self {
+        Self { current: [0; 48] }
+    }
+}
+
+impl LaunchDigest {
+    /// Adds a page; `content` is hashed for the types that measure it (`None`: zeros stand in
+    /// for the hash). VMPL permissions of launch pages are 0.
+    pub fn add(&mut self, page_type: u8, gpa: u64, content: Option<&[u8]>) {
+        let contents = content.map_or([0; 48], |bytes| Sha384::digest(bytes).into());
+        let info = PageInfo {
+            digest_cur: self.current,
+            contents,
+            length: size_of::<PageInfo>() as u16,
+            page_type,
+            imi_page: 0,
+            reserved: 0,
+            vmpl1_perms: 0,
+            vmpl2_perms: 0,
+            vmpl3_perms: 0,
+            gpa,
+        };
+        self.current = Sha384::digest(info.as_bytes()).into();
+    }
+
+    /// The digest so far.
+    pub fn value(&self) -> [u8; 48] {
+        self.current
+    }
+}

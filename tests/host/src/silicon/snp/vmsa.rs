@@ -1,0 +1,48 @@
+//! Between a save area in guest memory and a context that SVM runs.
+//! Source: APM vol. 2, tables B-2 and B-4.
+
+use crate::svm::vcpu::Vcpu;
+use tessera_defs::snp::vmsa::Vmsa;
+
+macro_rules! each_field {
+    ($do:ident) => {
+        $do!(es cs ss ds fs gs gdtr ldtr idtr tr cpl efer cr4 cr3 cr0 dr7 dr6 rflags rip star lstar
+            cstar sfmask kernel_gs_base sysenter_cs sysenter_esp sysenter_eip cr2 g_pat);
+    };
+}
+
+/// VMRUN's load of a save area.
+pub fn load(vmsa: &Vmsa, vcpu: &mut Vcpu) {
+    let save = &mut vcpu.vmcb.save;
+    macro_rules! copy { ($($field:ident)*) => { $(save.$field = vmsa.$field;)* }; }
+    each_field!(copy);
+    vcpu.regs = [
+        vmsa.rax, vmsa.rcx, vmsa.rdx, vmsa.rbx, vmsa.rsp, vmsa.rbp, vmsa.rsi, vmsa.rdi, vmsa.r8,
+        vmsa.r9, vmsa.r10, vmsa.r11, vmsa.r12, vmsa.r13, vmsa.r14, vmsa.r15,
+    ];
+    let fpu = &mut vcpu.fpu.0;
+    fpu[..2].copy_from_slice(&vmsa.x87_fcw.to_le_bytes());
+    fpu[2..4].copy_from_slice(&vmsa.x87_fsw.to_le_bytes());
+    fpu[24..28].copy_from_slice(&vmsa.mxcsr.to_le_bytes());
+    fpu[160..416].copy_from_slice(&vmsa.fpreg_xmm);
+    vcpu.vmcb.control.event_inj = vmsa.event_inj;
+    vcpu.vmcb.control.interrupt_shadow = vmsa.vintr_ctrl & 1;
+}
+
+/// #VMEXIT's store into a save area. GUEST_EXIT_* and the feature fields are left alone.
+pub fn store(vcpu: &Vcpu, vmsa: &mut Vmsa) {
+    let save = &vcpu.vmcb.save;
+    macro_rules! copy { ($($field:ident)*) => { $(vmsa.$field = save.$field;)* }; }
+    each_field!(copy);
+    [
+        vmsa.rax, vmsa.rcx, vmsa.rdx, vmsa.rbx, vmsa.rsp, vmsa.rbp, vmsa.rsi, vmsa.rdi, vmsa.r8,
+        vmsa.r9, vmsa.r10, vmsa.r11, vmsa.r12, vmsa.r13, vmsa.r14, vmsa.r15,
+    ] = vcpu.regs;
+    let fpu = &vcpu.fpu.0;
+    vmsa.x87_fcw = u16::from_le_bytes([fpu[0], fpu[1]]);
+    vmsa.x87_fsw = u16::from_le_bytes([fpu[2], fpu[3]]);
+    vmsa.mxcsr = u32::from_le_bytes([fpu[24], fpu[25], fpu[26], fpu[27]]);
+    vmsa.fpreg_xmm.copy_from_slice(&fpu[160..416]);
+    vmsa.event_inj = vcpu.vmcb.control.event_inj;
+    vmsa.vintr_ctrl = vcpu.vmcb.control.interrupt_shadow & 1;
+}
