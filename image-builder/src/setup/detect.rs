@@ -84,12 +84,15 @@ fn plain(host: &Host) -> Option<Toolchain> {
     Some(Toolchain::plain(host, cargo, rustc, &sysroot, linker))
 }
 
-/// rustup, if it is there and its owner lets it download.
+/// rustup, if it is there with a compiler that is new enough, and its owner lets it download.
 fn allowed_rustup(host: &Host) -> Option<PathBuf> {
     let forbidden = host
         .var("RUSTUP_AUTO_INSTALL")
         .is_some_and(|value| value == "0");
-    if forbidden { None } else { host.find("rustup") }
+    let usable = host
+        .find("rustc")
+        .is_some_and(|rustc| new_enough(host, &rustc));
+    (usable && !forbidden).then(|| host.find("rustup"))?
 }
 
 /// The way over Debian's packages.

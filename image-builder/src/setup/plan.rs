@@ -38,9 +38,13 @@ pub fn plan(host: &Host, state: &State, qemu: &Qemu) -> Vec<Action> {
         State::NeedsPackages(missing) => packages.extend(missing),
         State::NeedsSysroot(debian) => actions.push(Action::Sysroot(debian.clone())),
         State::Unsupported => actions.push(Action::ByHand(
-            "install Rust's target x86_64-unknown-none (`rustup target add x86_64-unknown-none`) \
-             and an LLVM linker (`ld.lld`)"
-                .to_owned(),
+            concat!(
+                "install Rust ",
+                env!("CARGO_PKG_RUST_VERSION"),
+                " or newer with its target x86_64-unknown-none (`rustup update`, then `rustup \
+                 target add x86_64-unknown-none`) and an LLVM linker (`ld.lld`)",
+            )
+            .to_owned(),
         )),
     }
     if !packages.is_empty() {
