@@ -29,10 +29,10 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64
     } else {
         None
     };
-    let regions = memory_map::regions(pvh.as_ref())?;
     if let Some(info) = &pvh {
         info.load_image()?;
     }
+    let regions = memory_map::regions(pvh.as_ref())?;
     platform.prepare()?;
     let decision = decide(platform)?;
     if decision.start_paravisor {

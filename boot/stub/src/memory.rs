@@ -54,6 +54,10 @@ pub fn loader_bytes(gpa: u64, len: u64) -> &'static [u8] {
         gpa != 0 && end <= 1 << 30,
         "the loader's range is not mapped"
     );
+    assert!(
+        end <= IMAGE_START || gpa >= IMAGE_END,
+        "the loader\'s data lie in the image\'s room"
+    );
     // SAFETY: mapped by the first GiB's identity map; the loader is done with it.
     unsafe { core::slice::from_raw_parts(gpa as *const u8, len as usize) }
 }

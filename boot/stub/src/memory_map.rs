@@ -58,10 +58,31 @@ fn collect(
 ) -> Result<usize, Refusal> {
     let mut count = 0;
     for range in from {
-        *into.get_mut(count).ok_or(Refusal::MemoryMapInvalid)? = range;
+        *into.get_mut(count).ok_or(Refusal::MemoryMapInvalid)? = whole_pages(range)?;
         count += 1;
     }
     Ok(count)
+}
+
+/// RAM shrinks to whole pages (a PC's low RAM ends inside one). Errors: `MemoryMapInvalid`
+/// for a range that wraps around.
+fn whole_pages(range: Range) -> Result<Range, Refusal> {
+    let end = range
+        .start
+        .checked_add(range.len)
+        .ok_or(Refusal::MemoryMapInvalid)?;
+    if !range.ram {
+        return Ok(range);
+    }
+    let start = range
+        .start
+        .checked_next_multiple_of(4096)
+        .ok_or(Refusal::MemoryMapInvalid)?;
+    Ok(Range {
+        start,
+        len: (end & !4095).saturating_sub(start),
+        ram: true,
+    })
 }
 
 /// The IGVM memory map (entries of 24 bytes up to the first with no pages).
@@ -87,7 +108,7 @@ fn check(ranges: &[Range]) -> Result<(), Refusal> {
             .start
             .checked_add(range.len)
             .ok_or(Refusal::MemoryMapInvalid)?;
-        if range.ram && ((range.start | end) % 4096 != 0 || end > LIMIT) {
+        if range.ram && end > LIMIT {
             return Err(Refusal::MemoryMapInvalid);
         }
         if ranges[n + 1..].iter().any(|other| overlap(range, other)) {
