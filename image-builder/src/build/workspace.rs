@@ -44,11 +44,7 @@ impl Workspace {
     /// the workspace's `Cargo.toml`.
     pub fn bare_metal(&self) -> Result<Vec<String>> {
         let path = self.root.join("Cargo.toml");
-        let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
-        let listed = text.parse::<toml::Table>().ok().and_then(|table| {
-            let list = table.get("workspace")?.get("metadata")?.get("tessera")?;
-            list.get("bare-metal")?.clone().try_into().ok()
-        });
+        let listed = listed(&path).map_err(|error| Failure::io("read", &path, &error))?;
         listed.ok_or_else(|| {
             let cause = format!("{} does not list the bare-metal packages", path.display());
             Failure::image(cause, "restore Cargo.toml from the repository")
@@ -87,8 +83,16 @@ impl Workspace {
     }
 }
 
+/// True for a folder whose `Cargo.toml` lists our bare-metal packages.
 fn is_ours(folder: &Path) -> bool {
-    folder.join("Cargo.toml").is_file()
-        && folder.join("image-builder/Cargo.toml").is_file()
-        && folder.join("kernel/paravisor").is_dir()
+    listed(&folder.join("Cargo.toml")).is_ok_and(|packages| packages.is_some())
+}
+
+/// `bare-metal` in `[workspace.metadata.tessera]`, if the file has it.
+fn listed(path: &Path) -> std::io::Result<Option<Vec<String>>> {
+    let table = fs::read_to_string(path)?.parse::<toml::Table>().ok();
+    Ok(table.and_then(|table| {
+        let list = table.get("workspace")?.get("metadata")?.get("tessera")?;
+        list.get("bare-metal")?.clone().try_into().ok()
+    }))
 }
