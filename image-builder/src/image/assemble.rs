@@ -1,11 +1,10 @@
 //! From the four programs to the image.
 
-use super::elf::{self, Place, Program};
+use super::elf::{self, Program};
 use super::igvm_file::{self, Entries, Pages};
 use super::manifest::{Manifest, ToolchainInfo};
-use super::{Policy, launch_block, manifest, read};
+use super::{Policy, launch_block, manifest, places, read};
 use crate::{Failure, Result, build::Placement};
-use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::layout;
 use zerocopy::IntoBytes;
 
@@ -62,8 +61,8 @@ pub(super) struct Loaded<'a> {
 /// a program that does not fit, breaks W^X, or lacks an entry; a policy that demands a paravisor
 /// where there is none.
 pub fn assemble(inputs: &Inputs) -> Result<Image> {
-    let stub = elf::load(&inputs.stub_elf, &stub_place())?;
-    let kernel = elf::load(&inputs.kernel_elf, &kernel_place())?;
+    let stub = elf::load(&inputs.stub_elf, &places::stub())?;
+    let kernel = elf::load(&inputs.kernel_elf, &places::kernel())?;
     let paravisor = paravisor(inputs)?;
     check_bundle(&inputs.bundle_elf)?;
     let block = launch_block::launch_block(inputs, &kernel, paravisor.as_ref())?;
@@ -92,7 +91,7 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
 
 fn paravisor(inputs: &Inputs) -> Result<Option<Program>> {
     if let Some(file) = &inputs.paravisor_elf {
-        return elf::load(file, &paravisor_place()).map(Some);
+        return elf::load(file, &places::paravisor()).map(Some);
     }
     if inputs.policy.placement == Placement::Paravisor {
         return Err(Failure::user(
@@ -136,33 +135,6 @@ fn entries(stub: &Program) -> Result<Entries> {
         native: stub.symbol("entry_native")?,
         tdx32: stub.symbol("entry_tdx32")?,
     })
-}
-
-fn stub_place() -> Place {
-    let end = layout::STUB_END - layout::STACK_PAGES * PAGE_SIZE;
-    Place {
-        name: "stub",
-        virt_base: layout::STUB_BASE,
-        room: layout::STUB_BASE..end,
-    }
-}
-
-fn kernel_place() -> Place {
-    let room = layout::KERNEL_BASE..layout::KERNEL_END;
-    Place {
-        name: "kernel",
-        virt_base: layout::KERNEL_VIRT,
-        room,
-    }
-}
-
-fn paravisor_place() -> Place {
-    let room = layout::PARAVISOR_BASE..layout::PARAVISOR_STACK;
-    Place {
-        name: "paravisor",
-        virt_base: layout::KERNEL_VIRT,
-        room,
-    }
 }
 
 fn check_bundle(file: &[u8]) -> Result<()> {

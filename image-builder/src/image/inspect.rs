@@ -28,7 +28,10 @@ pub fn measure(bytes: &[u8]) -> Result<String> {
     let file = read(bytes)?;
     let mut text = String::new();
     if file.mask_of(IgvmPlatformType::SEV_SNP).is_some() {
-        for (zeros, how) in [(Zeros::Normal, "Hyper-V"), (Zeros::Native, "QEMU/KVM")] {
+        for (zeros, how) in [
+            (Zeros::Normal, "zero pages as NORMAL"),
+            (Zeros::Native, "zero pages as ZERO (QEMU)"),
+        ] {
             for (count, digest) in manifest::digests(&file, zeros)? {
                 line(
                     &mut text,

@@ -13,7 +13,7 @@ use zerocopy::{FromZeros, IntoBytes};
 /// How a loader gives a page without file data to the security processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zeros {
-    /// As a normal page whose content is zeros (Hyper-V's and the IGVM crate's way).
+    /// As a normal page whose content is zeros (the IGVM crate's way, and the test host's).
     Normal,
     /// As a page of type ZERO (QEMU's way).
     Native,

@@ -1,6 +1,7 @@
 //! The one image: assembly, measurement, manifest, inspection.
 
 mod assemble;
+mod directives;
 mod elf;
 mod igvm_file;
 mod inspect;
@@ -10,6 +11,7 @@ mod manifest;
 pub mod measure_snp;
 pub mod measure_tdx;
 mod native;
+mod places;
 mod policy;
 mod read;
 mod read_bounds;
