@@ -16,6 +16,7 @@ use tessera_isolation::select::{Decision, select};
 
 /// From the first instruction to the kernel's, or out by the architectural door.
 pub fn run(door: Door, argument: u64) -> ! {
+    crate::traps::install();
     let mut platform = Platform::of(door);
     match start(door, argument, &mut platform) {
         Ok((cr3, entry)) => handover::enter(cr3, entry),

@@ -22,7 +22,7 @@ pub fn isolation(platform: &mut Platform) -> Result<Claims, Refusal> {
         Some(refusal) => Err(refusal),
         None => Ok(Claims {
             leaves,
-            msr: platform.rdmsr(MSR_ISOLATION_CONFIG),
+            msr: platform.rdmsr(MSR_ISOLATION_CONFIG)?,
         }),
     }
 }

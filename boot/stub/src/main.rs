@@ -13,3 +13,4 @@ mod memory_map;
 mod panic;
 mod platform;
 mod pvh;
+mod traps;

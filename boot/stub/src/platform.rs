@@ -10,13 +10,15 @@ use tessera_defs::snp::rmp as rmp_defs;
 use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS};
 use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_defs::tdx::{cpuid as tdx_cpuid, field, vmcall};
+use tessera_defs::x86::vector;
 use tessera_handoff::layout::{BOOT_TABLES, CPUID_PAGE, EXCHANGE_PAGE, GHCB_PAGE};
 use tessera_hw::ghcb_page::GhcbPage;
 use tessera_hw::host::{GhcbMsrPort, RmpPort, TdcallPort};
-use tessera_hw::instr;
 use tessera_hw::shared::SharedPage;
+use tessera_hw::{instr, probe};
 use tessera_isolation::evidence::{Entry, Evidence, SnpFacts, TdxFacts};
 use tessera_objects::tables::PageBits;
+use tessera_protocol::error::{Error, HostFault};
 use tessera_protocol::traits::{Rmp, RmpOperation};
 use tessera_protocol::{ghcb, ghcb_msr, rmp, tdx};
 
@@ -86,15 +88,21 @@ impl Platform {
         }
     }
 
-    /// An MSR that may be absent.
-    pub fn rdmsr(&mut self, msr: u32) -> Option<u64> {
-        match self {
-            // A plain machine has no trap handlers here, and its MSR answers are claims that
-            // decide nothing beyond the leaf: the kernel compares them when it can catch #GP.
-            Platform::Plain(_) => None,
-            Platform::Snp(ghcb) => ghcb::request::rdmsr(ghcb.as_mut()?, msr).ok(),
+    /// An MSR that may be absent (#GP). Errors: an answer that is neither.
+    pub fn rdmsr(&mut self, msr: u32) -> Result<Option<u64>, Refusal> {
+        let answer = match self {
+            // SAFETY: reading has no effect on memory.
+            Platform::Plain(_) => return Ok(unsafe { probe::rdmsr(msr) }),
+            Platform::Snp(Some(ghcb)) => ghcb::request::rdmsr(ghcb, msr),
+            Platform::Snp(None) => return Err(Refusal::GhcbRegistrationRefused),
             // SAFETY: as in `refuse`.
-            Platform::Tdx => tdx::vmcall::rdmsr(&mut unsafe { TdcallPort::new() }, msr).ok(),
+            Platform::Tdx => tdx::vmcall::rdmsr(&mut unsafe { TdcallPort::new() }, msr),
+        };
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Host(HostFault::Inject(vector::GP))) => Ok(None),
+            Err(_) if matches!(self, Platform::Tdx) => Err(Refusal::VmcallReplyInvalid),
+            Err(_) => Err(Refusal::GhcbReplyInvalid),
         }
     }
 
