@@ -4,6 +4,7 @@ mod common;
 
 use proptest::prelude::*;
 use std::sync::LazyLock;
+use tessera_handoff::layout::{KERNEL_BASE, LAUNCH_BLOCK};
 use tessera_image_builder::{
     Party,
     image::{inspect, measure, read},
@@ -74,6 +75,34 @@ fn a_file_of_another_kind_is_named() {
     for bytes in [&b""[..], b"I", b"\x7FELF and so on", &[0; 64]] {
         assert_eq!(read(bytes).unwrap_err().cause, "the file is no IGVM file");
     }
+}
+
+/// Offset of the content of the page header for `gpa`: address, mask, file offset.
+fn page_header(gpa: u64) -> usize {
+    let start = [0x302u32, 24].map(u32::to_le_bytes).concat();
+    let wanted = [&start[..], &gpa.to_le_bytes()].concat();
+    let mut windows = FILE.windows(wanted.len());
+    windows.position(|window| window == wanted).unwrap() + start.len()
+}
+
+#[test]
+fn a_page_that_is_loaded_twice_is_named() {
+    let mut bytes = FILE.clone();
+    let at = page_header(KERNEL_BASE + 0x1000);
+    bytes[at..at + 8].copy_from_slice(&KERNEL_BASE.to_le_bytes());
+    seal(&mut bytes);
+    let cause = read(&bytes).unwrap_err().cause;
+    assert_eq!(cause, "the file loads the page at 0x200000 twice");
+}
+
+#[test]
+fn a_launch_block_that_one_platform_lacks_is_not_shown() {
+    assert!(inspect(&FILE).unwrap().contains("policy: demo"));
+    let mut bytes = FILE.clone();
+    bytes[page_header(LAUNCH_BLOCK) + 8] = 1 | 4;
+    seal(&mut bytes);
+    let text = inspect(&bytes).unwrap();
+    assert!(text.contains("none that all platforms share") && !text.contains("policy: demo"));
 }
 
 proptest! {

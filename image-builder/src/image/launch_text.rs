@@ -16,18 +16,29 @@ pub fn describe(file: &Parsed<'_>) -> String {
         None => line(
             &mut text,
             "launch block",
-            "none; this file was not built by Tessera",
+            "none that all platforms share; this file was not built by Tessera",
         ),
     }
     text
 }
 
-/// The launch block, if the file has one of our version.
+/// The launch block, if the file has one of our version that is the same on every platform.
 pub fn find(file: &Parsed<'_>) -> Option<LaunchBlock> {
-    let page = file.pages.iter().find(|page| page.gpa == LAUNCH_BLOCK)?;
-    let Action::Normal(Some(content)) = page.action else {
+    let mut pages = file.pages.iter().filter(|page| page.gpa == LAUNCH_BLOCK);
+    let first = pages.next()?;
+    let Action::Normal(Some(content)) = first.action else {
         return None;
     };
+    let masks = pages.try_fold(first.mask, |masks, page| {
+        (page.action == first.action).then_some(masks | page.mask)
+    })?;
+    if file
+        .platforms
+        .iter()
+        .any(|platform| platform.mask & !masks != 0)
+    {
+        return None;
+    }
     let (block, _) = LaunchBlock::read_from_prefix(content).ok()?;
     (block.magic == launch::MAGIC && block.version == launch::VERSION).then_some(block)
 }

@@ -62,7 +62,8 @@ pub struct Parsed<'a> {
 }
 
 /// Reads `bytes` as an IGVM file of format version 1. Errors blame the user's input: not an
-/// IGVM file, larger than 256 MiB, truncated, checksum wrong, or a header out of bounds.
+/// IGVM file, larger than 256 MiB, truncated, checksum wrong, a header out
+/// of bounds, or a page loaded twice.
 pub fn read(bytes: &[u8]) -> Result<Parsed<'_>> {
     bounds::size(bytes.len() as u64)?;
     let file = File::parse(bytes).map_err(bounds::walk)?;
@@ -71,6 +72,9 @@ pub fn read(bytes: &[u8]) -> Result<Parsed<'_>> {
     for header in file.headers() {
         parsed.take(&file, &header.map_err(bounds::walk)?)?;
     }
+    let pages = parsed.pages.iter();
+    let pages = pages.filter(|page| !matches!(page.action, Action::Context(_)));
+    bounds::once(pages.map(|page| (page.gpa, page.mask)).collect())?;
     if parsed.platforms.is_empty() {
         return Err(bounds::broken("names no platform"));
     }

@@ -102,6 +102,22 @@ pub fn count(pages: usize) -> Result<()> {
     Ok(())
 }
 
+/// Addresses and masks of all pages: no platform may load a page twice, since what stands
+/// there then depends on the loader.
+pub fn once(mut pages: Vec<(u64, u32)>) -> Result<()> {
+    pages.sort_unstable();
+    for same in pages.chunk_by(|a, b| a.0 == b.0) {
+        let mut seen = 0;
+        for (gpa, mask) in same {
+            if seen & mask != 0 {
+                return Err(broken(&format!("loads the page at {gpa:#x} twice")));
+            }
+            seen |= mask;
+        }
+    }
+    Ok(())
+}
+
 /// CRC-32 (IEEE 802.3, reflected) over the concatenation.
 fn crc32(parts: &[&[u8]]) -> u32 {
     let step = |crc: u32, byte: &u8| {
