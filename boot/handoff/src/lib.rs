@@ -7,3 +7,4 @@ pub mod handoff;
 pub mod igvm;
 pub mod launch;
 pub mod layout;
+pub mod memory_map;

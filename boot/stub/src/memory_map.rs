@@ -1,17 +1,14 @@
 //! The memory map is a claim. It is believed only if it makes sense and covers the image.
 
 use crate::memory;
-use crate::pvh::{Range, StartInfo};
+use crate::pvh::StartInfo;
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{HANDOFF_DATA, IMAGE_END, IMAGE_START, PARAM_MEMORY_MAP};
+use tessera_handoff::memory_map::{self, Range};
 
 /// Regions that fit in the hand-over page.
 const MAX_REGIONS: usize = 128;
-/// Guest physical addresses stay below every shared bit.
-const LIMIT: u64 = 1 << 45;
-/// Memory that a guest needs at least: the image, and as much again.
-const MINIMUM: u64 = 16 << 20;
 const IGVM_ENTRY: usize = 24;
 const IGVM_MEMORY: u16 = 0;
 const NOTHING: Range = Range {
@@ -29,7 +26,7 @@ pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], R
         None => collect(igvm_ranges(), &mut ranges)?,
     };
     let ranges = &ranges[..count];
-    check(ranges)?;
+    memory_map::check(ranges)?;
     let empty = MemoryRegion {
         start: 0,
         end: 0,
@@ -58,31 +55,10 @@ fn collect(
 ) -> Result<usize, Refusal> {
     let mut count = 0;
     for range in from {
-        *into.get_mut(count).ok_or(Refusal::MemoryMapInvalid)? = whole_pages(range)?;
+        *into.get_mut(count).ok_or(Refusal::MemoryMapInvalid)? = range.whole_pages()?;
         count += 1;
     }
     Ok(count)
-}
-
-/// RAM shrinks to whole pages (a PC's low RAM ends inside one). Errors: `MemoryMapInvalid`
-/// for a range that wraps around.
-fn whole_pages(range: Range) -> Result<Range, Refusal> {
-    let end = range
-        .start
-        .checked_add(range.len)
-        .ok_or(Refusal::MemoryMapInvalid)?;
-    if !range.ram {
-        return Ok(range);
-    }
-    let start = range
-        .start
-        .checked_next_multiple_of(4096)
-        .ok_or(Refusal::MemoryMapInvalid)?;
-    Ok(Range {
-        start,
-        len: (end & !4095).saturating_sub(start),
-        ram: true,
-    })
 }
 
 /// The IGVM memory map (entries of 24 bytes up to the first with no pages).
@@ -99,42 +75,4 @@ fn igvm_ranges() -> impl Iterator<Item = Range> {
         }
     });
     entries.take_while(|range| range.len != 0)
-}
-
-fn check(ranges: &[Range]) -> Result<(), Refusal> {
-    let (mut covered, mut total) = (false, 0u64);
-    for (n, range) in ranges.iter().enumerate() {
-        let end = range
-            .start
-            .checked_add(range.len)
-            .ok_or(Refusal::MemoryMapInvalid)?;
-        if range.ram && end > LIMIT {
-            return Err(Refusal::MemoryMapInvalid);
-        }
-        if ranges[n + 1..].iter().any(|other| overlap(range, other)) {
-            return Err(Refusal::MemoryMapInvalid);
-        }
-        let image = Range {
-            start: IMAGE_START,
-            len: IMAGE_END - IMAGE_START,
-            ram: true,
-        };
-        if !range.ram && overlap(range, &image) {
-            return Err(Refusal::MemoryMapOverlapsImage);
-        }
-        if range.ram {
-            total += range.len;
-            covered |= range.start <= IMAGE_START && end >= IMAGE_END;
-        }
-    }
-    match (covered, total >= MINIMUM) {
-        (true, true) => Ok(()),
-        (false, true) => Err(Refusal::MemoryMapOverlapsImage),
-        (_, false) => Err(Refusal::MemoryTooSmall),
-    }
-}
-
-fn overlap(a: &Range, b: &Range) -> bool {
-    let end = |range: &Range| range.start.saturating_add(range.len);
-    a.len != 0 && b.len != 0 && a.start < end(b) && b.start < end(a)
 }

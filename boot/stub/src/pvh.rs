@@ -5,22 +5,12 @@ use crate::memory;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::igvm::{File, Header};
 use tessera_handoff::layout::{BOOT_TABLES, IMAGE_END, IMAGE_START, LAUNCH_BLOCK};
+use tessera_handoff::memory_map::Range;
 
 const MAGIC: u32 = 0x336E_C578;
 const VHT_PAGE_DATA: u32 = 0x302;
 const NATIVE_MASK: u32 = 4;
 const PAGE: u64 = 4096;
-
-/// One range of the loader's memory map.
-#[derive(Clone, Copy)]
-pub struct Range {
-    /// First byte.
-    pub start: u64,
-    /// Bytes.
-    pub len: u64,
-    /// RAM that may be used.
-    pub ram: bool,
-}
 
 /// What the loader says.
 pub struct StartInfo {
