@@ -1,0 +1,106 @@
+//! What every boot needs: QEMU, the programs, and the image in each variant of the policy.
+
+use crate::scenario::Variant;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tessera_image_builder::{
+    Failure, Result,
+    build::{Product, Workspace},
+    image::{self, Image},
+};
+
+/// Wall-clock limit of a boot. The host's own limits on exits and instructions end a hang
+/// earlier; this one is for a bench that is stuck.
+pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// An image of one policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prepared {
+    /// The IGVM file.
+    pub igvm: PathBuf,
+    /// `hash=` of the test host: ranges of guest memory.
+    pub hash: String,
+    /// SHA-256 of those ranges by name, as the builder predicts them.
+    pub loaded: BTreeMap<String, String>,
+    /// Predicted SNP launch digest for one processor.
+    pub snp_digest: Option<String>,
+    /// Predicted MRTD.
+    pub tdx_mrtd: String,
+}
+
+/// The bench.
+#[derive(Debug, Clone)]
+pub struct Bench {
+    /// QEMU.
+    pub qemu: PathBuf,
+    /// The test host's ELF file.
+    pub host: PathBuf,
+    /// The stub's ELF file, for direct boots.
+    pub stub: PathBuf,
+    /// The image by policy.
+    pub images: BTreeMap<Variant, Prepared>,
+    /// Where what failed boots leave is kept.
+    pub failed: PathBuf,
+    /// Wall-clock limit of a boot.
+    pub limit: Duration,
+}
+
+impl Bench {
+    /// Assembles every variant of the image from one product, and puts the files into
+    /// `tessera/images` of the workspace's target folder.
+    pub fn prepare(qemu: PathBuf, workspace: &Workspace, product: &Product) -> Result<Self> {
+        let base = workspace.target.parent().unwrap_or(&workspace.target).join("tessera");
+        let folder = base.join("images");
+        fs::create_dir_all(&folder).map_err(|error| Failure::io("create", &folder, &error))?;
+        let mut images = BTreeMap::new();
+        for variant in Variant::ALL {
+            let mut inputs = product.inputs.clone();
+            inputs.policy = variant.policy();
+            let path = folder.join(format!("{}.igvm", variant.name()));
+            images.insert(variant, write(&image::assemble(&inputs)?, path)?);
+        }
+        Ok(Self {
+            qemu,
+            host: product.programs.only("tessera-test-host")?.to_owned(),
+            stub: product.programs.only("tessera-stub")?.to_owned(),
+            images,
+            failed: base.join("failed"),
+            limit: LIMIT,
+        })
+    }
+
+    /// The image of a policy.
+    pub fn image(&self, variant: Variant) -> Result<&Prepared> {
+        self.images.get(&variant).ok_or_else(|| {
+            let cause = format!("there is no image with policy variant {}", variant.name());
+            Failure::image(cause, "prepare the bench with every variant")
+        })
+    }
+}
+
+fn write(image: &Image, path: PathBuf) -> Result<Prepared> {
+    write_file(&path, &image.igvm)?;
+    let ranges = image.ranges.iter().filter(|range| range.len > 0);
+    let words = ranges.map(|range| format!("{}:{:x}:{:x}", range.name, range.gpa, range.len));
+    let manifest = &image.manifest;
+    let components = manifest.components.iter();
+    Ok(Prepared {
+        igvm: path,
+        hash: words.collect::<Vec<_>>().join(","),
+        loaded: components.map(|c| (c.name.clone(), c.loaded_sha256.clone())).collect(),
+        snp_digest: manifest.snp_launch_digests.get("1").cloned(),
+        tdx_mrtd: manifest.tdx_mrtd.clone(),
+    })
+}
+
+/// Complete or not at all, so that a boot that runs at the same time sees the old file whole.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let waiting = path.with_extension(format!("{}.part", std::process::id()));
+    fs::write(&waiting, bytes)
+        .and_then(|()| fs::rename(&waiting, path))
+        .map_err(|error| Failure::io("write", path, &error))
+}

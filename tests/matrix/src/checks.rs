@@ -1,0 +1,121 @@
+//! Checks beyond the outcome: of one row, and across all rows.
+
+use crate::{bench::Prepared, operations, outcome::Outcome, row::Row};
+
+/// Lies that change loaded bytes; everywhere else they must be the builder's.
+const ALTERING: [&str; 1] = ["byte-changed"];
+/// Ranges that must be the same in every mode.
+const SAME: [&str; 2] = ["kernel", "stub"];
+
+/// What is wrong with one row, a sentence each.
+pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
+    let orderly = matches!(row.outcome, Outcome::Runs | Outcome::Unmeasured);
+    let mut faults = operations::faults(&row.strategies, &row.operations, orderly);
+    let offered = row.boot.scenario.profile.name();
+    if orderly && profile != Some(offered) {
+        faults.push(format!("the host looked like {offered}, the kernel says {profile:?}"));
+    }
+    if row.boot.scenario.direct || matches!(row.outcome, Outcome::Broken(_)) {
+        return faults;
+    }
+    let altered = ALTERING.contains(&row.boot.scenario.lie);
+    let differ = |name: &&&str| row.loaded.get(**name) != image.loaded.get(**name);
+    let different: Vec<_> = SAME.iter().filter(differ).collect();
+    for name in different.iter().filter(|_| !altered) {
+        faults.push(format!("the {name} in memory is not the one of the manifest"));
+    }
+    if altered && different.is_empty() {
+        faults.push("the host was to change a byte of kernel or stub, and did not".into());
+    }
+    faults
+}
+
+/// Marks every row whose file, kernel or stub differs from the first row's that has one.
+pub fn across(rows: &mut [Row]) {
+    let variants: Vec<_> = rows.iter().map(|row| row.boot.scenario.variant).collect();
+    let file = |row: &Row| (!row.file_sha256.is_empty()).then(|| row.file_sha256.clone());
+    for variant in crate::scenario::Variant::ALL {
+        mark(rows, "file", |at, _| variants[at] == variant, file);
+    }
+    for name in SAME {
+        let honest = |_, row: &Row| !ALTERING.contains(&row.boot.scenario.lie);
+        mark(rows, name, honest, |row| row.loaded.get(name).cloned());
+    }
+}
+
+fn mark(
+    rows: &mut [Row],
+    what: &str,
+    counts: impl Fn(usize, &Row) -> bool,
+    hash: impl Fn(&Row) -> Option<String>,
+) {
+    let mut first: Option<(String, String)> = None;
+    for (at, row) in rows.iter_mut().enumerate() {
+        let Some(hash) = hash(row).filter(|_| counts(at, row)) else {
+            continue;
+        };
+        match &first {
+            None => first = Some((hash, row.boot.name())),
+            Some((wanted, of)) if hash != *wanted => {
+                row.faults.push(format!("its {what} is not the {what} of {of}"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        outcome::Expected,
+        scenario::{self, Boot},
+    };
+    use tessera_defs::mode::Mode;
+
+    fn rows() -> Vec<Row> {
+        let boots = scenario::ALL.iter().take(3).map(|scenario| Boot {
+            mode: Mode::None,
+            scenario,
+            expected: Expected::Runs,
+        });
+        let fill = |boot| {
+            let mut row = Row::new(boot, Outcome::Runs);
+            row.file_sha256 = "f".into();
+            row.loaded = SAME.map(|name| (name.into(), "h".into())).into();
+            row.strategies = vec!["native".into()];
+            row
+        };
+        boots.map(fill).collect()
+    }
+
+    #[test]
+    fn equal_rows_pass_and_a_different_one_is_marked() {
+        let mut same = rows();
+        across(&mut same);
+        assert!(same.iter().all(Row::passed));
+        for change in [
+            |row: &mut Row| row.file_sha256 = "g".into(),
+            |row: &mut Row| _ = row.loaded.insert("kernel".into(), "i".into()),
+            |row: &mut Row| _ = row.loaded.insert("stub".into(), "i".into()),
+        ] {
+            let mut rows = rows();
+            change(&mut rows[1]);
+            across(&mut rows);
+            assert!(rows[0].passed() && !rows[1].passed() && rows[2].passed());
+        }
+    }
+
+    #[test]
+    fn a_row_is_checked_against_manifest_and_profile() {
+        let good = rows().remove(0);
+        let image = Prepared { loaded: good.loaded.clone(), ..Prepared::default() };
+        assert!(row(&good, &image, Some("hyperv")).is_empty());
+        assert_eq!(row(&good, &image, Some("kvm")).len(), 1);
+        let mut other = good.clone();
+        other.loaded.insert("kernel".into(), "x".into());
+        assert_eq!(row(&other, &image, Some("hyperv")).len(), 1);
+        other.loaded.clear();
+        assert_eq!(row(&other, &image, Some("hyperv")).len(), 2);
+    }
+}

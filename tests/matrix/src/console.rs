@@ -1,0 +1,102 @@
+//! What the guest says about itself on its console.
+
+use tessera_defs::refusal::Refusal;
+
+/// The lines that count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Console {
+    /// Mode by the kernel's banner.
+    pub mode: Option<String>,
+    /// Host profile by the kernel's banner.
+    pub profile: Option<String>,
+    /// Strategies by the kernel's banner.
+    pub strategies: Vec<String>,
+    /// Mode by the first user process.
+    pub init_mode: Option<String>,
+    /// The first user process reported a failed check.
+    pub failed_check: Option<String>,
+    /// Printed just before an orderly soft off.
+    pub shutdown: bool,
+    /// The refusal that the guest printed.
+    pub refused: Option<Refusal>,
+    /// A panic's line.
+    pub panic: Option<String>,
+}
+
+impl Console {
+    /// Finds the lines. Whatever else stands there is of no importance.
+    pub fn parse(text: &str) -> Self {
+        let mut console = Console::default();
+        for line in text.lines().map(|line| line.trim_end_matches('\r')) {
+            console.line(line);
+        }
+        console
+    }
+
+    fn line(&mut self, line: &str) {
+        if let Some(words) = line.strip_prefix("tessera: mode=") {
+            self.banner(words);
+        } else if let Some(words) = line.strip_prefix("init: mode=") {
+            self.init_mode = words.split_whitespace().next().map(str::to_owned);
+        } else if let Some(check) = line.strip_prefix("init: check failed: ") {
+            self.failed_check = Some(check.to_owned());
+        } else if let Some(words) = line.strip_prefix("tessera: refused ") {
+            let name = words.split([':', ' ']).next().unwrap_or(words);
+            self.refused = Refusal::from_name(name);
+        } else if line.contains("panicked at ") || line.starts_with("tessera: panic") {
+            self.panic = Some(line.to_owned());
+        }
+        // Only as the last word: whatever follows it was printed by something still alive.
+        self.shutdown = line == "tessera: shutdown" || (self.shutdown && line.is_empty());
+    }
+
+    fn banner(&mut self, words: &str) {
+        let mut words = words.split_whitespace();
+        self.mode = words.next().map(str::to_owned);
+        for word in words {
+            if let Some(profile) = word.strip_prefix("profile=") {
+                self.profile = Some(profile.to_owned());
+            } else if let Some(list) = word.strip_prefix("strategies=") {
+                self.strategies = list.split(',').map(str::to_owned).collect();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_boot_is_read() {
+        let console = Console::parse(
+            "noise\ntessera: mode=none profile=hyperv strategies=native,plain\r\n\
+             init: mode=none pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
+        );
+        assert_eq!(console.mode.as_deref(), Some("none"));
+        assert_eq!(console.profile.as_deref(), Some("hyperv"));
+        assert_eq!(console.strategies, ["native", "plain"]);
+        assert_eq!(console.init_mode.as_deref(), Some("none"));
+        assert!(console.shutdown && console.panic.is_none());
+    }
+
+    #[test]
+    fn refusals_of_stub_and_kernel_are_read() {
+        for text in ["tessera: refused msr-disagrees\n", "tessera: refused msr-disagrees: a; b\n"] {
+            assert_eq!(Console::parse(text).refused, Some(Refusal::MsrDisagrees));
+        }
+        assert_eq!(Console::parse("tessera: refused nonsense\n").refused, None);
+    }
+
+    #[test]
+    fn shutdown_is_the_last_word_or_none() {
+        assert!(!Console::parse("tessera: shutdown\nstill here\n").shutdown);
+        assert!(!Console::parse("x tessera: shutdown\n").shutdown);
+    }
+
+    #[test]
+    fn panics_are_found() {
+        let console = Console::parse("tessera: panicked at kernel/src/a.rs:1:1:\nboo\n");
+        assert!(console.panic.is_some());
+    }
+}

@@ -1,0 +1,24 @@
+//! The boot of mode `none` on plain QEMU, by the stub's PVH entry and without the test host.
+
+use crate::{
+    bench::{Bench, Prepared},
+    hosted::CONSOLE,
+    qemu::Line,
+};
+use std::path::Path;
+
+const MACHINE: [&str; 17] = [
+    "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off",
+    "-seed", "1", "-nodefaults", "-display", "none", "-no-reboot", "-monitor", "none", "-m",
+];
+
+/// QEMU for a direct boot with `memory` MiB; the console goes to `folder`.
+pub fn line(bench: &Bench, image: &Prepared, memory: u32, folder: &Path) -> Line {
+    let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
+    args.push(format!("{memory}M").into());
+    args.extend(["-kernel".into(), bench.stub.clone().into_os_string()]);
+    args.extend(["-initrd".into(), image.igvm.clone().into_os_string()]);
+    let console = format!("file:{}", folder.join(CONSOLE).display());
+    args.extend(["-serial".into(), console.into()]);
+    Line { program: bench.qemu.clone(), args }
+}

@@ -1,0 +1,63 @@
+//! The command line of a boot on the test host.
+
+use crate::{
+    bench::{Bench, Prepared},
+    qemu::{Line, option_path},
+    scenario::Boot,
+};
+use std::path::Path;
+use tessera_defs::mode::Mode;
+
+/// The guest's console, in the folder of a boot.
+pub const CONSOLE: &str = "console.txt";
+/// The host's report.
+pub const REPORT: &str = "report.jsonl";
+
+/// Machine of the test host. Counting instructions makes every boot repeat exactly.
+const MACHINE: [&str; 22] = [
+    "-machine", "q35", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
+    "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-cpu", "max,phys-bits=52",
+    "-m", "256M", "-nodefaults", "-display", "none", "-no-reboot",
+    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-monitor", "none",
+];
+
+/// QEMU for a boot; console and report go to `folder`.
+pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: bool) -> Line {
+    let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
+    let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
+    add("-kernel", bench.host.to_string_lossy().into_owned());
+    add("-fw_cfg", format!("name=opt/tessera/igvm,file={}", option_path(&image.igvm)));
+    let words = scenario(image, boot, trace).replace(',', ",,");
+    add("-fw_cfg", format!("name=opt/tessera/scenario,string={words}"));
+    add("-serial", format!("file:{}", folder.join(CONSOLE).display()));
+    add("-serial", format!("file:{}", folder.join(REPORT).display()));
+    Line { program: bench.qemu.clone(), args }
+}
+
+/// The scenario string.
+fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
+    let scenario = boot.scenario;
+    let mut text = format!(
+        "mode={} profile={} lie={} memory={}M",
+        boot.mode.name(),
+        scenario.profile.name(),
+        scenario.lie,
+        scenario.memory,
+    );
+    if !image.hash.is_empty() {
+        text += &format!(" hash={}", image.hash);
+    }
+    if trace {
+        text += " trace=1";
+    }
+    text
+}
+
+/// The launch digest that silicon must measure in a mode.
+pub fn predicted(image: &Prepared, mode: Mode) -> Option<String> {
+    match mode {
+        Mode::None => None,
+        Mode::Snp | Mode::SnpParavisor => image.snp_digest.clone(),
+        Mode::Tdx | Mode::TdxParavisor => Some(image.tdx_mrtd.clone()),
+    }
+}

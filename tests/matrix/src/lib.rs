@@ -1,0 +1,19 @@
+//! Boots the one image in every mode on friendly and hostile hosts, and judges how each boot
+//! ended. `tessera matrix` and `cargo test` are its thin callers.
+
+pub mod bench;
+pub mod checks;
+pub mod console;
+pub mod direct;
+mod failed;
+pub mod hosted;
+pub mod json;
+pub mod junit;
+pub mod operations;
+pub mod outcome;
+pub mod qemu;
+pub mod report;
+pub mod row;
+pub mod run;
+pub mod scenario;
+pub mod table;

@@ -1,0 +1,99 @@
+//! Whether the isolation operations that the host saw are those of the reported strategies.
+
+/// What a strategy does, as the host sees it.
+struct Strategy {
+    /// Name in the kernel's banner.
+    name: &'static str,
+    /// Operations that must be seen when it is used to the end of an orderly boot.
+    needs: &'static [&'static str],
+    /// Operations that it explains beside those.
+    explains: &'static [&'static str],
+}
+
+const fn silent(name: &'static str) -> Strategy {
+    Strategy { name, needs: &[], explains: &[] }
+}
+
+/// The strategies of the modes in the table of scenarios. An unknown name is a fault, so that
+/// a new strategy cannot go unchecked.
+static STRATEGIES: &[Strategy] = &[
+    silent("native"),
+    silent("plain"),
+    silent("no-acceptance"),
+    silent("boot-processor"),
+    silent("x2apic"),
+    silent("unattested"),
+    silent("apic-timer"),
+];
+
+/// What does not fit, a sentence each. `orderly`: the boot went to its end, so that everything
+/// that a strategy needs must have been seen.
+pub fn faults(strategies: &[String], operations: &[String], orderly: bool) -> Vec<String> {
+    check(STRATEGIES, strategies, operations, orderly)
+}
+
+fn check(
+    known: &[Strategy],
+    strategies: &[String],
+    operations: &[String],
+    orderly: bool,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut used = Vec::new();
+    for name in strategies {
+        match known.iter().find(|strategy| strategy.name == name) {
+            Some(strategy) => used.push(strategy),
+            None => faults.push(format!("the kernel reports the unknown strategy `{name}`")),
+        }
+    }
+    if orderly && strategies.is_empty() {
+        faults.push("the kernel reports no strategies".into());
+    }
+    for strategy in used.iter().filter(|_| orderly) {
+        for need in strategy.needs.iter().filter(|need| !operations.iter().any(|op| op == *need)) {
+            let name = strategy.name;
+            faults.push(format!("strategy `{name}` is reported, but the host saw no `{need}`"));
+        }
+    }
+    // Before the banner the stub works with what the strategies will be; a refusal there
+    // reports none, and proves nothing about operations.
+    for operation in operations.iter().filter(|_| !strategies.is_empty()) {
+        let of = |s: &&&Strategy| s.needs.iter().chain(s.explains).any(|op| op == operation);
+        if !used.iter().any(|strategy| of(&strategy)) {
+            faults.push(format!("the host saw `{operation}`, which no reported strategy explains"));
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static KNOWN: &[Strategy] = &[
+        Strategy { name: "a", needs: &["x"], explains: &["y"] },
+        silent("b"),
+    ];
+
+    fn faults(strategies: &[&str], operations: &[&str], orderly: bool) -> usize {
+        let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        check(KNOWN, &own(strategies), &own(operations), orderly).len()
+    }
+
+    #[test]
+    fn what_fits_has_no_faults() {
+        assert_eq!(faults(&["a", "b"], &["x", "y"], true), 0);
+        assert_eq!(faults(&["b"], &[], true), 0);
+        assert_eq!(faults(&["a"], &[], false), 0);
+        assert_eq!(faults(&[], &["x"], false), 0);
+    }
+
+    #[test]
+    fn everything_else_is_a_fault() {
+        assert_eq!(faults(&["a"], &[], true), 1);
+        assert_eq!(faults(&["b"], &["x"], true), 1);
+        assert_eq!(faults(&["b"], &["x"], false), 1);
+        assert_eq!(faults(&["c"], &[], true), 1);
+        assert_eq!(faults(&[], &[], true), 1);
+    }
+}

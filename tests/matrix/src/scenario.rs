@@ -1,0 +1,205 @@
+//! The table of scenarios: what each stands for, and the one outcome per mode.
+
+use crate::outcome::Expected;
+use tessera_defs::{
+    mode::{HostProfile, Mode},
+    refusal::Refusal,
+};
+use tessera_image_builder::{
+    build::{Placement, PolicyName},
+    image::Policy,
+};
+
+/// A policy that the one image is assembled with; the programs in it stay the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variant {
+    /// The developer's default: everything allowed.
+    Demo,
+    /// Neither `none` nor debugging.
+    Production,
+    /// Everything allowed, but never a paravisor.
+    Direct,
+}
+
+/// A scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scenario {
+    /// Name that users type.
+    pub name: &'static str,
+    /// What it stands for, for people.
+    pub what: &'static str,
+    /// `lie=` of the test host.
+    pub lie: &'static str,
+    /// What the host looks like.
+    pub profile: HostProfile,
+    /// The policy in the image.
+    pub variant: Variant,
+    /// Memory of the guest in MiB.
+    pub memory: u32,
+    /// Without the test host: the PVH entry on plain QEMU.
+    pub direct: bool,
+    /// Modes it is run in, each with its outcome.
+    pub modes: &'static [(Mode, Expected)],
+}
+
+/// What most scenarios are.
+const BASE: Scenario = Scenario {
+    name: "",
+    what: "",
+    lie: "none",
+    profile: HostProfile::HyperV,
+    variant: Variant::Demo,
+    memory: 64,
+    direct: false,
+    modes: &[],
+};
+
+const fn lie(
+    name: &'static str,
+    what: &'static str,
+    modes: &'static [(Mode, Expected)],
+) -> Scenario {
+    Scenario { name, what, lie: name, modes, ..BASE }
+}
+
+const RUNS: Expected = Expected::Runs;
+const fn refuses(refusal: Refusal) -> Expected {
+    Expected::Refuses(refusal)
+}
+const NONE: Mode = Mode::None;
+
+/// Every scenario that the code supports, friendly ones first.
+#[rustfmt::skip]
+pub static ALL: &[Scenario] = &[
+    Scenario { name: "friendly", what: "an honest host with Hyper-V's interface",
+        modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "friendly-kvm", what: "an honest host without Hyper-V's interface",
+        profile: HostProfile::Kvm, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "friendly-direct", what: "plain QEMU without the test host, PVH entry",
+        profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "placement-direct", what: "an owner who never wants a paravisor, and none asked for",
+        variant: Variant::Direct, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "production", what: "a plain host for an image whose owner demands isolation",
+        variant: Variant::Production, modes: &[(NONE, refuses(Refusal::ModeForbidden))], ..BASE },
+    lie("leaf-other-vendor", "the isolation leaf names a vendor's type that the processor does not have",
+        &[(NONE, refuses(Refusal::IsolationTypeMismatch))]),
+    lie("paravisor-requested", "the host asks for a paravisor where none can run",
+        &[(NONE, refuses(Refusal::LeavesContradictory))]),
+    lie("msr-disagrees", "isolation MSR and leaf say different things",
+        &[(NONE, refuses(Refusal::MsrDisagrees))]),
+    lie("unknown-isolation", "an isolation type from the future",
+        &[(NONE, refuses(Refusal::IsolationTypeUnknown))]),
+    lie("leaves-truncated", "a host that announces a leaf and hides it",
+        &[(NONE, refuses(Refusal::LeavesTruncated))]),
+    lie("memory-map-overlap", "a memory map that hands out the image's own memory a second time",
+        &[(NONE, refuses(Refusal::MemoryMapOverlapsImage))]),
+    lie("memory-map-huge", "a memory map that reaches past the address width",
+        &[(NONE, refuses(Refusal::MemoryMapInvalid))]),
+    Scenario { name: "memory-small", what: "a host that gives less memory than the image needs",
+        memory: 8, modes: &[(NONE, refuses(Refusal::MemoryTooSmall))], ..BASE },
+    lie("acpi-garbage", "processor tables that are noise: claims that nothing depends on",
+        &[(NONE, RUNS)]),
+];
+
+/// One boot to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// The mode that the host offers.
+    pub mode: Mode,
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// How it must end.
+    pub expected: Expected,
+}
+
+impl Boot {
+    /// `none-friendly`: what folders and test cases are called.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.mode.name(), self.scenario.name)
+    }
+}
+
+/// How much is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Every friendly scenario in each of its modes, every other one in one mode, in turn.
+    Quick,
+    /// Everything.
+    Full,
+}
+
+/// What of the table is run. Empty lists choose everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Modes.
+    pub modes: Vec<Mode>,
+    /// Scenario names.
+    pub scenarios: Vec<String>,
+    /// How much. Scenarios that are named run in each of their modes.
+    pub tier: Tier,
+}
+
+impl Selection {
+    /// The boots, in table order, mode by mode within a scenario. Errors: a sentence that names
+    /// a scenario that does not exist, or says that nothing is left.
+    pub fn boots(&self) -> Result<Vec<Boot>, String> {
+        let known = |name: &&String| ALL.iter().any(|scenario| scenario.name == **name);
+        if let Some(name) = self.scenarios.iter().find(|name| !known(name)) {
+            return Err(format!("there is no scenario `{name}`"));
+        }
+        let mut boots = Vec::new();
+        for (turn, scenario) in ALL.iter().enumerate() {
+            boots.extend(self.of(turn, scenario));
+        }
+        if boots.is_empty() {
+            return Err("no scenario is left: none of the chosen ones has a chosen mode".into());
+        }
+        Ok(boots)
+    }
+
+    fn of(&self, turn: usize, scenario: &'static Scenario) -> Vec<Boot> {
+        let named = self.scenarios.iter().any(|name| name == scenario.name);
+        if !named && !self.scenarios.is_empty() {
+            return Vec::new();
+        }
+        let chosen = |mode: &Mode| self.modes.is_empty() || self.modes.contains(mode);
+        let pairs = scenario.modes.iter().filter(|(mode, _)| chosen(mode));
+        let boots: Vec<_> =
+            pairs.map(|&(mode, expected)| Boot { mode, scenario, expected }).collect();
+        let all = named || self.tier == Tier::Full || scenario.name.starts_with("friendly");
+        match boots.len() {
+            0 => boots,
+            _ if all => boots,
+            len => vec![boots[turn % len]],
+        }
+    }
+}
+
+impl Variant {
+    /// Every variant.
+    pub const ALL: [Variant; 3] = [Variant::Demo, Variant::Production, Variant::Direct];
+
+    /// Name in file names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Variant::Demo => "demo",
+            Variant::Production => "production",
+            Variant::Direct => "direct",
+        }
+    }
+
+    /// The policy that is measured into the image.
+    pub fn policy(self) -> Policy {
+        match self {
+            Variant::Demo => Policy::of(PolicyName::Demo),
+            Variant::Production => Policy::of(PolicyName::Production),
+            Variant::Direct => {
+                Policy { placement: Placement::Direct, ..Policy::of(PolicyName::Demo) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "scenario_tests.rs"]
+mod tests;
