@@ -2,6 +2,7 @@
 
 pub mod enter;
 pub mod plain;
+pub mod snp;
 pub mod technology;
 
 pub use technology::{Access, LaunchPage, PageKind, Step, Technology};

@@ -26,6 +26,7 @@ pub struct Vmm {
     pub told: bool,
     /// Code and infos of the last exit.
     pub last_exit: (u64, [u64; 2]),
+    pub(super) ioapic_index: u32,
     pub(super) line: String,
     pub(super) line_ended: bool,
     /// The machine below.
@@ -48,6 +49,7 @@ impl Vmm {
             skew: 0,
             told: false,
             last_exit: (0, [0; 2]),
+            ioapic_index: 0,
             line: String::with_capacity(128),
             line_ended: false,
             machine,

@@ -6,6 +6,7 @@ pub mod cpuid;
 pub mod hypercall;
 pub mod image;
 pub mod lies;
+pub mod mmio;
 pub mod msr;
 pub mod parameters;
 pub mod port;

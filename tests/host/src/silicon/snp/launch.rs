@@ -8,19 +8,29 @@ use zerocopy::IntoBytes;
 #[derive(Clone, Debug)]
 pub struct LaunchDigest {
     current: [u8; 48],
+    zeros: [u8; 48],
 }
 
 impl Default for LaunchDigest {
     fn default() -> Self {
-        Self { current: [0; 48] }
+        Self { current: [0; 48], zeros: Sha384::digest([0; 4096]).into() }
     }
 }
 
 impl LaunchDigest {
+    /// Adds a measured page of zeros as a normal page.
+    pub fn add_zeros(&mut self, page_type: u8, gpa: u64) {
+        self.extend(page_type, gpa, self.zeros);
+    }
+
     /// Adds a page; `content` is hashed for the types that measure it (`None`: zeros stand in
     /// for the hash). VMPL permissions of launch pages are 0.
     pub fn add(&mut self, page_type: u8, gpa: u64, content: Option<&[u8]>) {
         let contents = content.map_or([0; 48], |bytes| Sha384::digest(bytes).into());
+        self.extend(page_type, gpa, contents);
+    }
+
+    fn extend(&mut self, page_type: u8, gpa: u64, contents: [u8; 48]) {
         let info = PageInfo {
             digest_cur: self.current,
             contents,

@@ -1,0 +1,122 @@
+//! SEV-SNP: the run loop. `exits` is what silicon does with an exit, `msr_protocol` and
+//! `ghcb` what the vmm answers, `visibility` how the vmm changes pages.
+
+mod context;
+mod exits;
+mod ghcb;
+mod launch;
+mod msr_protocol;
+mod pages;
+mod visibility;
+
+use super::{Access, LaunchPage, Step, Technology, enter};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    report::End,
+    silicon::snp::{launch::LaunchDigest, rmp::Rmp},
+    svm::bitmaps::Bitmaps,
+    vmm::Vmm,
+};
+use alloc::{boxed::Box, string::String};
+use context::Context;
+
+/// An SNP guest with one virtual processor.
+#[derive(Debug)]
+pub struct Snp {
+    rmp: Rmp,
+    digest: LaunchDigest,
+    contexts: [Option<Box<Context>>; 4],
+    current: usize,
+    bitmaps: &'static Bitmaps,
+    registered: Option<u64>,
+    secrets: Option<u32>,
+    cpuid: Option<u32>,
+    accepted: u64,
+    shared: u64,
+    double_validation: bool,
+}
+
+impl Snp {
+    /// A guest that is not launched yet.
+    pub fn new(memory: &Memory) -> Self {
+        Self {
+            rmp: Rmp::new(memory.frames()),
+            digest: LaunchDigest::default(),
+            contexts: [None, None, None, None],
+            current: 0,
+            bitmaps: Box::leak(Bitmaps::new()),
+            registered: None,
+            secrets: None,
+            cpuid: None,
+            accepted: 0,
+            shared: 0,
+            double_validation: false,
+        }
+    }
+
+    /// Makes another VMPL run next. `false` where it has no context.
+    fn switch(&mut self, vmm: &Vmm, memory: &mut Memory, vmpl: usize) -> bool {
+        if vmpl == self.current {
+            return true;
+        }
+        if self.contexts.get(vmpl).is_none_or(Option::is_none) {
+            return false;
+        }
+        if let Some(context) = &mut self.contexts[self.current] {
+            (vmm.machine.save_fpu)(&mut context.vcpu);
+            context.store(memory);
+        }
+        self.current = vmpl;
+        match &mut self.contexts[vmpl] {
+            Some(context) => {
+                let loaded = context.load(memory);
+                (vmm.machine.load_fpu)(&context.vcpu);
+                loaded
+            }
+            None => false,
+        }
+    }
+}
+
+impl Technology for Snp {
+    fn policy(&mut self, _policy: u64) {}
+
+    fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String> {
+        self.launch_page(memory, page)
+    }
+
+    fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
+        self.finish_launch(vmm, memory).map(Some)
+    }
+
+    fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let current = self.current;
+        let Some(context) = &mut self.contexts[current] else {
+            return Step::End(End::Breach(&tessera_defs::breach::VMSA_INVALID));
+        };
+        if current == 0 {
+            enter::inject(vmm, &mut context.vcpu);
+        }
+        enter::enter(vmm, &mut context.vcpu, current == 0);
+        let step = self.exit(vmm, memory);
+        match vmm.end {
+            Some(End::Shutdown) if self.double_validation => {
+                Step::End(End::Breach(&tessera_defs::breach::DOUBLE_VALIDATION))
+            }
+            _ => step,
+        }
+    }
+
+    fn host_access(&self, memory: &Memory, gpa: u64, _access: Access) -> Option<u32> {
+        let frame = memory.frame(gpa / PAGE as u64)?;
+        (!self.rmp.get(frame).assigned).then_some(frame)
+    }
+
+    fn rip(&self) -> u64 {
+        self.contexts[self.current].as_ref().map_or(0, |context| context.vcpu.vmcb.save.rip)
+    }
+
+    fn pages(&self) -> (u64, u64) {
+        (self.accepted, self.shared)
+    }
+}

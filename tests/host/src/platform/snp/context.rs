@@ -1,0 +1,89 @@
+//! One VMPL of the virtual processor: save area, nested tables, GHCB MSR.
+
+use crate::{
+    memory::frames::{Memory, PAGE},
+    silicon::snp::{access::View, vmsa},
+    svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
+};
+use tessera_defs::{snp::{status::features, vmsa::Vmsa}, x86::efer};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// A context that can run.
+#[derive(Debug)]
+pub struct Context {
+    /// Frame of the save area.
+    pub frame: u32,
+    /// SEV_FEATURES.
+    pub features: u64,
+    /// How it sees addresses.
+    pub view: View,
+    /// Registers while it runs.
+    pub vcpu: Vcpu,
+    /// Nested tables.
+    pub npt: Npt,
+    /// GHCB MSR.
+    pub ghcb_msr: u64,
+}
+
+impl Context {
+    /// A context over the save area in `frame`. `None` where VMRUN would refuse it: EFER.SVME
+    /// or SNPActive missing, or another VMPL in it.
+    pub fn new(
+        memory: &mut Memory,
+        bitmaps: &'static Bitmaps,
+        frame: u32,
+        vmpl: usize,
+    ) -> Option<Self> {
+        let tables = memory.size() as usize / (512 * PAGE) * 2 + 64;
+        let npt = Npt::new(tables);
+        let vcpu = Vcpu::new(bitmaps, npt.root());
+        let view = View { vmpl, vtom: None };
+        let mut context = Self { frame, features: 0, view, vcpu, npt, ghcb_msr: 0 };
+        context.load(memory).then_some(context)
+    }
+
+    /// Loads the save area. `false` where VMRUN would refuse it.
+    pub fn load(&mut self, memory: &mut Memory) -> bool {
+        let Some(area) = read(memory, self.frame) else { return false };
+        self.features = area.sev_features;
+        let vtom = (area.sev_features & features::VTOM != 0).then_some(area.virtual_tom);
+        if vtom != self.view.vtom {
+            self.npt.clear();
+            self.view.vtom = vtom;
+        }
+        vmsa::load(&area, &mut self.vcpu);
+        area.efer & efer::SVME != 0
+            && area.sev_features & features::SNP_ACTIVE != 0
+            && usize::from(area.vmpl) == self.view.vmpl
+            && vtom.is_none_or(u64::is_power_of_two)
+    }
+
+    /// Stores the save area.
+    pub fn store(&self, memory: &mut Memory) {
+        if let Some(mut area) = read(memory, self.frame) {
+            vmsa::store(&self.vcpu, &mut area);
+            write(memory, self.frame, &area);
+        }
+    }
+
+    /// Writes what a reflected exit says: code, infos, interrupted event, next RIP.
+    pub fn reflect(&self, memory: &mut Memory, code: u64, info: [u64; 2], nrip: u64) {
+        if let Some(mut area) = read(memory, self.frame) {
+            area.guest_exit_code = code;
+            [area.guest_exit_info1, area.guest_exit_info2] = info;
+            area.guest_exit_int_info = self.vcpu.vmcb.control.exit_int_info;
+            area.guest_nrip = nrip;
+            write(memory, self.frame, &area);
+        }
+    }
+}
+
+fn read(memory: &mut Memory, frame: u32) -> Option<Vmsa> {
+    Vmsa::read_from_bytes(memory.page(frame)?.as_slice()).ok()
+}
+
+fn write(memory: &mut Memory, frame: u32, area: &Vmsa) {
+    if let Some(page) = memory.page(frame) {
+        page.copy_from_slice(area.as_bytes());
+    }
+}

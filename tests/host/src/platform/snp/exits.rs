@@ -1,0 +1,203 @@
+//! What silicon does with an exit: answers it, turns it into #VC, or shows it to the host.
+
+use super::Snp;
+use crate::{
+    memory::{frames::{Memory, PAGE, is_ram}, insn::{self, Kind}, walk},
+    platform::{Step, enter},
+    report::End,
+    silicon::{
+        deliver,
+        snp::access::{Fault, Outcome, Seen, Wants},
+    },
+    svm::{exit, vcpu::reg},
+    vmm::{Vmm, lies},
+};
+use tessera_defs::{
+    breach,
+    snp::{ghcb_msr, status::{self, features}, vc},
+    x86::vector,
+};
+
+const MSR_TSC: u32 = 0x10;
+
+impl Snp {
+    /// Serves the exit of the current context.
+    pub(super) fn exit(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let (code, info) = vmm.last_exit;
+        match code {
+            exit::NPF => self.nested_fault(vmm, memory, info),
+            exit::INTR | exit::NMI | exit::VINTR => self.interrupted(vmm, memory),
+            vc::SHUTDOWN => Step::End(enter::shutdown(vmm)),
+            exit::INVALID | exit::INVALID_LOW => Step::End(End::Breach(&breach::VMSA_INVALID)),
+            vc::MSR => self.msr(vmm, memory, info),
+            vc::VMMCALL => match self.instruction(memory) {
+                found if found.kind == Kind::Vmgexit => self.vmgexit(vmm, memory, found.length),
+                _ => self.vc(vmm, memory, code, [0; 2]),
+            },
+            exit::EXCEPTION_UD => self.undefined(vmm, memory),
+            vc::IOIO => self.vc(vmm, memory, code, info),
+            vc::CPUID | vc::HLT | vc::WBINVD | vc::INVD | vc::MONITOR | vc::MWAIT => {
+                self.vc(vmm, memory, code, [0; 2])
+            }
+            _ => {
+                self.inject(vector::UD, None);
+                Step::Continue
+            }
+        }
+    }
+
+    pub(super) fn inject(&mut self, vector: u8, error: Option<u32>) {
+        if let Some(context) = &mut self.contexts[self.current] {
+            context.vcpu.inject_exception(vector, error);
+        }
+    }
+
+    fn instruction(&mut self, memory: &mut Memory) -> insn::Instruction {
+        let mut bytes = [0; 15];
+        let Some(context) = &self.contexts[self.current] else { return insn::decode(&[]) };
+        let save = &context.vcpu.vmcb.save;
+        let mut seen = Seen { view: context.view, rmp: &self.rmp, memory };
+        let count = walk::read(save, &mut seen, save.rip, &mut bytes);
+        insn::decode(&bytes[..count])
+    }
+
+    /// #VC: delivered through the guest's IDT, or with ReflectVC shown to VMPL 0.
+    pub(super) fn vc(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        code: u64,
+        info: [u64; 2],
+    ) -> Step {
+        let length = self.instruction(memory).length;
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        if context.features & features::REFLECT_VC != 0 {
+            let nrip = match code {
+                vc::IOIO => info[1],
+                vc::NPF | vc::PAGE_NOT_VALIDATED => 0,
+                _ => context.vcpu.vmcb.save.rip.wrapping_add(length),
+            };
+            let shown = if code == vc::IOIO { [info[0], 0] } else { info };
+            context.reflect(memory, code, shown, nrip);
+            return match self.switch(vmm, memory, 0) {
+                true => Step::Continue,
+                false => Step::End(End::Breach(&breach::VMSA_INVALID)),
+            };
+        }
+        if code == vc::PAGE_NOT_VALIDATED {
+            vmm.offence = Some(&breach::UNVALIDATED_ACCESS);
+        }
+        // An event whose delivery was interrupted is lost to the #VC that comes first.
+        context.vcpu.vmcb.control.event_inj = 0;
+        let mut seen = Seen { view: context.view, rmp: &self.rmp, memory };
+        match deliver::deliver(&mut context.vcpu, &mut seen, vector::VC, code) {
+            Ok(()) => Step::Continue,
+            Err(deliver::Undeliverable) => Step::End(enter::shutdown(vmm)),
+        }
+    }
+
+    /// A physical interrupt: VMPL 0 must run where the guest has an interrupt to get.
+    fn interrupted(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        if self.current != 0 && vmm.pending_interrupt().is_some() {
+            self.switch(vmm, memory, 0);
+        }
+        Step::Continue
+    }
+
+    fn msr(&mut self, vmm: &mut Vmm, memory: &mut Memory, info: [u64; 2]) -> Step {
+        let now = vmm.now();
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let (msr, write) = (context.vcpu.regs[reg::RCX] as u32, info[0] & 1 == 1);
+        let value = match msr {
+            ghcb_msr::MSR_GHCB if write => {
+                context.ghcb_msr = context.vcpu.edx_eax();
+                None
+            }
+            ghcb_msr::MSR_GHCB => Some(context.ghcb_msr),
+            status::MSR_SEV_STATUS if !write => {
+                Some(status::SEV | status::SEV_ES | context.features << 2)
+            }
+            MSR_TSC if !write => Some(now),
+            _ => return self.vc(vmm, memory, vc::MSR, [info[0] & 1, 0]),
+        };
+        if let Some(value) = value {
+            context.vcpu.set_edx_eax(value);
+        }
+        context.vcpu.skip(2);
+        Step::Continue
+    }
+
+    fn undefined(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let found = self.instruction(memory);
+        match found.kind {
+            Kind::Pvalidate | Kind::Rmpadjust => {
+                return self.page_instruction(vmm, memory, found.kind, found.length);
+            }
+            Kind::Tdcall | Kind::Seamcall => vmm.offence = Some(&breach::FOREIGN_INSTRUCTION),
+            _ => {}
+        }
+        self.inject(vector::UD, None);
+        Step::Continue
+    }
+
+    fn nested_fault(&mut self, vmm: &mut Vmm, memory: &mut Memory, info: [u64; 2]) -> Step {
+        let wants = Wants {
+            write: info[0] & exit::NPF_WRITE != 0 && info[0] & exit::NPF_WALK == 0,
+            fetch: info[0] & exit::NPF_FETCH != 0 && info[0] & exit::NPF_WALK == 0,
+        };
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let (gpa, _) = context.view.split(info[1]);
+        match context.view.resolve(&self.rmp, memory, info[1], wants) {
+            Outcome::Map(frame, access) => {
+                context.npt.map(info[1], memory.address(frame), access);
+                Step::Continue
+            }
+            Outcome::NotValidated => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [info[0], gpa]),
+            Outcome::Host(Fault::Unmapped { private: false }) if !is_memory(memory, gpa) => {
+                self.vc(vmm, memory, vc::NPF, [info[0] & 0xFFFF_FFFF, gpa])
+            }
+            Outcome::Host(fault) => self.host_fault(vmm, memory, gpa, fault),
+        }
+    }
+
+    /// A nested fault that the host sees: it repairs what it can, else names what happened.
+    pub(super) fn host_fault(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        gpa: u64,
+        fault: Fault,
+    ) -> Step {
+        let lying = matches!(
+            vmm.scenario.lie,
+            lies::PSC_LIES | lies::PAGE_REMAPPED | lies::PAGE_SWAPPED | lies::PSC_HALF
+        );
+        let end = match fault {
+            Fault::Size => {
+                if let Some(frame) = memory.frame(gpa / PAGE as u64) {
+                    self.rmp.smash(frame);
+                }
+                return Step::Continue;
+            }
+            Fault::Unmapped { .. } if is_memory(memory, gpa) => End::Denied("page-withheld"),
+            Fault::Unmapped { .. } => End::Breach(&breach::OUT_OF_RANGE),
+            Fault::NotAssigned | Fault::Assigned if lying => End::Denied(vmm.scenario.lie),
+            Fault::NotAssigned => End::Breach(&breach::SHARED_AS_PRIVATE),
+            Fault::Assigned => End::Breach(&breach::C_BIT_MISSING),
+            Fault::Permission => End::Breach(permission_breach(gpa)),
+        };
+        Step::End(end)
+    }
+}
+
+/// Reading the secrets page is worse than touching any other page of the paravisor.
+fn permission_breach(gpa: u64) -> &'static breach::Breach {
+    match gpa & !0xFFF {
+        tessera_handoff::layout::SECRETS_PAGE => &breach::VMPCK_EXPOSED,
+        _ => &breach::VMPL_PERMISSION,
+    }
+}
+
+fn is_memory(memory: &Memory, gpa: u64) -> bool {
+    gpa < memory.size() && is_ram(gpa / PAGE as u64)
+}

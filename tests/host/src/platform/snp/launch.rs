@@ -1,0 +1,152 @@
+//! Launch: pages into the guest, the CPUID and secrets pages, memory that comes with it.
+
+use super::{Context, Snp};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    platform::{LaunchPage, PageKind},
+    report,
+    vmm::{Vmm, lies},
+};
+use alloc::{boxed::Box, format, string::String};
+use tessera_defs::snp::{
+    cpuid_page::{CpuidFunction, CpuidPage},
+    launch::page_type,
+    secrets::SecretsPage,
+};
+use tessera_handoff::layout;
+use zerocopy::{FromZeros, IntoBytes};
+
+/// Leaves of the CPUID page: (leaf, sub-leaf).
+const LEAVES: [(u32, u32); 21] = [
+    (0, 0), (1, 0), (2, 0), (6, 0), (7, 0), (0xB, 0), (0xD, 0), (0xD, 1), (0x8000_0000, 0),
+    (0x8000_0001, 0), (0x8000_0002, 0), (0x8000_0003, 0), (0x8000_0004, 0), (0x8000_0007, 0),
+    (0x8000_0008, 0), (0x8000_001F, 0), (0x4000_0000, 0), (0x4000_0001, 0), (0x4000_0003, 0),
+    (0x4000_0004, 0), (0x4000_000C, 0),
+];
+
+impl Snp {
+    /// SNP_LAUNCH_UPDATE of one page.
+    pub(super) fn launch_page(
+        &mut self,
+        memory: &mut Memory,
+        page: &LaunchPage<'_>,
+    ) -> Result<(), String> {
+        let gfn = page.gpa / PAGE as u64;
+        let frame = match memory.frame(gfn) {
+            Some(frame) => frame,
+            None => memory.spare().ok_or("no frame is left for the image")?,
+        };
+        if self.rmp.get(frame).assigned {
+            return Err(format!("the image gives page {:#x} twice", page.gpa));
+        }
+        memory.map(gfn, Some(frame));
+        let bytes = memory.page(frame).ok_or("a frame outside the pool")?;
+        bytes.fill(0);
+        bytes[..page.content.len()].copy_from_slice(page.content);
+        if page.kind == PageKind::Shared {
+            return Ok(());
+        }
+        self.rmp.launch(frame, gfn, page.kind == PageKind::Context);
+        match page.kind {
+            PageKind::Normal if page.content.is_empty() => {
+                self.digest.add_zeros(page_type::NORMAL, page.gpa);
+            }
+            PageKind::Normal => self.digest.add(page_type::NORMAL, page.gpa, Some(bytes)),
+            PageKind::Context => {
+                self.digest.add(page_type::VMSA, page.gpa, Some(bytes));
+                let context = Context::new(memory, self.bitmaps, frame, 0);
+                self.contexts[0] = Some(Box::new(context.ok_or("the VMSA cannot be run")?));
+            }
+            PageKind::Secrets => {
+                self.digest.add(page_type::SECRETS, page.gpa, None);
+                self.secrets = Some(frame);
+            }
+            PageKind::Cpuid => {
+                self.digest.add(page_type::CPUID, page.gpa, None);
+                self.cpuid = Some(frame);
+            }
+            _ => self.digest.add(page_type::UNMEASURED, page.gpa, None),
+        }
+        Ok(())
+    }
+
+    /// SNP_LAUNCH_FINISH, and the memory that the host gives or withholds.
+    pub(super) fn finish_launch(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+    ) -> Result<String, String> {
+        if let Some(page) = self.secrets.and_then(|frame| memory.page(frame)) {
+            page.copy_from_slice(secrets(vmm).as_bytes());
+        }
+        if let Some(page) = self.cpuid.and_then(|frame| memory.page(frame)) {
+            page.copy_from_slice(cpuid_page(vmm).as_bytes());
+        }
+        self.give_memory(vmm, memory);
+        if self.contexts[0].is_none() {
+            return Err("the image has no VMSA".into());
+        }
+        Ok(report::hex(&self.digest.value()))
+    }
+
+    /// Memory outside the image: assigned by Hyper-V (2 MiB entries where they fit), the host's
+    /// own by KVM.
+    fn give_memory(&mut self, vmm: &Vmm, memory: &mut Memory) {
+        let pages = memory.size() / PAGE as u64;
+        let image_end = layout::IMAGE_END / PAGE as u64;
+        if vmm.scenario.lies(lies::PAGE_WITHHELD) {
+            (image_end..pages).for_each(|gfn| memory.map(gfn, None));
+        }
+        if vmm.scenario.lies(lies::DOUBLE_VALIDATE) {
+            for gfn in image_end..image_end + 512 {
+                if let Some(frame) = memory.frame(gfn) {
+                    self.rmp.launch(frame, gfn, false);
+                    self.digest.add(page_type::UNMEASURED, gfn * PAGE as u64, None);
+                }
+            }
+        }
+        if vmm.memory_comes_shared() {
+            return;
+        }
+        let small = vmm.scenario.lies(lies::SIZE_MISMATCH);
+        for gfn in 0..pages {
+            let Some(frame) = memory.frame(gfn) else { continue };
+            if !self.rmp.get(frame).assigned {
+                let large = gfn >= image_end && !small && (gfn & !511) + 512 <= pages;
+                self.rmp.update(frame, Some(gfn), large);
+            }
+        }
+    }
+}
+
+/// Keys are pseudo-random by the seed.
+fn secrets(vmm: &mut Vmm) -> SecretsPage {
+    let mut page = SecretsPage::new_zeroed();
+    page.version = 3;
+    for key in page.vmpck.iter_mut().flatten() {
+        *key = vmm.random() as u8;
+    }
+    page
+}
+
+fn cpuid_page(vmm: &Vmm) -> CpuidPage {
+    let mut page = CpuidPage::new_zeroed();
+    page.count = LEAVES.len() as u32;
+    for (place, (leaf, sub)) in page.functions.iter_mut().zip(LEAVES) {
+        let [eax, ebx, ecx, edx] = vmm.cpuid(leaf, (vmm.machine.cpuid)(leaf, sub));
+        *place = CpuidFunction {
+            eax_in: leaf,
+            ecx_in: sub,
+            xcr0_in: u64::from(leaf == 0xD),
+            eax, ebx, ecx, edx,
+            ..CpuidFunction::default()
+        };
+        if vmm.scenario.lies(lies::CPUID_TAMPERED) {
+            place.reserved = 1;
+            if leaf == tessera_defs::snp::status::CPUID_ENCRYPTION {
+                place.ebx ^= 1;
+            }
+        }
+    }
+    page
+}

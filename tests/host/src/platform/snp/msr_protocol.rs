@@ -1,0 +1,132 @@
+//! VMGEXIT: the GHCB MSR protocol, and the way to the GHCB page. Source: 56421 rev. 2.04, 2.3.1.
+
+use super::Snp;
+use crate::{memory::frames::{Memory, PAGE}, platform::Step, report::End, vmm::{Vmm, lies}};
+use tessera_defs::{
+    breach,
+    mode::Mode,
+    snp::{ghcb, ghcb_msr as proto, status},
+};
+
+impl Snp {
+    /// VMGEXIT: the host sees the GHCB MSR and what it names.
+    pub(super) fn vmgexit(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
+        vmm.note("vmgexit");
+        self.attack(vmm, memory);
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        context.vcpu.skip(length);
+        let request = context.ghcb_msr;
+        if request & proto::INFO_MASK == 0 {
+            return self.ghcb_page(vmm, memory, request);
+        }
+        match self.msr_request(vmm, memory, request) {
+            Ok((reply, next)) => {
+                let out_of_range = vmm.scenario.lies(lies::GHCB_OUT_OF_RANGE);
+                let lied = out_of_range && request & proto::INFO_MASK == proto::CPUID_REQUEST;
+                let reply = if lied { reply ^ 1 << 12 } else { reply };
+                if let Some(context) = &mut self.contexts[self.current] {
+                    context.ghcb_msr = reply;
+                }
+                self.run_next(vmm, memory, next)
+            }
+            Err(end) => Step::End(end),
+        }
+    }
+
+    /// Runs the VMPL that a request asked for, after the reply was written.
+    pub(super) fn run_next(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        next: Option<usize>,
+    ) -> Step {
+        let Some(next) = next else { return Step::Continue };
+        if vmm.scenario.lies(lies::SPURIOUS_WAKE) && vmm.random() % 3 == 0 {
+            return Step::Continue;
+        }
+        match self.switch(vmm, memory, next) {
+            true => Step::Continue,
+            false => Step::End(End::Breach(&breach::VMSA_INVALID)),
+        }
+    }
+
+    /// Checks a request to run a VMPL: only VMPL 0 may, and only what was registered.
+    pub(super) fn may_run(&self, vmm: &mut Vmm, vmpl: u64) -> Result<usize, End> {
+        vmm.note("run-vmpl");
+        let vmpl = vmpl as usize;
+        let registered = self.contexts.get(vmpl).is_some_and(Option::is_some);
+        match self.current == 0 && vmpl != 0 && registered {
+            true => Ok(vmpl),
+            false => Err(End::Breach(&breach::RUN_VMPL_DENIED)),
+        }
+    }
+
+    fn msr_request(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        request: u64,
+    ) -> Result<(u64, Option<usize>), End> {
+        let data = request & !proto::INFO_MASK;
+        let reply = match request & proto::INFO_MASK {
+            proto::SEV_INFO_REQUEST => {
+                2 << 48 | 1 << 32 | u64::from(status::C_BIT) << 24 | proto::SEV_INFO_RESPONSE
+            }
+            proto::CPUID_REQUEST => {
+                let leaf = (request >> 32) as u32;
+                let values = vmm.cpuid(leaf, (vmm.machine.cpuid)(leaf, 0));
+                let register = request >> 30 & 3;
+                u64::from(values[register as usize]) << 32 | register << 30 | proto::CPUID_RESPONSE
+            }
+            proto::PREFERRED_GHCB_REQUEST => !proto::INFO_MASK | proto::PREFERRED_GHCB_RESPONSE,
+            proto::REGISTER_GHCB_REQUEST => return self.register(memory, data).map(|r| (r, None)),
+            proto::PSC_REQUEST => self.one_page(vmm, memory, request)?,
+            proto::RUN_VMPL_REQUEST => {
+                let vmpl = self.may_run(vmm, request >> 32 & 0xFF)?;
+                return Ok((proto::RUN_VMPL_RESPONSE, Some(vmpl)));
+            }
+            proto::HV_FEATURES_REQUEST => {
+                features(vmm) << 12 | proto::HV_FEATURES_RESPONSE
+            }
+            proto::TERMINATE => {
+                let set = (request >> 12 & 0xF) as u8;
+                return Err(End::Terminated { set, code: request >> 16 & 0xFF });
+            }
+            _ => return Err(End::Breach(&breach::GHCB_MSR_UNKNOWN)),
+        };
+        Ok((reply, None))
+    }
+
+    fn register(&mut self, memory: &Memory, gpa: u64) -> Result<u64, End> {
+        let frame = memory.frame(gpa / PAGE as u64);
+        let frame = frame.ok_or(End::Breach(&breach::OUT_OF_RANGE))?;
+        if self.rmp.get(frame).assigned {
+            return Err(End::Breach(&breach::GHCB_NOT_SHARED));
+        }
+        self.registered = Some(gpa);
+        Ok(gpa | proto::REGISTER_GHCB_RESPONSE)
+    }
+
+    fn one_page(&mut self, vmm: &mut Vmm, memory: &mut Memory, request: u64) -> Result<u64, End> {
+        vmm.note("psc");
+        let shared = match request >> 52 {
+            proto::PSC_PRIVATE => false,
+            proto::PSC_SHARED => true,
+            _ => return Err(End::Breach(&breach::PSC_MALFORMED)),
+        };
+        let gfn = (request & ((1 << 52) - 1)) >> 12;
+        let done = self.change(vmm, memory, gfn, false, shared);
+        Ok(u64::from(!done) << 32 | proto::PSC_RESPONSE)
+    }
+}
+
+/// Hypervisor features: SNP and AP creation; several VMPLs where the platform is configured for
+/// a paravisor.
+pub(super) fn features(vmm: &Vmm) -> u64 {
+    let multi = vmm.scenario.mode == Mode::SnpParavisor && !vmm.scenario.lies(lies::NO_MULTI_VMPL);
+    let several = if multi { proto::hv_features::MULTI_VMPL } else { 0 };
+    proto::hv_features::SNP | proto::hv_features::AP_CREATION | several
+}
+
+/// Version of the GHCB page protocol that is spoken.
+pub(super) const VERSIONS: core::ops::RangeInclusive<u16> = 1..=ghcb::PROTOCOL_VERSION;

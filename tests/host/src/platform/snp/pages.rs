@@ -1,0 +1,101 @@
+//! PVALIDATE and RMPADJUST of the running context.
+
+use super::Snp;
+use crate::{
+    memory::{frames::{Memory, PAGE}, insn::Kind, walk},
+    platform::Step,
+    report::End,
+    silicon::snp::{access::Seen, instructions::{self, Pvalidate, Stop}},
+    svm::vcpu::reg,
+    vmm::Vmm,
+};
+use tessera_defs::{breach, snp::{rmp as code, vc}, x86::vector};
+
+const CF: u64 = 1 << 0;
+const ZF: u64 = 1 << 6;
+/// OF, SF, ZF, AF, PF, CF: defined by both instructions.
+const FLAGS: u64 = 1 << 11 | 1 << 7 | ZF | 1 << 4 | 1 << 2 | CF;
+
+impl Snp {
+    /// Executes one of the two; RIP moves only where the instruction has a result.
+    pub(super) fn page_instruction(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        kind: Kind,
+        length: u64,
+    ) -> Step {
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let save = context.vcpu.vmcb.save;
+        if save.cpl != 0 {
+            context.vcpu.inject_exception(vector::GP, Some(0));
+            return Step::Continue;
+        }
+        let regs = context.vcpu.regs;
+        let view = context.view;
+        let mut seen = Seen { view, rmp: &self.rmp, memory };
+        let Some(found) = walk::translate(&save, &mut seen, regs[reg::RAX]) else {
+            context.vcpu.vmcb.save.cr2 = regs[reg::RAX];
+            context.vcpu.inject_exception(vector::PF, Some(0));
+            return Step::Continue;
+        };
+        let (gpa, private) = view.split(found.gpa);
+        if !private {
+            return Step::End(End::Breach(&breach::C_BIT_MISSING));
+        }
+        let size = regs[reg::RCX] as u32;
+        let result = if kind == Kind::Pvalidate {
+            vmm.note("pvalidate");
+            let validate = regs[reg::RDX] & 1 == 1;
+            let operands = Pvalidate { gpa, size, validate };
+            instructions::pvalidate(&mut self.rmp, memory, view.vmpl, operands)
+        } else {
+            vmm.note("rmpadjust");
+            let attributes = regs[reg::RDX];
+            instructions::rmpadjust(&mut self.rmp, memory, view.vmpl, gpa, size, attributes)
+                .map(|eax| (eax, false))
+        };
+        match result {
+            Ok((eax, carry)) => self.page_result(kind, size, gpa, (eax, carry), length),
+            Err(Stop::NotValidated) => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [0, gpa]),
+            Err(Stop::Host(fault)) => self.host_fault(vmm, memory, gpa, fault),
+        }
+    }
+
+    fn page_result(
+        &mut self,
+        kind: Kind,
+        size: u32,
+        gpa: u64,
+        (eax, carry): (u32, bool),
+        length: u64,
+    ) -> Step {
+        let count = if size == 1 { 512 } else { 1 };
+        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let validate = kind == Kind::Pvalidate && context.vcpu.regs[reg::RDX] & 1 == 1;
+        context.vcpu.regs[reg::RAX] = eax.into();
+        let flags = if carry { CF } else { 0 } | if eax == 0 { ZF } else { 0 };
+        context.vcpu.vmcb.save.rflags = context.vcpu.vmcb.save.rflags & !FLAGS | flags;
+        context.vcpu.skip(length);
+        let first = gpa / PAGE as u64;
+        (first..first + count).for_each(|gfn| self.forget(gfn));
+        match (kind, eax) {
+            (Kind::Pvalidate, code::FAIL_INPUT) => {
+                return Step::End(End::Breach(&breach::PVALIDATE_INPUT));
+            }
+            (Kind::Rmpadjust, code::FAIL_PERMISSION) if self.current == 0 => {
+                return Step::End(End::Breach(&breach::RMPADJUST_DENIED));
+            }
+            _ => {}
+        }
+        if validate && eax == code::SUCCESS {
+            // A second validation after an ignored one: the guest does not look at CF.
+            if self.double_validation {
+                return Step::End(End::Breach(&breach::DOUBLE_VALIDATION));
+            }
+            self.double_validation = carry;
+            self.accepted += if carry { 0 } else { count };
+        }
+        Step::Continue
+    }
+}

@@ -1,0 +1,93 @@
+//! How the vmm changes pages: RMPUPDATE on the guest's behalf, and behind its back.
+
+use super::Snp;
+use crate::{
+    memory::frames::{Memory, PAGE},
+    platform::Technology,
+    report::End,
+    vmm::{Vmm, lies},
+};
+use tessera_defs::breach;
+use tessera_handoff::layout;
+
+impl Snp {
+    /// Changes one page (or 512). `false`: refused.
+    pub(super) fn change(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        gfn: u64,
+        large: bool,
+        shared: bool,
+    ) -> bool {
+        match vmm.scenario.lie {
+            lies::VISIBILITY_REFUSED => return false,
+            lies::PSC_LIES => return true,
+            _ => {}
+        }
+        let count = if large { 512 } else { 1 };
+        let as_large = large && !vmm.scenario.lies(lies::SIZE_MISMATCH);
+        (gfn..gfn + count).all(|gfn| self.change_one(vmm, memory, gfn, as_large, shared))
+    }
+
+    fn change_one(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        gfn: u64,
+        large: bool,
+        shared: bool,
+    ) -> bool {
+        let Some(frame) = memory.frame(gfn) else { return false };
+        let entry = self.rmp.get(frame);
+        if shared == !entry.assigned {
+            return true;
+        }
+        if shared {
+            if entry.large {
+                self.rmp.smash(frame);
+            }
+            if memory.page(frame).is_some_and(|page| page.iter().any(|byte| *byte != 0)) {
+                vmm.end = Some(End::Breach(&breach::PRIVATE_DATA_SHARED));
+            }
+            self.rmp.update(frame, None, false);
+            self.shared += 1;
+        } else {
+            self.rmp.update(frame, Some(gfn), large);
+        }
+        self.forget(gfn);
+        true
+    }
+
+    /// Drops a page from every nested table.
+    pub(super) fn forget(&mut self, gfn: u64) {
+        for context in self.contexts.iter_mut().flatten() {
+            for alias in context.view.aliases(gfn * PAGE as u64) {
+                context.npt.forget(alias);
+            }
+        }
+    }
+
+    /// Page attacks, once, when the kernel has begun to speak: on the first pages of the
+    /// bundle, which it still has to read.
+    pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
+        let gfn = layout::BUNDLE_BASE / PAGE as u64;
+        if vmm.told || self.rip() < layout::KERNEL_VIRT {
+            return;
+        }
+        let frames = match vmm.scenario.lie {
+            lies::PAGE_REMAPPED => [memory.spare(), memory.frame(gfn + 1)],
+            lies::PAGE_SWAPPED => [memory.frame(gfn + 1), memory.frame(gfn)],
+            _ => return,
+        };
+        vmm.told = true;
+        for (gfn, frame) in [gfn, gfn + 1].into_iter().zip(frames) {
+            let Some(frame) = frame else { continue };
+            if memory.frame(gfn) != Some(frame) {
+                memory.map(gfn, Some(frame));
+                self.rmp.update(frame, Some(gfn), false);
+                self.forget(gfn);
+            }
+        }
+    }
+}
