@@ -14,7 +14,6 @@ pub mod idt;
 pub mod instr;
 pub mod isolation;
 pub mod native;
-pub mod paging;
 pub mod probe;
 mod registers;
 pub mod shared;

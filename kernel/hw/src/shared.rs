@@ -18,7 +18,7 @@ impl SharedPage {
     /// `virt` is page aligned and mapped writable for as long as the value lives, to memory
     /// that is nothing else's: no Rust object stands in it.
     pub unsafe fn new(virt: u64, gpa: u64) -> Self {
-        assert!(virt % PAGE_SIZE == 0 && gpa % PAGE_SIZE == 0);
+        assert!(virt.is_multiple_of(PAGE_SIZE) && gpa.is_multiple_of(PAGE_SIZE));
         Self { virt, gpa }
     }
 

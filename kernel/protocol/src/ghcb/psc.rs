@@ -30,7 +30,7 @@ impl Change {
         } else {
             PAGE_SIZE
         };
-        if self.gpa & !FRAME != 0 || self.gpa % align != 0 {
+        if self.gpa & !FRAME != 0 || !self.gpa.is_multiple_of(align) {
             return guest(GuestFault::BadAddress(self.gpa));
         }
         let size = if self.large { psc::ENTRY_2M } else { 0 };

@@ -43,7 +43,7 @@ pub struct L2Exit {
 /// Enters L2 VM `vm` (1 to 3) with the `L2EnterState` at `state_gpa` (256-byte aligned).
 /// Errors: `Platform` for a status that is none of `Exit`.
 pub fn enter(call: &mut impl Tdcall, vm: u64, state_gpa: u64) -> Result<Exit> {
-    if !(1..=3).contains(&vm) || state_gpa % 256 != 0 {
+    if !(1..=3).contains(&vm) || !state_gpa.is_multiple_of(256) {
         return guest(GuestFault::BadAddress(state_gpa));
     }
     let mut regs = TdcallRegs {

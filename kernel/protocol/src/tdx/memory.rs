@@ -18,7 +18,7 @@ pub fn accept(call: &mut impl Tdcall, gpa: u64, large: bool) -> Result<()> {
     } else {
         (PAGE_SIZE, LEVEL_4K)
     };
-    if gpa % size != 0 {
+    if !gpa.is_multiple_of(size) {
         return guest(GuestFault::BadAddress(gpa));
     }
     let mut regs = TdcallRegs {
@@ -65,7 +65,7 @@ pub fn attr_wr(
     } else {
         (PAGE_SIZE, LEVEL_4K)
     };
-    if gpa % size != 0 {
+    if !gpa.is_multiple_of(size) {
         return guest(GuestFault::BadAddress(gpa));
     }
     let regs = TdcallRegs {

@@ -62,7 +62,7 @@ pub fn ve_info(call: &mut impl Tdcall) -> Result<VeInfo> {
 /// TDG.MR.REPORT: 1,024 bytes at `report_gpa` (1,024-byte aligned) over the 64 bytes at
 /// `data_gpa` (64-byte aligned); both private.
 pub fn report(call: &mut impl Tdcall, report_gpa: u64, data_gpa: u64) -> Result<()> {
-    if report_gpa % 1024 != 0 || data_gpa % 64 != 0 {
+    if !report_gpa.is_multiple_of(1024) || !data_gpa.is_multiple_of(64) {
         return guest(GuestFault::BadAddress(report_gpa | data_gpa));
     }
     module(
@@ -79,7 +79,7 @@ pub fn report(call: &mut impl Tdcall, report_gpa: u64, data_gpa: u64) -> Result<
 
 /// TDG.MR.RTMR.EXTEND of RTMR `index` (0 to 3) by the 48 bytes at `gpa` (64-byte aligned).
 pub fn rtmr_extend(call: &mut impl Tdcall, gpa: u64, index: u8) -> Result<()> {
-    if gpa % 64 != 0 || index > 3 {
+    if !gpa.is_multiple_of(64) || index > 3 {
         return guest(GuestFault::BadAddress(gpa));
     }
     let regs = TdcallRegs {

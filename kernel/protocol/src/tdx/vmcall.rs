@@ -104,7 +104,7 @@ pub fn map_gpa(
     shared: bool,
 ) -> Result<()> {
     let end = gpa.checked_add(len).filter(|end| *end <= shared_bit);
-    let Some(end) = end.filter(|_| (gpa | len) % PAGE_SIZE == 0 && len != 0) else {
+    let Some(end) = end.filter(|_| (gpa | len).is_multiple_of(PAGE_SIZE) && len != 0) else {
         return guest(GuestFault::BadAddress(gpa));
     };
     let bit = if shared { shared_bit } else { 0 };
@@ -122,7 +122,7 @@ pub fn map_gpa(
             }
         }
         let next = reply.r11 & !shared_bit;
-        if next < at || next >= end || next % PAGE_SIZE != 0 {
+        if next < at || next >= end || !next.is_multiple_of(PAGE_SIZE) {
             return host(HostFault::OutOfRange {
                 request: MAP_GPA,
                 value: reply.r11,
