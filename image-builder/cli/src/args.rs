@@ -1,23 +1,31 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::{num::NonZero, path::PathBuf};
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TESSERA_COMMIT"), ")");
 
 /// One guest image that boots in every confidential mode: build it, measure it, and boot it on a
 /// simulated host, hostile ones included. No special hardware is needed.
 #[derive(Debug, Parser)]
-#[command(name = "tessera", version = VERSION, arg_required_else_help = false)]
+#[command(name = "tessera", version = VERSION, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// What to do.
+    /// What to do; `demo` if left out.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+    /// For `demo` without its name: print what is missing and how to install it, and stop
+    #[arg(long)]
+    pub no_install: bool,
+    /// For `demo` without its name: do not use the network
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Set the machine up, build the image and boot it on friendly and hostile hosts (the default)
+    Demo(Demo),
     /// Find what this machine lacks for building and booting, and install it after asking
     Setup(Setup),
     /// Build the image: tessera.igvm, the programs in it, and manifest.json
@@ -26,6 +34,10 @@ pub enum Command {
     Inspect(File),
     /// Predict what hardware will report when it launches an IGVM file
     Measure(File),
+    /// Boot the image once, its console on the terminal
+    Run(Run),
+    /// Boot the image on every chosen host and judge how each boot ends
+    Matrix(Matrix),
     /// Explain a refusal or a breach by its name: cause, who is at fault, remedy
     Explain(Explain),
     /// Remove the cache, the bare-metal build results and the files that `build` wrote
@@ -69,6 +81,69 @@ pub struct File {
     /// An IGVM file
     #[arg(value_name = "FILE.igvm")]
     pub file: PathBuf,
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Print what is missing and how to install it, and stop
+    #[arg(long)]
+    pub no_install: bool,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// What the host offers: none, snp, tdx, snp-paravisor or tdx-paravisor
+    #[arg(long)]
+    pub mode: String,
+    /// How the host behaves; `tessera matrix --list` names all scenarios
+    #[arg(long, default_value = "friendly", conflicts_with = "direct")]
+    pub scenario: String,
+    /// On plain QEMU by the PVH entry, without the test host; mode `none` only
+    #[arg(long)]
+    pub direct: bool,
+    /// Wait for a debugger on this TCP port before the first instruction
+    #[arg(long, value_name = "PORT")]
+    pub gdb: Option<u16>,
+    /// Print the host's trace, one JSON object a line, after the console
+    #[arg(long, value_name = "WHAT", value_parser = ["exits"], conflicts_with = "direct")]
+    pub trace: Option<String>,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `matrix`.
+#[derive(Debug, Args)]
+pub struct Matrix {
+    /// Only this mode; may be repeated
+    #[arg(long)]
+    pub mode: Vec<String>,
+    /// Only this scenario, in each of its modes; may be repeated
+    #[arg(long)]
+    pub scenario: Vec<String>,
+    /// Every scenario in every one of its modes
+    #[arg(long)]
+    pub full: bool,
+    /// List the boots and what each stands for, and stop
+    #[arg(long)]
+    pub list: bool,
+    /// Boots at a time [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
+    /// Print one JSON object a line instead of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the results as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Arguments of `explain`.

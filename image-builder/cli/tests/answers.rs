@@ -25,7 +25,9 @@ fn the_version_has_a_commit() {
 #[test]
 fn help_names_every_subcommand() {
     let text = says(&["--help"]);
-    for name in ["setup", "build", "inspect", "measure", "explain", "clean"] {
+    for name in [
+        "demo", "setup", "build", "inspect", "measure", "run", "matrix", "explain", "clean",
+    ] {
         assert!(text.contains(name), "{name} is missing in {text}");
         assert!(says(&[name, "--help"]).contains("Usage:"));
     }
@@ -37,4 +39,10 @@ fn explain_tells_cause_fault_and_remedy() {
     for word in ["cause:", "at fault: host", "remedy:"] {
         assert!(text.contains(word), "{text}");
     }
+}
+
+#[test]
+fn the_list_of_boots_needs_no_build() {
+    let text = says(&["matrix", "--list", "--mode", "none"]);
+    assert!(text.contains("friendly"), "{text}");
 }

@@ -43,6 +43,16 @@ fn unknown_words_are_named() {
         (&["build", "--policy", "strict"], "strict"),
         (&["explain", "no-such-thing"], "no-such-thing"),
         (&["inspect"], "FILE.igvm"),
+        (&["matrix", "--mode", "sev"], "sev"),
+        (&["matrix", "--scenario", "sunny"], "sunny"),
+        (&["matrix", "--jobs", "0"], "--jobs"),
+        (
+            &["matrix", "--junit", "no/such/folder.xml"],
+            "no/such/folder.xml",
+        ),
+        (&["run", "--mode", "sev"], "sev"),
+        (&["run", "--mode", "none", "--scenario", "sunny"], "sunny"),
+        (&["run", "--mode", "snp", "--direct"], "snp"),
     ] {
         let line = refused(&[], arguments);
         assert!(line.contains(word), "{line}");

@@ -2,18 +2,32 @@
 
 mod build;
 mod clean;
+mod demo;
 mod explain;
 mod file;
+mod matrix;
+mod prepare;
+mod run;
 mod setup;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, Demo};
 use std::{io::Write, process::ExitCode};
 use tessera_image_builder::{Result, setup::Host};
 
 /// Carries the command out on this machine.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let host = Host::current();
-    match arguments.command {
+    let (no_install, offline) = (arguments.no_install, arguments.offline);
+    let demo = || {
+        Command::Demo(Demo {
+            no_install,
+            offline,
+        })
+    };
+    match arguments.command.unwrap_or_else(demo) {
+        Command::Demo(options) => demo::run(&host, &options),
+        Command::Run(options) => run::run(&host, &options),
+        Command::Matrix(options) => matrix::run(&host, &options),
         Command::Setup(options) => setup::run(&host, &options),
         Command::Build(options) => build::run(&host, &options),
         Command::Inspect(options) => file::inspect(&options.file),
