@@ -5,7 +5,7 @@ use crate::{
     memory::{frames::{Memory, PAGE}, insn::{self, Kind}, walk},
     report::End,
     svm::{bitmaps::Bitmaps, exit, npt::{self, Npt}, vcpu::{Vcpu, reg}},
-    vmm::{Vmm, hypercall::Hypercall},
+    vmm::{Vmm, hypercall::Hypercall, lies},
 };
 use alloc::{boxed::Box, string::String};
 use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
@@ -145,7 +145,11 @@ impl Technology for Plain {
         Ok(())
     }
 
-    fn finish(&mut self, _vmm: &mut Vmm, _memory: &mut Memory) -> Result<Option<String>, String> {
+    fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
+        if vmm.scenario.lies(lies::PAGE_WITHHELD) {
+            let image_end = tessera_handoff::layout::IMAGE_END / PAGE as u64;
+            (image_end..memory.size() / PAGE as u64).for_each(|gfn| memory.map(gfn, None));
+        }
         Ok(None)
     }
 

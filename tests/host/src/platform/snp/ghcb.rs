@@ -45,7 +45,7 @@ impl Snp {
     /// Serves the GHCB page at `gpa`, which must be registered and shared.
     pub(super) fn ghcb_page(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64) -> Step {
         let Some(frame) = self.host_access(memory, gpa, Access::Write) else {
-            return Step::End(End::Breach(&breach::GHCB_NOT_SHARED));
+            return Step::End(msr_protocol::not_shared(vmm));
         };
         if self.registered != Some(gpa) {
             return Step::End(End::Breach(&breach::GHCB_NOT_REGISTERED));

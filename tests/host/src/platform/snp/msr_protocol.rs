@@ -79,7 +79,7 @@ impl Snp {
                 u64::from(values[register as usize]) << 32 | register << 30 | proto::CPUID_RESPONSE
             }
             proto::PREFERRED_GHCB_REQUEST => !proto::INFO_MASK | proto::PREFERRED_GHCB_RESPONSE,
-            proto::REGISTER_GHCB_REQUEST => return self.register(memory, data).map(|r| (r, None)),
+            proto::REGISTER_GHCB_REQUEST => return self.register(vmm, memory, data).map(|r| (r, None)),
             proto::PSC_REQUEST => self.one_page(vmm, memory, request)?,
             proto::RUN_VMPL_REQUEST => {
                 let vmpl = self.may_run(vmm, request >> 32 & 0xFF)?;
@@ -97,11 +97,11 @@ impl Snp {
         Ok((reply, None))
     }
 
-    fn register(&mut self, memory: &Memory, gpa: u64) -> Result<u64, End> {
+    fn register(&mut self, vmm: &Vmm, memory: &Memory, gpa: u64) -> Result<u64, End> {
         let frame = memory.frame(gpa / PAGE as u64);
         let frame = frame.ok_or(End::Breach(&breach::OUT_OF_RANGE))?;
         if self.rmp.get(frame).assigned {
-            return Err(End::Breach(&breach::GHCB_NOT_SHARED));
+            return Err(not_shared(vmm));
         }
         self.registered = Some(gpa);
         Ok(gpa | proto::REGISTER_GHCB_RESPONSE)
@@ -117,6 +117,14 @@ impl Snp {
         let gfn = (request & ((1 << 52) - 1)) >> 12;
         let done = self.change(vmm, memory, gfn, false, shared);
         Ok(u64::from(!done) << 32 | proto::PSC_RESPONSE)
+    }
+}
+
+/// A GHCB that is not shared: the guest's breach, unless the vmm lied about sharing it.
+pub(super) fn not_shared(vmm: &Vmm) -> End {
+    match vmm.scenario.lies(lies::PSC_LIES) {
+        true => End::Denied(lies::PSC_LIES),
+        false => End::Breach(&breach::GHCB_NOT_SHARED),
     }
 }
 

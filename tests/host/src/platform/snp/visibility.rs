@@ -38,7 +38,10 @@ impl Snp {
         large: bool,
         shared: bool,
     ) -> bool {
-        let Some(frame) = memory.frame(gfn) else { return false };
+        let Some(frame) = memory.frame(gfn) else {
+            // The promise of memory that is withheld goes on.
+            return vmm.scenario.lies(lies::PAGE_WITHHELD);
+        };
         let entry = self.rmp.get(frame);
         if shared == !entry.assigned {
             return true;
