@@ -81,3 +81,18 @@ fn a_check_tells_what_is_missing_and_installs_nothing() {
         assert!(text.starts_with("Missing on this machine:"), "{text}");
     }
 }
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tessera"))
+        .arg("explain")
+        .stdout(full)
+        .output()
+        .expect("the program starts");
+    let line = last_line(&output);
+    assert!(line.contains("no space left on device"), "{line}");
+}

@@ -27,6 +27,5 @@ pub fn run(host: &Host, options: &Build) -> Result<()> {
         "  {:<10} {bytes:>8} bytes  sha256 {}\n",
         "image", manifest.igvm_sha256
     );
-    super::say(&text);
-    Ok(())
+    super::say(&text)
 }

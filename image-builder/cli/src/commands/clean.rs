@@ -12,10 +12,10 @@ pub fn run(host: &Host, out: &Path) -> Result<()> {
     let workspace = Workspace::find(host)?;
     let removed = build::clean(host, &workspace, out)?;
     if removed.is_empty() {
-        super::say("Nothing to remove.\n");
+        super::say("Nothing to remove.\n")?;
     }
     for path in removed {
-        super::say(&format!("removed {}\n", path.display()));
+        super::say(&format!("removed {}\n", path.display()))?;
     }
     Ok(())
 }

@@ -13,8 +13,7 @@ pub fn run(name: Option<&str>) -> Result<()> {
         Some(name) => explain(name).ok_or_else(|| unknown(name))?,
         None => list(),
     };
-    super::say(&text);
-    Ok(())
+    super::say(&text)
 }
 
 fn unknown(name: &str) -> Failure {

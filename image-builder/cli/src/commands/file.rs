@@ -18,8 +18,7 @@ pub fn measure(path: &Path) -> Result<()> {
 
 fn show(path: &Path, describe: fn(&[u8]) -> Result<String>) -> Result<()> {
     let text = describe(&slurp(path)?).map_err(|failure| named(path, failure))?;
-    super::say(&text);
-    Ok(())
+    super::say(&text)
 }
 
 /// The same failure with the file's name in front.

@@ -19,12 +19,12 @@ pub fn run(host: &Host, options: &Matrix) -> Result<()> {
         .boots()
         .map_err(|words| Failure::user(words, "`tessera matrix --list` names them all"))?;
     if options.list {
-        say(&list(&boots));
+        say(&list(&boots))?;
         return Ok(());
     }
     options.junit.as_deref().map_or(Ok(()), writable)?;
     let bench = prepare::bench(host, options.offline)?;
-    let rows = boot(&bench, &boots, options);
+    let rows = boot(&bench, &boots, options)?;
     if let Some(path) = &options.junit {
         let write = fs::write(path, junit::document(&rows));
         write.map_err(|error| Failure::io("write", path, &error))?;
@@ -66,7 +66,7 @@ fn writable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Vec<Row> {
+fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Result<Vec<Row>> {
     let jobs = options.jobs.unwrap_or_else(run::default_jobs);
     let mut step = Step::start(format!("booting {} times", boots.len()));
     let rows = run::matrix(bench, boots, jobs, |row| {
@@ -87,15 +87,15 @@ fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Vec<Row> {
         };
         text += &format!("{line}\n");
     }
-    say(&text);
+    say(&text)?;
     for row in rows.iter().filter(|row| !row.passed()) {
         eprint!("\n{}\n{}", row.boot.name(), table::explanation(row));
     }
     if !options.json {
-        say(&format!("{}\n", table::summary(&rows)));
+        say(&format!("{}\n", table::summary(&rows)))?;
         say("Simulated: this shows protocol, not encryption; no mode was run on real hardware.\n");
     }
-    rows
+    Ok(rows)
 }
 
 fn verdict(rows: &[Row]) -> Result<()> {

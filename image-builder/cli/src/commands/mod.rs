@@ -11,8 +11,12 @@ mod run;
 mod setup;
 
 use crate::args::{Arguments, Command, Demo};
-use std::{io::Write, process::ExitCode};
-use tessera_image_builder::{Result, setup::Host};
+use std::{
+    io::{ErrorKind, Write},
+    path::Path,
+    process::ExitCode,
+};
+use tessera_image_builder::{Failure, Result, setup::Host};
 
 /// Carries the command out on this machine.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -39,9 +43,14 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 /// Prints `text` to standard output. A reader that went away is no failure of ours.
-fn say(text: &str) {
+fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .ok();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::io(
+            "write to",
+            Path::new("standard output"),
+            &error,
+        )),
+        _ => Ok(()),
+    }
 }

@@ -42,7 +42,7 @@ pub fn run(host: &Host, options: &Run) -> Result<()> {
     };
     let exit = watch(&line, folder.path(), limit)?;
     if options.trace.is_some() {
-        say(&text(folder.path(), hosted::REPORT));
+        say(&text(folder.path(), hosted::REPORT))?;
     }
     judge(&bench, &boot, exit, folder.path())
 }

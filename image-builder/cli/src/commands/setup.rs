@@ -23,6 +23,5 @@ pub fn run(host: &Host, options: &Setup) -> Result<()> {
         "Ready.\n  bare metal: {way}, {}\n  emulator:   {}\n",
         version.as_deref().unwrap_or("version unknown"),
         ready.qemu.display(),
-    ));
-    Ok(())
+    ))
 }
