@@ -71,7 +71,10 @@ pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology
         let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });
     }
     let _ = write!(out, "],\"exits\":{{");
-    let counted = exit::CLASSES.iter().zip(vmm.stats.exits).filter(|(_, n)| *n > 0);
+    let counted = exit::CLASSES
+        .iter()
+        .zip(vmm.stats.exits)
+        .filter(|(_, n)| *n > 0);
     for (i, (class, count)) in counted.enumerate() {
         let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
     }
@@ -94,7 +97,12 @@ fn words(end: End, vmm: &Vmm) -> (&'static str, Option<&'static str>, u8, u64) {
             match (code as u8 == GUEST_PANIC, vmm.offence) {
                 (true, Some(breach)) => ("breach", Some(breach.name), set, code),
                 (true, None) => ("panic", None, set, code),
-                _ => ("refused", Refusal::from_code(code as u8).map(Refusal::name), set, code),
+                _ => (
+                    "refused",
+                    Refusal::from_code(code as u8).map(Refusal::name),
+                    set,
+                    code,
+                ),
             }
         }
         End::Terminated { set, code } => ("refused", None, set, code),

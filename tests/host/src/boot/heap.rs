@@ -15,7 +15,9 @@ struct Bump {
 }
 
 #[global_allocator]
-static HEAP: Bump = Bump { next: AtomicUsize::new(START) };
+static HEAP: Bump = Bump {
+    next: AtomicUsize::new(START),
+};
 
 // SAFETY: blocks are disjoint, aligned and inside START..END, which nothing else uses; there is
 // one processor and interrupt handlers do not allocate.

@@ -52,7 +52,9 @@ extern "C" fn on_timer() {
 }
 
 extern "C" fn on_fault(top: u64, next: u64, cr2: u64) -> ! {
-    panic::fail(&format!("host fault: stack {top:#x} {next:#x} cr2 {cr2:#x}"))
+    panic::fail(&format!(
+        "host fault: stack {top:#x} {next:#x} cr2 {cr2:#x}"
+    ))
 }
 
 /// Builds the IDT and loads it.

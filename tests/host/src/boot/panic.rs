@@ -12,7 +12,10 @@ pub fn leave(code: u8) -> ! {
 
 /// Ends the run because the host itself cannot go on.
 pub fn fail(what: &dyn core::fmt::Display) -> ! {
-    let _ = writeln!(serial::Report, "{{\"event\":\"host-error\",\"error\":\"{what}\"}}");
+    let _ = writeln!(
+        serial::Report,
+        "{{\"event\":\"host-error\",\"error\":\"{what}\"}}"
+    );
     leave(1)
 }
 

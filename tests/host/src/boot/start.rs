@@ -2,7 +2,12 @@
 #![allow(unsafe_code)] // Reason: the guest's frames are a fixed range of physical memory.
 
 use super::{fw_cfg, heap, idt, instr, panic, serial, timer};
-use crate::{machine::Machine, memory::frames, svm::enter, vmm::{run, scenario::Scenario}};
+use crate::{
+    machine::Machine,
+    memory::frames,
+    svm::enter,
+    vmm::{run, scenario::Scenario},
+};
 use alloc::string::String;
 
 const MACHINE: Machine = Machine {

@@ -29,7 +29,12 @@ impl Memory {
                 *frame = gfn as u32;
             }
         }
-        Self { bytes, ram, outside: Vec::with_capacity(64), spare: count as u32 }
+        Self {
+            bytes,
+            ram,
+            outside: Vec::with_capacity(64),
+            spare: count as u32,
+        }
     }
 
     /// Bytes of guest RAM, its holes included.
@@ -45,7 +50,12 @@ impl Memory {
     /// The frame behind a guest frame number.
     pub fn frame(&self, gfn: u64) -> Option<u32> {
         let inside = self.ram.get(gfn as usize).copied();
-        let outside = || self.outside.iter().find(|(at, _)| *at == gfn).map(|(_, frame)| *frame);
+        let outside = || {
+            self.outside
+                .iter()
+                .find(|(at, _)| *at == gfn)
+                .map(|(_, frame)| *frame)
+        };
         inside.or_else(outside).filter(|frame| *frame != UNMAPPED)
     }
 

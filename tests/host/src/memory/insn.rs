@@ -49,7 +49,10 @@ pub fn decode(bytes: &[u8]) -> Instruction {
         at += 1;
     }
     let (kind, opcode) = opcode(&bytes[at..], repeat, operand);
-    Instruction { kind, length: (at + opcode) as u64 }
+    Instruction {
+        kind,
+        length: (at + opcode) as u64,
+    }
 }
 
 fn opcode(bytes: &[u8], repeat: u8, operand: bool) -> (Kind, usize) {

@@ -32,7 +32,11 @@ const ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 /// `None` where an entry is not present.
 pub fn translate(save: &Save, memory: &mut dyn Physical, virt: u64) -> Option<Translation> {
     if save.cr0 & CR0_PG == 0 {
-        return Some(Translation { gpa: virt & 0xFFFF_FFFF, write: true, size: 4096 });
+        return Some(Translation {
+            gpa: virt & 0xFFFF_FFFF,
+            write: true,
+            size: 4096,
+        });
     }
     let mut table = save.cr3 & ADDRESS;
     let mut write = true;
@@ -47,7 +51,11 @@ pub fn translate(save: &Save, memory: &mut dyn Physical, virt: u64) -> Option<Tr
         let size = 4096u64 << (9 * level);
         if level == 0 || entry & 0x80 != 0 && level <= 2 {
             let base = entry & ADDRESS & !(size - 1);
-            return Some(Translation { gpa: base | virt & (size - 1), write, size });
+            return Some(Translation {
+                gpa: base | virt & (size - 1),
+                write,
+                size,
+            });
         }
         table = entry & ADDRESS;
     }
@@ -74,12 +82,7 @@ pub fn read_u64(save: &Save, memory: &mut dyn Physical, virt: u64) -> Option<u64
 }
 
 /// Writes eight bytes, aligned.
-pub fn write_u64(
-    save: &Save,
-    memory: &mut dyn Physical,
-    virt: u64,
-    value: u64,
-) -> Option<()> {
+pub fn write_u64(save: &Save, memory: &mut dyn Physical, virt: u64, value: u64) -> Option<()> {
     let found = translate(save, memory, virt)?;
     memory.write_u64(found.write.then_some(found.gpa)?, value)
 }

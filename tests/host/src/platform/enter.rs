@@ -13,18 +13,28 @@ const SLICE: u64 = 5_000_000;
 /// Enters the context once; the exit stands in its VMCB. `interruptible`: the vmm may offer
 /// interrupts to this context.
 pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
-    let offered = if interruptible { vmm.pending_interrupt() } else { None };
+    let offered = if interruptible {
+        vmm.pending_interrupt()
+    } else {
+        None
+    };
     vcpu.offer_interrupt(offered);
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
-    let deadline = vmm.apic.deadline().map_or(SLICE, |at| at.saturating_sub(now));
+    let deadline = vmm
+        .apic
+        .deadline()
+        .map_or(SLICE, |at| at.saturating_sub(now));
     (vmm.machine.arm)(deadline.clamp(1000, SLICE));
     let before = (vmm.machine.clock)();
     (vmm.machine.enter)(vcpu);
     vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);
     let control = &mut vcpu.vmcb.control;
     control.event_inj = 0;
-    vmm.last_exit = (control.exit_code, [control.exit_info_1, control.exit_info_2]);
+    vmm.last_exit = (
+        control.exit_code,
+        [control.exit_info_1, control.exit_info_2],
+    );
     vmm.stats.exit(control.exit_code);
     if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
         vmm.apic.accept(vector);
@@ -42,8 +52,7 @@ pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
     }
     match vmm.injection() {
         Some(Inject::Nmi) => {
-            vcpu.vmcb.control.event_inj =
-                event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
+            vcpu.vmcb.control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
         }
         Some(Inject::Vector(vector @ 0..=31)) => {
             let error = matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30).then_some(0);

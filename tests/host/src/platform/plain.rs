@@ -2,9 +2,18 @@
 
 use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
 use crate::{
-    memory::{frames::{Memory, PAGE}, insn::{self, Kind}, walk},
+    memory::{
+        frames::{Memory, PAGE},
+        insn::{self, Kind},
+        walk,
+    },
     report::End,
-    svm::{bitmaps::Bitmaps, exit, npt::{self, Npt}, vcpu::{Vcpu, reg}},
+    svm::{
+        bitmaps::Bitmaps,
+        exit,
+        npt::{self, Npt},
+        vcpu::{Vcpu, reg},
+    },
     vmm::{Vmm, hypercall::Hypercall, lies},
 };
 use alloc::{boxed::Box, string::String};
@@ -31,7 +40,10 @@ impl walk::Physical for View<'_> {
     fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {
         let frame = self.0.frame(gpa / PAGE as u64)?;
         let offset = gpa as usize % PAGE;
-        self.0.page(frame)?.get_mut(offset..offset + 8)?.copy_from_slice(&value.to_le_bytes());
+        self.0
+            .page(frame)?
+            .get_mut(offset..offset + 8)?
+            .copy_from_slice(&value.to_le_bytes());
         Some(())
     }
 }
@@ -41,7 +53,10 @@ impl Plain {
     pub fn new(memory: &Memory) -> Self {
         let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 32);
         let bitmaps = Box::leak(Bitmaps::new());
-        Self { vcpu: Vcpu::new(bitmaps, npt.root()), npt }
+        Self {
+            vcpu: Vcpu::new(bitmaps, npt.root()),
+            npt,
+        }
     }
 
     fn instruction(&self, memory: &mut Memory) -> insn::Instruction {
@@ -117,7 +132,9 @@ impl Plain {
         }
         let gpa = self.vcpu.regs[reg::RDX];
         let frame = memory.frame(gpa / PAGE as u64);
-        let input = frame.and_then(|frame| memory.page(frame)).map(|page| &page[gpa as usize % PAGE..]);
+        let input = frame
+            .and_then(|frame| memory.page(frame))
+            .map(|page| &page[gpa as usize % PAGE..]);
         let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
             Hypercall::Done(result) => result,
             Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
@@ -188,10 +205,16 @@ impl Plain {
         let found = self.instruction(memory);
         match (code, found.kind) {
             (vc::CPUID, _) => {
-                let (leaf, sub) = (self.vcpu.regs[reg::RAX] as u32, self.vcpu.regs[reg::RCX] as u32);
+                let (leaf, sub) = (
+                    self.vcpu.regs[reg::RAX] as u32,
+                    self.vcpu.regs[reg::RCX] as u32,
+                );
                 let machine = (vmm.machine.cpuid)(leaf, sub);
                 let answer = vmm.cpuid(leaf, machine);
-                for (at, value) in [reg::RAX, reg::RBX, reg::RCX, reg::RDX].into_iter().zip(answer) {
+                for (at, value) in [reg::RAX, reg::RBX, reg::RCX, reg::RDX]
+                    .into_iter()
+                    .zip(answer)
+                {
                     self.vcpu.regs[at] = u64::from(value);
                 }
                 self.vcpu.skip(found.length);

@@ -113,7 +113,9 @@ impl Technology for Snp {
     }
 
     fn rip(&self) -> u64 {
-        self.contexts[self.current].as_ref().map_or(0, |context| context.vcpu.vmcb.save.rip)
+        self.contexts[self.current]
+            .as_ref()
+            .map_or(0, |context| context.vcpu.vmcb.save.rip)
     }
 
     fn pages(&self) -> (u64, u64) {

@@ -27,12 +27,7 @@ pub fn deliver(
     deliver_frame(vcpu, memory, vector, error).ok_or(Undeliverable)
 }
 
-fn deliver_frame(
-    vcpu: &mut Vcpu,
-    memory: &mut dyn Physical,
-    vector: u8,
-    error: u64,
-) -> Option<()> {
+fn deliver_frame(vcpu: &mut Vcpu, memory: &mut dyn Physical, vector: u8, error: u64) -> Option<()> {
     let save = vcpu.vmcb.save;
     let gate_at = u64::from(vector) * 16;
     if !vcpu.long_mode() || gate_at + 15 > u64::from(save.idtr.limit) {

@@ -15,14 +15,28 @@ pub struct Bitmaps {
 /// MSRs that live in the save area and are the guest's own: SYSENTER_*, PAT, EFER, STAR, LSTAR,
 /// CSTAR, SFMASK, FS.base, GS.base, KernelGSbase, TSC_AUX.
 pub const GUEST_OWNED: [u32; 13] = [
-    0x174, 0x175, 0x176, 0x277, 0xC000_0080, 0xC000_0081, 0xC000_0082, 0xC000_0083, 0xC000_0084,
-    0xC000_0100, 0xC000_0101, 0xC000_0102, 0xC000_0103,
+    0x174,
+    0x175,
+    0x176,
+    0x277,
+    0xC000_0080,
+    0xC000_0081,
+    0xC000_0082,
+    0xC000_0083,
+    0xC000_0084,
+    0xC000_0100,
+    0xC000_0101,
+    0xC000_0102,
+    0xC000_0103,
 ];
 
 impl Bitmaps {
     /// Everything intercepted but `GUEST_OWNED`.
     pub fn new() -> Box<Self> {
-        let mut maps = Box::new(Self { msr: [0xFF; 8192], io: [0xFF; 12288] });
+        let mut maps = Box::new(Self {
+            msr: [0xFF; 8192],
+            io: [0xFF; 12288],
+        });
         GUEST_OWNED.iter().for_each(|msr| maps.set_msr(*msr, false));
         maps
     }
@@ -39,7 +53,11 @@ impl Bitmaps {
         let index = (msr & 0x1FFF) as usize;
         let mask = 0b11u8 << (index % 4 * 2);
         let byte = &mut self.msr[base + index / 4];
-        *byte = if intercept { *byte | mask } else { *byte & !mask };
+        *byte = if intercept {
+            *byte | mask
+        } else {
+            *byte & !mask
+        };
     }
 }
 

@@ -48,6 +48,20 @@ pub fn class(code: u64) -> &'static str {
 
 /// Classes, in the order of the report.
 pub const CLASSES: [&str; 16] = [
-    "cr", "dr", "exception", "intr", "nmi", "vintr", "cpuid", "wbinvd", "hlt", "io", "msr",
-    "shutdown", "vmmcall", "xsetbv", "npf", "other",
+    "cr",
+    "dr",
+    "exception",
+    "intr",
+    "nmi",
+    "vintr",
+    "cpuid",
+    "wbinvd",
+    "hlt",
+    "io",
+    "msr",
+    "shutdown",
+    "vmmcall",
+    "xsetbv",
+    "npf",
+    "other",
 ];

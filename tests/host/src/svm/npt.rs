@@ -24,7 +24,10 @@ pub struct Access {
 }
 
 /// Everything allowed.
-pub const ALL: Access = Access { write: true, execute: true };
+pub const ALL: Access = Access {
+    write: true,
+    execute: true,
+};
 
 /// A tree of nested tables.
 #[derive(Debug)]
@@ -87,8 +90,10 @@ impl Npt {
             table = self.child(self.tables[table].0[index(gpa, level)])?;
         }
         let entry = self.tables[table].0[index(gpa, 0)];
-        let access =
-            Access { write: entry & WRITABLE != 0, execute: entry & NO_EXECUTE == 0 };
+        let access = Access {
+            write: entry & WRITABLE != 0,
+            execute: entry & NO_EXECUTE == 0,
+        };
         (entry & PRESENT != 0).then_some((entry & ADDRESS, access))
     }
 
@@ -132,9 +137,25 @@ mod tests {
     fn a_full_tree_starts_again() {
         let mut npt = Npt::new(10);
         for i in 0..8u64 {
-            npt.map(i << 40, 0x1000, Access { write: false, execute: false });
+            npt.map(
+                i << 40,
+                0x1000,
+                Access {
+                    write: false,
+                    execute: false,
+                },
+            );
         }
         let found = npt.lookup(7 << 40);
-        assert_eq!(found, Some((0x1000, Access { write: false, execute: false })));
+        assert_eq!(
+            found,
+            Some((
+                0x1000,
+                Access {
+                    write: false,
+                    execute: false
+                }
+            ))
+        );
     }
 }

@@ -85,7 +85,9 @@ impl Apic {
 
     /// Requests the timer's vector when its time has come.
     pub fn tick(&mut self, now: u64) {
-        let Some(deadline) = self.deadline.filter(|at| *at <= now) else { return };
+        let Some(deadline) = self.deadline.filter(|at| *at <= now) else {
+            return;
+        };
         if self.timer & LVT_MASKED == 0 {
             set(&mut self.requested, self.timer as u8);
         }
@@ -97,7 +99,8 @@ impl Apic {
 
     /// When the timer will request its vector, if it will.
     pub fn deadline(&self) -> Option<u64> {
-        self.deadline.filter(|_| self.timer & LVT_MASKED == 0 && self.spurious & 0x100 != 0)
+        self.deadline
+            .filter(|_| self.timer & LVT_MASKED == 0 && self.spurious & 0x100 != 0)
     }
 
     /// The vector to offer now: the highest request above what is in service and TPR.

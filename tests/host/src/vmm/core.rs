@@ -1,6 +1,11 @@
 //! The vmm's state and the services that every technology's exits come to.
 
-use super::{apic::Apic, hypercall::HyperV, scenario::{Inject, Scenario}, stats::Stats};
+use super::{
+    apic::Apic,
+    hypercall::HyperV,
+    scenario::{Inject, Scenario},
+    stats::Stats,
+};
 use crate::{machine::Machine, report::End};
 use alloc::string::String;
 use tessera_defs::breach::Breach;

@@ -1,7 +1,11 @@
 //! CPUID as the host answers it: the machine's leaves below, with the hypervisor's on top.
 
 use super::{Vmm, lies};
-use tessera_defs::{hyperv, mode::{HostProfile, Mode}, snp::status};
+use tessera_defs::{
+    hyperv,
+    mode::{HostProfile, Mode},
+    snp::status,
+};
 
 /// Isolation type of a mode in the isolation leaf.
 fn isolation_type(mode: Mode) -> u32 {
@@ -32,8 +36,11 @@ impl Vmm {
     fn processor_leaf(&self, leaf: u32, mut r: [u32; 4]) -> [u32; 4] {
         match leaf {
             0 | 0x8000_0000 => {
-                let vendor: &[u8; 12] =
-                    if self.tdx() { b"GenuineIntel" } else { b"AuthenticAMD" };
+                let vendor: &[u8; 12] = if self.tdx() {
+                    b"GenuineIntel"
+                } else {
+                    b"AuthenticAMD"
+                };
                 let word = |i: usize| u32::from_le_bytes([0, 1, 2, 3].map(|j| vendor[i + j]));
                 if leaf == 0 || !self.tdx() {
                     (r[1], r[3], r[2]) = (word(0), word(4), word(8));
@@ -55,7 +62,12 @@ impl Vmm {
             0x8000_000A => r = [0; 4],
             // SEV, SEV-ES, SEV-SNP, VMPL; C-bit; four VMPLs.
             status::CPUID_ENCRYPTION if self.snp() => {
-                r = [1 << 1 | 1 << 3 | 1 << 4 | 1 << 5, status::C_BIT | 4 << 12, 0, 0];
+                r = [
+                    1 << 1 | 1 << 3 | 1 << 4 | 1 << 5,
+                    status::C_BIT | 4 << 12,
+                    0,
+                    0,
+                ];
             }
             status::CPUID_ENCRYPTION | 0x21 => r = [0; 4],
             _ => {}
@@ -106,8 +118,8 @@ impl Vmm {
             return [0, kind];
         }
         let bits = if self.tdx() { 47 } else { status::VTOM_BIT };
-        let boundary = hyperv::ISOLATION_EBX_BOUNDARY_ACTIVE
-            | bits << hyperv::ISOLATION_EBX_BOUNDARY_SHIFT;
+        let boundary =
+            hyperv::ISOLATION_EBX_BOUNDARY_ACTIVE | bits << hyperv::ISOLATION_EBX_BOUNDARY_SHIFT;
         [hyperv::ISOLATION_EAX_PARAVISOR, kind | boundary]
     }
 }

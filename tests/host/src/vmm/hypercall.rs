@@ -59,7 +59,9 @@ fn visibility(control: u64, input: &[u8]) -> Hypercall {
         let bytes = input.get(at..at + 8)?;
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     };
-    let (Some(partition), Some(kind)) = (word(0), word(8)) else { return invalid };
+    let (Some(partition), Some(kind)) = (word(0), word(8)) else {
+        return invalid;
+    };
     let shared = match kind as u32 {
         hv::VISIBILITY_PRIVATE => false,
         hv::VISIBILITY_SHARED => true,
@@ -68,7 +70,9 @@ fn visibility(control: u64, input: &[u8]) -> Hypercall {
     if partition != hv::PARTITION_SELF || kind >> 32 != 0 || count == 0 || start >= count {
         return invalid;
     }
-    let frames = (start..count).map(|i| word(hv::VISIBILITY_HEADER + i * 8)).collect();
+    let frames = (start..count)
+        .map(|i| word(hv::VISIBILITY_HEADER + i * 8))
+        .collect();
     match frames {
         Some(frames) => Hypercall::Visibility { frames, shared },
         None => invalid,
@@ -90,7 +94,10 @@ mod tests {
         let control = 0xDB | 1u64 << 32;
         assert_eq!(vmm.hypercall(control, &input), Hypercall::Done(6));
         vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
-        let expected = Hypercall::Visibility { frames: alloc::vec![0x42], shared: true };
+        let expected = Hypercall::Visibility {
+            frames: alloc::vec![0x42],
+            shared: true,
+        };
         assert_eq!(vmm.hypercall(control, &input), expected);
         assert_eq!(vmm.hypercall(0x1234, &input), Hypercall::Done(2));
         assert_eq!(vmm.hypercall(control | 1 << 20, &input), Hypercall::Done(3));

@@ -7,7 +7,10 @@ use crate::{
 };
 use alloc::{format, string::String, vec, vec::Vec};
 use tessera_defs::mode::Mode;
-use tessera_handoff::{igvm::{File, Header}, layout};
+use tessera_handoff::{
+    igvm::{File, Header},
+    layout,
+};
 
 /// Variable header types.
 mod kind {
@@ -33,8 +36,7 @@ pub fn load(
 ) -> Result<(), String> {
     let broken = |error| format!("IGVM file: {error:?}");
     let file = File::parse(bytes).map_err(broken)?;
-    let headers: Vec<Header<'_>> =
-        file.headers().collect::<Result<_, _>>().map_err(broken)?;
+    let headers: Vec<Header<'_>> = file.headers().collect::<Result<_, _>>().map_err(broken)?;
     let mask = platform_mask(vmm.scenario.mode, &headers)?;
     let areas = parameter_areas(vmm, &headers)?;
     for header in headers.iter().filter(|h| applies(h, mask)) {
@@ -45,7 +47,11 @@ pub fn load(
             kind::VP_CONTEXT => {
                 let content = file.data(header.u32(12), context_len(vmm, &file, header));
                 let content = content.map_err(broken)?;
-                let page = LaunchPage { gpa: header.u64(0), kind: PageKind::Context, content };
+                let page = LaunchPage {
+                    gpa: header.u64(0),
+                    kind: PageKind::Context,
+                    content,
+                };
                 technology.add_page(memory, &page)?;
             }
             _ => {}
@@ -66,10 +72,12 @@ fn platform_mask(mode: Mode, headers: &[Header<'_>]) -> Result<u32, String> {
         Mode::Snp | Mode::SnpParavisor => 2,
         Mode::Tdx | Mode::TdxParavisor => 3,
     };
-    let found = headers.iter().find(|h| {
-        h.kind == kind::SUPPORTED_PLATFORM && h.data.get(5) == Some(&platform)
-    });
-    found.map(|h| h.u32(0)).ok_or_else(|| format!("IGVM file: no platform of type {platform}"))
+    let found = headers
+        .iter()
+        .find(|h| h.kind == kind::SUPPORTED_PLATFORM && h.data.get(5) == Some(&platform));
+    found
+        .map(|h| h.u32(0))
+        .ok_or_else(|| format!("IGVM file: no platform of type {platform}"))
 }
 
 /// Whether a directive is for this platform.
@@ -104,14 +112,23 @@ fn page_data(
     };
     let content = match offset {
         0 => &[][..],
-        at => file.data(at, PAGE).map_err(|error| format!("IGVM file: {error:?}"))?,
+        at => file
+            .data(at, PAGE)
+            .map_err(|error| format!("IGVM file: {error:?}"))?,
     };
     let mut changed = content.to_vec();
     if vmm.scenario.lies(lies::BYTE_CHANGED) && gpa == layout::KERNEL_BASE && !changed.is_empty() {
         // The last byte of the first page: the content still boots, the digest differs.
         changed[PAGE - 1] ^= 1;
     }
-    technology.add_page(memory, &LaunchPage { gpa, kind, content: &changed })
+    technology.add_page(
+        memory,
+        &LaunchPage {
+            gpa,
+            kind,
+            content: &changed,
+        },
+    )
 }
 
 type Areas = Vec<(u32, Vec<u8>)>;
@@ -126,7 +143,11 @@ fn parameter_areas(vmm: &mut Vmm, headers: &[Header<'_>]) -> Result<Areas, Strin
             }
             kind::VP_COUNT => put(&mut areas, header, &vmm.scenario.smp.to_le_bytes())?,
             kind::ENVIRONMENT_INFO => {
-                put(&mut areas, header, &parameters::environment(vmm).to_le_bytes())?;
+                put(
+                    &mut areas,
+                    header,
+                    &parameters::environment(vmm).to_le_bytes(),
+                )?;
             }
             kind::MEMORY_MAP => put(&mut areas, header, &parameters::memory_map(vmm))?,
             kind::MADT => put(&mut areas, header, &parameters::madt(vmm))?,
@@ -141,7 +162,9 @@ fn put(areas: &mut Areas, header: &Header<'_>, value: &[u8]) -> Result<(), Strin
     let (index, offset) = (header.u32(0), header.u32(4) as usize);
     let area = areas.iter_mut().find(|(i, _)| *i == index);
     let place = area.and_then(|(_, bytes)| bytes.get_mut(offset..offset + value.len()));
-    place.ok_or("IGVM file: a parameter does not fit its area")?.copy_from_slice(value);
+    place
+        .ok_or("IGVM file: a parameter does not fit its area")?
+        .copy_from_slice(value);
     Ok(())
 }
 
@@ -156,7 +179,14 @@ fn insert(
     let (_, bytes) = area.ok_or("IGVM file: an unknown parameter area")?;
     for (i, content) in bytes.chunks(PAGE).enumerate() {
         let gpa = gpa + (i * PAGE) as u64;
-        technology.add_page(memory, &LaunchPage { gpa, kind: PageKind::Unmeasured, content })?;
+        technology.add_page(
+            memory,
+            &LaunchPage {
+                gpa,
+                kind: PageKind::Unmeasured,
+                content,
+            },
+        )?;
     }
     Ok(())
 }

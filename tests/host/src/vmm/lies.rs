@@ -52,7 +52,11 @@ mod tests {
     #[test]
     fn names_are_unique() {
         for (i, lie) in ALL.iter().enumerate() {
-            assert!(ALL[i + 1..].iter().all(|other| other.name != lie.name), "{}", lie.name);
+            assert!(
+                ALL[i + 1..].iter().all(|other| other.name != lie.name),
+                "{}",
+                lie.name
+            );
         }
     }
 }

@@ -30,7 +30,9 @@ impl Vmm {
     pub fn write_msr(&mut self, msr: u32, value: u64) -> Option<()> {
         let hyperv = self.scenario.profile == HostProfile::HyperV;
         match msr {
-            x86::MSR_APIC_BASE => (value == APIC_BASE || value == APIC_BASE & !(1 << 8)).then_some(()),
+            x86::MSR_APIC_BASE => {
+                (value == APIC_BASE || value == APIC_BASE & !(1 << 8)).then_some(())
+            }
             0x800..=0x8FF => {
                 let now = self.now();
                 self.apic.write(msr, value, now)
@@ -69,6 +71,9 @@ mod tests {
         };
         assert_eq!(of("mode=snp profile=kvm"), None);
         assert_eq!(of("mode=snp-paravisor"), Some(0xBA2 << 32 | 1));
-        assert_eq!(of("mode=snp-paravisor lie=msr-disagrees"), Some(0xBA3 << 32 | 1));
+        assert_eq!(
+            of("mode=snp-paravisor lie=msr-disagrees"),
+            Some(0xBA3 << 32 | 1)
+        );
     }
 }

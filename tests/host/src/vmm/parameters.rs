@@ -75,7 +75,10 @@ mod tests {
         let mut vmm = Vmm::new(Scenario::parse("smp=2").unwrap(), crate::machine::FAKE);
         let table = madt(&mut vmm);
         assert_eq!(table.iter().fold(0u8, |s, b| s.wrapping_add(*b)), 0);
-        assert_eq!(table.len(), u32::from_le_bytes(table[4..8].try_into().unwrap()) as usize);
+        assert_eq!(
+            table.len(),
+            u32::from_le_bytes(table[4..8].try_into().unwrap()) as usize
+        );
     }
 
     #[test]

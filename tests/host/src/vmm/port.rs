@@ -46,6 +46,9 @@ impl Vmm {
     fn plain_refusal(&self) -> Option<End> {
         let name = self.line.strip_prefix("tessera: refused ")?;
         let code = Refusal::from_name(name.trim_end())?.code().into();
-        Some(End::Terminated { set: TERMINATE_SET_TESSERA, code })
+        Some(End::Terminated {
+            set: TERMINATE_SET_TESSERA,
+            code,
+        })
     }
 }

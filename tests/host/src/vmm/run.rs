@@ -1,6 +1,9 @@
 //! A whole run: load, hash, loop, report.
 
-use super::{Vmm, image, scenario::{HashRange, Scenario}};
+use super::{
+    Vmm, image,
+    scenario::{HashRange, Scenario},
+};
 use crate::{
     machine::Machine,
     memory::frames::{Memory, PAGE},
@@ -67,7 +70,12 @@ fn hashes(vmm: &Vmm, memory: &mut Memory) -> Result<String, String> {
     for range in &vmm.scenario.hash {
         let digest = hash(memory, range).ok_or("a range to hash is not in memory")?;
         let comma = if text.is_empty() { "" } else { "," };
-        let _ = write!(text, "{comma}\"{}\":\"{}\"", range.name, report::hex(&digest));
+        let _ = write!(
+            text,
+            "{comma}\"{}\":\"{}\"",
+            range.name,
+            report::hex(&digest)
+        );
     }
     Ok(format!("{{{text}}}"))
 }

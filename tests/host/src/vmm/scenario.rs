@@ -1,7 +1,11 @@
 //! The scenario string: space-separated `key=value`.
 
 use super::lies;
-use alloc::{format, string::{String, ToString}, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 use tessera_defs::mode::{HostProfile, Mode};
 
 /// What is injected by `lie=inject-<vector>` or `lie=inject-nmi`.
@@ -74,9 +78,12 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut scenario = Self::default();
         for word in text.split_ascii_whitespace() {
-            let (key, value) =
-                word.split_once('=').ok_or_else(|| format!("not key=value: {word}"))?;
-            scenario.set(key, value).ok_or_else(|| format!("not understood: {word}"))?;
+            let (key, value) = word
+                .split_once('=')
+                .ok_or_else(|| format!("not key=value: {word}"))?;
+            scenario
+                .set(key, value)
+                .ok_or_else(|| format!("not understood: {word}"))?;
         }
         Ok(scenario)
     }
@@ -172,7 +179,14 @@ mod tests {
 
     #[test]
     fn unknown_words_are_errors() {
-        for text in ["mode", "mode=x", "lie=x", "memory=3", "hash=a:zz:1", "lie=inject-300"] {
+        for text in [
+            "mode",
+            "mode=x",
+            "lie=x",
+            "memory=3",
+            "hash=a:zz:1",
+            "lie=inject-300",
+        ] {
             assert!(Scenario::parse(text).is_err(), "{text}");
         }
     }

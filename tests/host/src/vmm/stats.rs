@@ -31,7 +31,10 @@ impl Stats {
     pub fn exit(&mut self, code: u64) {
         let class = exit::class(code);
         let last = exit::CLASSES.len() - 1;
-        let index = exit::CLASSES.iter().position(|name| *name == class).unwrap_or(last);
+        let index = exit::CLASSES
+            .iter()
+            .position(|name| *name == class)
+            .unwrap_or(last);
         self.exits[index] += 1;
         self.total += 1;
     }

@@ -2,7 +2,10 @@
 
 use crate::svm::vcpu::Vcpu;
 use alloc::string::String;
-use tessera_defs::{snp::vmsa::{self, Segment}, x86::efer};
+use tessera_defs::{
+    snp::vmsa::{self, Segment},
+    x86::efer,
+};
 
 /// IGVM order of general registers: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15 is ours too.
 const REGISTERS: usize = 16;
@@ -30,14 +33,30 @@ pub fn load(vcpu: &mut Vcpu, bytes: &[u8]) -> Result<(), String> {
     let save = &mut vcpu.vmcb.save;
     save.rip = word(128);
     save.rflags = word(136) | 2;
-    save.idtr = Segment { base: word(144), limit: half(152).into(), ..Segment::default() };
-    save.gdtr = Segment { base: word(160), limit: half(158).into(), ..Segment::default() };
+    save.idtr = Segment {
+        base: word(144),
+        limit: half(152).into(),
+        ..Segment::default()
+    };
+    save.gdtr = Segment {
+        base: word(160),
+        limit: half(158).into(),
+        ..Segment::default()
+    };
     save.cs = segment(168);
     let data = segment(180);
     (save.ss, save.ds, save.es, save.fs, save.gs) = (data, data, data, data, data);
     save.gs.base = word(192);
-    save.tr = Segment { attrib: vmsa::ATTRIB_TSS, limit: 0xFFFF, ..Segment::default() };
-    save.ldtr = Segment { attrib: vmsa::ATTRIB_LDT, limit: 0xFFFF, ..Segment::default() };
+    save.tr = Segment {
+        attrib: vmsa::ATTRIB_TSS,
+        limit: 0xFFFF,
+        ..Segment::default()
+    };
+    save.ldtr = Segment {
+        attrib: vmsa::ATTRIB_LDT,
+        limit: 0xFFFF,
+        ..Segment::default()
+    };
     (save.cr0, save.cr3, save.cr4) = (word(200), word(208), word(216));
     save.efer = word(224) | efer::SVME;
     Ok(())

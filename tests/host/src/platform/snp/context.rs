@@ -5,7 +5,10 @@ use crate::{
     silicon::snp::{access::View, vmsa},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
 };
-use tessera_defs::{snp::{status::features, vmsa::Vmsa}, x86::efer};
+use tessera_defs::{
+    snp::{status::features, vmsa::Vmsa},
+    x86::efer,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// A context that can run.
@@ -38,13 +41,22 @@ impl Context {
         let npt = Npt::new(tables);
         let vcpu = Vcpu::new(bitmaps, npt.root());
         let view = View { vmpl, vtom: None };
-        let mut context = Self { frame, features: 0, view, vcpu, npt, ghcb_msr: 0 };
+        let mut context = Self {
+            frame,
+            features: 0,
+            view,
+            vcpu,
+            npt,
+            ghcb_msr: 0,
+        };
         context.load(memory).then_some(context)
     }
 
     /// Loads the save area. `false` where VMRUN would refuse it.
     pub fn load(&mut self, memory: &mut Memory) -> bool {
-        let Some(area) = read(memory, self.frame) else { return false };
+        let Some(area) = read(memory, self.frame) else {
+            return false;
+        };
         self.features = area.sev_features;
         let vtom = (area.sev_features & features::VTOM != 0).then_some(area.virtual_tom);
         if vtom != self.view.vtom {

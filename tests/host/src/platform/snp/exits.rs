@@ -2,7 +2,11 @@
 
 use super::Snp;
 use crate::{
-    memory::{frames::{Memory, PAGE, is_ram}, insn::{self, Kind}, walk},
+    memory::{
+        frames::{Memory, PAGE, is_ram},
+        insn::{self, Kind},
+        walk,
+    },
     platform::{Step, enter},
     report::End,
     silicon::{
@@ -14,7 +18,11 @@ use crate::{
 };
 use tessera_defs::{
     breach,
-    snp::{ghcb_msr, status::{self, features}, vc},
+    snp::{
+        ghcb_msr,
+        status::{self, features},
+        vc,
+    },
     x86::vector,
 };
 
@@ -54,9 +62,15 @@ impl Snp {
 
     fn instruction(&mut self, memory: &mut Memory) -> insn::Instruction {
         let mut bytes = [0; 15];
-        let Some(context) = &self.contexts[self.current] else { return insn::decode(&[]) };
+        let Some(context) = &self.contexts[self.current] else {
+            return insn::decode(&[]);
+        };
         let save = &context.vcpu.vmcb.save;
-        let mut seen = Seen { view: context.view, rmp: &self.rmp, memory };
+        let mut seen = Seen {
+            view: context.view,
+            rmp: &self.rmp,
+            memory,
+        };
         let count = walk::read(save, &mut seen, save.rip, &mut bytes);
         insn::decode(&bytes[..count])
     }
@@ -70,7 +84,9 @@ impl Snp {
         info: [u64; 2],
     ) -> Step {
         let length = self.instruction(memory).length;
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         if context.features & features::REFLECT_VC != 0 {
             let nrip = match code {
                 vc::IOIO => info[1],
@@ -89,7 +105,11 @@ impl Snp {
         }
         // An event whose delivery was interrupted is lost to the #VC that comes first.
         context.vcpu.vmcb.control.event_inj = 0;
-        let mut seen = Seen { view: context.view, rmp: &self.rmp, memory };
+        let mut seen = Seen {
+            view: context.view,
+            rmp: &self.rmp,
+            memory,
+        };
         match deliver::deliver(&mut context.vcpu, &mut seen, vector::VC, code) {
             Ok(()) => Step::Continue,
             Err(deliver::Undeliverable) => Step::End(enter::shutdown(vmm)),
@@ -106,7 +126,9 @@ impl Snp {
 
     fn msr(&mut self, vmm: &mut Vmm, memory: &mut Memory, info: [u64; 2]) -> Step {
         let now = vmm.now();
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         let (msr, write) = (context.vcpu.regs[reg::RCX] as u32, info[0] & 1 == 1);
         let value = match msr {
             ghcb_msr::MSR_GHCB if write => {
@@ -145,7 +167,9 @@ impl Snp {
             write: info[0] & exit::NPF_WRITE != 0 && info[0] & exit::NPF_WALK == 0,
             fetch: info[0] & exit::NPF_FETCH != 0 && info[0] & exit::NPF_WALK == 0,
         };
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         let (gpa, _) = context.view.split(info[1]);
         match context.view.resolve(&self.rmp, memory, info[1], wants) {
             Outcome::Map(frame, access) => {

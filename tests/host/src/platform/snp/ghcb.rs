@@ -7,13 +7,21 @@ use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Access, Step, Technology},
     report::End,
-    vmm::{Vmm, hypercall::{Hypercall, repeated}, lies},
+    vmm::{
+        Vmm,
+        hypercall::{Hypercall, repeated},
+        lies,
+    },
 };
 use alloc::boxed::Box;
 use core::mem::offset_of;
 use tessera_defs::{
     breach, hyperv,
-    snp::{ghcb::{self, GhcbPage, answer, ap_creation, exit}, vc, vc::event},
+    snp::{
+        ghcb::{self, GhcbPage, answer, ap_creation, exit},
+        vc,
+        vc::event,
+    },
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -38,7 +46,11 @@ fn set_valid(page: &mut GhcbPage, offset: usize) {
 
 fn need(page: &GhcbPage, offsets: &[usize]) -> Result<(), End> {
     let valid = |at: &usize| page.valid_bitmap[at / 512] >> (at / 8 % 64) & 1 == 1;
-    if offsets.iter().all(valid) { Ok(()) } else { Err(INCOMPLETE) }
+    if offsets.iter().all(valid) {
+        Ok(())
+    } else {
+        Err(INCOMPLETE)
+    }
 }
 
 impl Snp {
@@ -50,8 +62,12 @@ impl Snp {
         if self.registered != Some(gpa) {
             return Step::End(End::Breach(&breach::GHCB_NOT_REGISTERED));
         }
-        let read = memory.page(frame).and_then(|bytes| GhcbPage::read_from_bytes(bytes).ok());
-        let Some(mut page) = read else { return Step::End(INCOMPLETE) };
+        let read = memory
+            .page(frame)
+            .and_then(|bytes| GhcbPage::read_from_bytes(bytes).ok());
+        let Some(mut page) = read else {
+            return Step::End(INCOMPLETE);
+        };
         let served = match page.ghcb_usage {
             ghcb::USAGE_HYPERCALL => self.hypercall_page(vmm, memory, &mut page),
             ghcb::USAGE_STANDARD => self.standard(vmm, memory, gpa, &mut page),
@@ -167,14 +183,17 @@ impl Snp {
         let mut control = [0; 8];
         let at = ghcb::HYPERCALL_CONTROL;
         control.copy_from_slice(&bytes[at..at + 8]);
-        let call = vmm.hypercall(u64::from_le_bytes(control), &bytes[..ghcb::HYPERCALL_OUTPUT_GPA]);
+        let call = vmm.hypercall(
+            u64::from_le_bytes(control),
+            &bytes[..ghcb::HYPERCALL_OUTPUT_GPA],
+        );
         let result = match call {
             Hypercall::Done(result) => result,
             Hypercall::Visibility { frames, shared } => {
                 vmm.note("visibility");
-                let changed = frames.iter().take_while(|gfn| {
-                    self.change(vmm, memory, **gfn, false, shared)
-                });
+                let changed = frames
+                    .iter()
+                    .take_while(|gfn| self.change(vmm, memory, **gfn, false, shared));
                 match changed.count() {
                     done if done == frames.len() => repeated(hyperv::HV_STATUS_SUCCESS, done),
                     done => repeated(hyperv::HV_STATUS_ACCESS_DENIED, done),
@@ -189,9 +208,13 @@ impl Snp {
 fn cpuid(vmm: &Vmm, request: &GhcbPage, page: &mut GhcbPage) -> Served {
     need(request, &[RAX, RCX])?;
     let (leaf, sub) = (request.rax as u32, request.rcx as u32);
-    let values = vmm.cpuid(leaf, (vmm.machine.cpuid)(leaf, sub)).map(u64::from);
+    let values = vmm
+        .cpuid(leaf, (vmm.machine.cpuid)(leaf, sub))
+        .map(u64::from);
     [page.rax, page.rbx, page.rcx, page.rdx] = values;
-    [RAX, RBX, RCX, RDX].into_iter().for_each(|at| set_valid(page, at));
+    [RAX, RBX, RCX, RDX]
+        .into_iter()
+        .for_each(|at| set_valid(page, at));
     DONE
 }
 
@@ -233,7 +256,11 @@ fn port(vmm: &mut Vmm, request: &GhcbPage, page: &mut GhcbPage) -> Served {
 fn scratch(gpa: u64, request: &GhcbPage) -> Result<(), End> {
     need(request, &[SCRATCH])?;
     let expected = gpa + ghcb::SHARED_BUFFER_OFFSET as u64;
-    if request.sw_scratch == expected { Ok(()) } else { Err(INCOMPLETE) }
+    if request.sw_scratch == expected {
+        Ok(())
+    } else {
+        Err(INCOMPLETE)
+    }
 }
 
 fn mmio(vmm: &mut Vmm, gpa: u64, request: &GhcbPage, page: &mut GhcbPage) -> Served {

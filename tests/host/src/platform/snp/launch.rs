@@ -18,10 +18,27 @@ use zerocopy::{FromZeros, IntoBytes};
 
 /// Leaves of the CPUID page: (leaf, sub-leaf).
 const LEAVES: [(u32, u32); 21] = [
-    (0, 0), (1, 0), (2, 0), (6, 0), (7, 0), (0xB, 0), (0xD, 0), (0xD, 1), (0x8000_0000, 0),
-    (0x8000_0001, 0), (0x8000_0002, 0), (0x8000_0003, 0), (0x8000_0004, 0), (0x8000_0007, 0),
-    (0x8000_0008, 0), (0x8000_001F, 0), (0x4000_0000, 0), (0x4000_0001, 0), (0x4000_0003, 0),
-    (0x4000_0004, 0), (0x4000_000C, 0),
+    (0, 0),
+    (1, 0),
+    (2, 0),
+    (6, 0),
+    (7, 0),
+    (0xB, 0),
+    (0xD, 0),
+    (0xD, 1),
+    (0x8000_0000, 0),
+    (0x8000_0001, 0),
+    (0x8000_0002, 0),
+    (0x8000_0003, 0),
+    (0x8000_0004, 0),
+    (0x8000_0007, 0),
+    (0x8000_0008, 0),
+    (0x8000_001F, 0),
+    (0x4000_0000, 0),
+    (0x4000_0001, 0),
+    (0x4000_0003, 0),
+    (0x4000_0004, 0),
+    (0x4000_000C, 0),
 ];
 
 impl Snp {
@@ -101,7 +118,8 @@ impl Snp {
             for gfn in image_end..image_end + 512 {
                 if let Some(frame) = memory.frame(gfn) {
                     self.rmp.launch(frame, gfn, false);
-                    self.digest.add(page_type::UNMEASURED, gfn * PAGE as u64, None);
+                    self.digest
+                        .add(page_type::UNMEASURED, gfn * PAGE as u64, None);
                 }
             }
         }
@@ -110,7 +128,9 @@ impl Snp {
         }
         let small = vmm.scenario.lies(lies::SIZE_MISMATCH);
         for gfn in 0..pages {
-            let Some(frame) = memory.frame(gfn) else { continue };
+            let Some(frame) = memory.frame(gfn) else {
+                continue;
+            };
             if !self.rmp.get(frame).assigned {
                 let large = gfn >= image_end && !small && (gfn & !511) + 512 <= pages;
                 self.rmp.update(frame, Some(gfn), large);
@@ -138,7 +158,10 @@ fn cpuid_page(vmm: &Vmm) -> CpuidPage {
             eax_in: leaf,
             ecx_in: sub,
             xcr0_in: u64::from(leaf == 0xD),
-            eax, ebx, ecx, edx,
+            eax,
+            ebx,
+            ecx,
+            edx,
             ..CpuidFunction::default()
         };
         if vmm.scenario.lies(lies::CPUID_TAMPERED) {

@@ -1,7 +1,12 @@
 //! VMGEXIT: the GHCB MSR protocol, and the way to the GHCB page. Source: 56421 rev. 2.04, 2.3.1.
 
 use super::Snp;
-use crate::{memory::frames::{Memory, PAGE}, platform::Step, report::End, vmm::{Vmm, lies}};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    platform::Step,
+    report::End,
+    vmm::{Vmm, lies},
+};
 use tessera_defs::{
     breach,
     mode::Mode,
@@ -13,7 +18,9 @@ impl Snp {
     pub(super) fn vmgexit(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
         vmm.note("vmgexit");
         self.attack(vmm, memory);
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         context.vcpu.skip(length);
         let request = context.ghcb_msr;
         if request & proto::INFO_MASK == 0 {
@@ -40,8 +47,10 @@ impl Snp {
         memory: &mut Memory,
         next: Option<usize>,
     ) -> Step {
-        let Some(next) = next else { return Step::Continue };
-        if vmm.scenario.lies(lies::SPURIOUS_WAKE) && vmm.random() % 3 == 0 {
+        let Some(next) = next else {
+            return Step::Continue;
+        };
+        if vmm.scenario.lies(lies::SPURIOUS_WAKE) && vmm.random().is_multiple_of(3) {
             return Step::Continue;
         }
         match self.switch(vmm, memory, next) {
@@ -79,18 +88,21 @@ impl Snp {
                 u64::from(values[register as usize]) << 32 | register << 30 | proto::CPUID_RESPONSE
             }
             proto::PREFERRED_GHCB_REQUEST => !proto::INFO_MASK | proto::PREFERRED_GHCB_RESPONSE,
-            proto::REGISTER_GHCB_REQUEST => return self.register(vmm, memory, data).map(|r| (r, None)),
+            proto::REGISTER_GHCB_REQUEST => {
+                return self.register(vmm, memory, data).map(|r| (r, None));
+            }
             proto::PSC_REQUEST => self.one_page(vmm, memory, request)?,
             proto::RUN_VMPL_REQUEST => {
                 let vmpl = self.may_run(vmm, request >> 32 & 0xFF)?;
                 return Ok((proto::RUN_VMPL_RESPONSE, Some(vmpl)));
             }
-            proto::HV_FEATURES_REQUEST => {
-                features(vmm) << 12 | proto::HV_FEATURES_RESPONSE
-            }
+            proto::HV_FEATURES_REQUEST => features(vmm) << 12 | proto::HV_FEATURES_RESPONSE,
             proto::TERMINATE => {
                 let set = (request >> 12 & 0xF) as u8;
-                return Err(End::Terminated { set, code: request >> 16 & 0xFF });
+                return Err(End::Terminated {
+                    set,
+                    code: request >> 16 & 0xFF,
+                });
             }
             _ => return Err(End::Breach(&breach::GHCB_MSR_UNKNOWN)),
         };
@@ -132,7 +144,11 @@ pub(super) fn not_shared(vmm: &Vmm) -> End {
 /// a paravisor.
 pub(super) fn features(vmm: &Vmm) -> u64 {
     let multi = vmm.scenario.mode == Mode::SnpParavisor && !vmm.scenario.lies(lies::NO_MULTI_VMPL);
-    let several = if multi { proto::hv_features::MULTI_VMPL } else { 0 };
+    let several = if multi {
+        proto::hv_features::MULTI_VMPL
+    } else {
+        0
+    };
     proto::hv_features::SNP | proto::hv_features::AP_CREATION | several
 }
 

@@ -2,14 +2,25 @@
 
 use super::Snp;
 use crate::{
-    memory::{frames::{Memory, PAGE}, insn::Kind, walk},
+    memory::{
+        frames::{Memory, PAGE},
+        insn::Kind,
+        walk,
+    },
     platform::Step,
     report::End,
-    silicon::snp::{access::Seen, instructions::{self, Pvalidate, Stop}},
+    silicon::snp::{
+        access::Seen,
+        instructions::{self, Pvalidate, Stop},
+    },
     svm::vcpu::reg,
     vmm::Vmm,
 };
-use tessera_defs::{breach, snp::{rmp as code, vc}, x86::vector};
+use tessera_defs::{
+    breach,
+    snp::{rmp as code, vc},
+    x86::vector,
+};
 
 const CF: u64 = 1 << 0;
 const ZF: u64 = 1 << 6;
@@ -25,7 +36,9 @@ impl Snp {
         kind: Kind,
         length: u64,
     ) -> Step {
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         let save = context.vcpu.vmcb.save;
         if save.cpl != 0 {
             context.vcpu.inject_exception(vector::GP, Some(0));
@@ -33,7 +46,11 @@ impl Snp {
         }
         let regs = context.vcpu.regs;
         let view = context.view;
-        let mut seen = Seen { view, rmp: &self.rmp, memory };
+        let mut seen = Seen {
+            view,
+            rmp: &self.rmp,
+            memory,
+        };
         let Some(found) = walk::translate(&save, &mut seen, regs[reg::RAX]) else {
             context.vcpu.vmcb.save.cr2 = regs[reg::RAX];
             context.vcpu.inject_exception(vector::PF, Some(0));
@@ -47,7 +64,11 @@ impl Snp {
         let result = if kind == Kind::Pvalidate {
             vmm.note("pvalidate");
             let validate = regs[reg::RDX] & 1 == 1;
-            let operands = Pvalidate { gpa, size, validate };
+            let operands = Pvalidate {
+                gpa,
+                size,
+                validate,
+            };
             instructions::pvalidate(&mut self.rmp, memory, view.vmpl, operands)
         } else {
             vmm.note("rmpadjust");
@@ -71,7 +92,9 @@ impl Snp {
         length: u64,
     ) -> Step {
         let count = if size == 1 { 512 } else { 1 };
-        let Some(context) = &mut self.contexts[self.current] else { return Step::Continue };
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
         let validate = kind == Kind::Pvalidate && context.vcpu.regs[reg::RDX] & 1 == 1;
         context.vcpu.regs[reg::RAX] = eax.into();
         let flags = if carry { CF } else { 0 } | if eax == 0 { ZF } else { 0 };

@@ -43,14 +43,17 @@ impl Snp {
             return vmm.scenario.lies(lies::PAGE_WITHHELD);
         };
         let entry = self.rmp.get(frame);
-        if shared == !entry.assigned {
+        if shared != entry.assigned {
             return true;
         }
         if shared {
             if entry.large {
                 self.rmp.smash(frame);
             }
-            if memory.page(frame).is_some_and(|page| page.iter().any(|byte| *byte != 0)) {
+            if memory
+                .page(frame)
+                .is_some_and(|page| page.iter().any(|byte| *byte != 0))
+            {
                 vmm.end = Some(End::Breach(&breach::PRIVATE_DATA_SHARED));
             }
             self.rmp.update(frame, None, false);

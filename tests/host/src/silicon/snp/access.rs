@@ -2,7 +2,13 @@
 //! tables 15-38 and 15-39.
 
 use super::rmp::Rmp;
-use crate::{memory::{frames::{Memory, PAGE}, walk}, svm::npt};
+use crate::{
+    memory::{
+        frames::{Memory, PAGE},
+        walk,
+    },
+    svm::npt,
+};
 use tessera_defs::snp::{rmp as perm, status};
 
 /// How a context sees addresses.
@@ -78,7 +84,13 @@ impl View {
             // Code is always fetched as private memory: a shared leaf is not executable.
             return match entry.assigned || wants.fetch {
                 true => Outcome::Host(Fault::Assigned),
-                false => Outcome::Map(frame, npt::Access { write: true, execute: false }),
+                false => Outcome::Map(
+                    frame,
+                    npt::Access {
+                        write: true,
+                        execute: false,
+                    },
+                ),
             };
         }
         if !entry.assigned || entry.gfn != gfn {
@@ -95,7 +107,11 @@ impl View {
         let denied = granted & perm::PERM_READ == 0
             || wants.write && !allows.write
             || wants.fetch && !allows.execute;
-        if denied { Outcome::Host(Fault::Permission) } else { Outcome::Map(frame, allows) }
+        if denied {
+            Outcome::Host(Fault::Permission)
+        } else {
+            Outcome::Map(frame, allows)
+        }
     }
 }
 
@@ -111,14 +127,20 @@ pub struct Seen<'a> {
 
 impl walk::Physical for Seen<'_> {
     fn read_u64(&mut self, gpa: u64) -> Option<u64> {
-        match self.view.resolve(self.rmp, self.memory, gpa, Wants::default()) {
+        match self
+            .view
+            .resolve(self.rmp, self.memory, gpa, Wants::default())
+        {
             Outcome::Map(frame, _) => self.memory.read_u64(frame, gpa as usize % PAGE),
             _ => None,
         }
     }
 
     fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {
-        let wants = Wants { write: true, fetch: false };
+        let wants = Wants {
+            write: true,
+            fetch: false,
+        };
         let Outcome::Map(frame, _) = self.view.resolve(self.rmp, self.memory, gpa, wants) else {
             return None;
         };

@@ -44,7 +44,9 @@ pub fn pvalidate(
     let mut unchanged = true;
     for gfn in gfn..gfn + count {
         let frame = owned(rmp, memory, gfn)?;
-        let Some(entry) = rmp.entry(frame) else { continue };
+        let Some(entry) = rmp.entry(frame) else {
+            continue;
+        };
         if entry.validated != operands.validate {
             entry.validated = operands.validate;
             entry.permissions = [code::PERM_ALL, 0, 0, 0];
@@ -67,7 +69,9 @@ pub fn rmpadjust(
     let target = (attributes & 0xFF) as usize;
     let wanted = (attributes >> code::ATTR_PERM_SHIFT) as u8;
     let vmsa = attributes & code::ATTR_VMSA != 0;
-    let Some(count) = pages(size, gpa) else { return Ok(code::FAIL_INPUT) };
+    let Some(count) = pages(size, gpa) else {
+        return Ok(code::FAIL_INPUT);
+    };
     if target > 3 || wanted & !code::PERM_ALL != 0 || attributes >> 17 != 0 {
         return Ok(code::FAIL_INPUT);
     }
@@ -140,7 +144,16 @@ mod tests {
     }
 
     fn validate(rmp: &mut Rmp, memory: &Memory, gpa: u64, size: u32) -> Result<(u32, bool), Stop> {
-        pvalidate(rmp, memory, 0, Pvalidate { gpa, size, validate: true })
+        pvalidate(
+            rmp,
+            memory,
+            0,
+            Pvalidate {
+                gpa,
+                size,
+                validate: true,
+            },
+        )
     }
 
     #[test]
@@ -152,19 +165,31 @@ mod tests {
         assert_eq!(validate(&mut rmp, &memory, 0x20_0008, 0), Ok((1, false)));
         assert_eq!(validate(&mut rmp, &memory, 0x20_0000, 2), Ok((1, false)));
         assert_eq!(validate(&mut rmp, &memory, 0x40_0000, 1), Ok((0, false)));
-        assert_eq!(validate(&mut rmp, &memory, 0x40_1000, 0), Err(Stop::Host(Fault::Size)));
-        assert_eq!(validate(&mut rmp, &memory, 0x60_0000, 0), Err(Stop::Host(Fault::NotAssigned)));
-        let lower = Pvalidate { gpa: 0x20_0000, size: 0, validate: true };
+        assert_eq!(
+            validate(&mut rmp, &memory, 0x40_1000, 0),
+            Err(Stop::Host(Fault::Size))
+        );
+        assert_eq!(
+            validate(&mut rmp, &memory, 0x60_0000, 0),
+            Err(Stop::Host(Fault::NotAssigned))
+        );
+        let lower = Pvalidate {
+            gpa: 0x20_0000,
+            size: 0,
+            validate: true,
+        };
         assert_eq!(pvalidate(&mut rmp, &memory, 2, lower), Ok((2, false)));
     }
 
     #[test]
     fn rmpadjust_obeys_the_order_of_vmpls() {
         let (mut rmp, memory) = guest();
-        let mut adjust = |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
+        let mut adjust =
+            |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
         assert_eq!(adjust(0, 0xF02), Err(Stop::NotValidated));
         validate(&mut rmp, &memory, 0x20_0000, 0).unwrap();
-        let mut adjust = |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
+        let mut adjust =
+            |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
         assert_eq!(adjust(0, 0x300), Ok(2), "own VMPL");
         assert_eq!(adjust(2, 0x301), Ok(2), "a higher VMPL");
         assert_eq!(adjust(0, 0x304), Ok(1), "no VMPL 4");
@@ -177,16 +202,32 @@ mod tests {
     fn a_swapped_frame_is_not_the_guests_and_a_fresh_one_not_validated() {
         let (mut rmp, mut memory) = guest();
         validate(&mut rmp, &memory, 0x20_0000, 0).unwrap();
-        let view = View { vmpl: 0, vtom: None };
+        let view = View {
+            vmpl: 0,
+            vtom: None,
+        };
         let private = 0x20_0000 | 1 << 51;
-        let see = |rmp: &Rmp, memory: &Memory, gpa| view.resolve(rmp, memory, gpa, Wants::default());
-        assert!(matches!(see(&rmp, &memory, private), Outcome::Map(0x200, _)));
-        assert_eq!(see(&rmp, &memory, 0x20_0000), Outcome::Host(Fault::Assigned));
+        let see =
+            |rmp: &Rmp, memory: &Memory, gpa| view.resolve(rmp, memory, gpa, Wants::default());
+        assert!(matches!(
+            see(&rmp, &memory, private),
+            Outcome::Map(0x200, _)
+        ));
+        assert_eq!(
+            see(&rmp, &memory, 0x20_0000),
+            Outcome::Host(Fault::Assigned)
+        );
         memory.map(0x200, Some(0x201));
-        assert_eq!(see(&rmp, &memory, private), Outcome::Host(Fault::NotAssigned));
+        assert_eq!(
+            see(&rmp, &memory, private),
+            Outcome::Host(Fault::NotAssigned)
+        );
         rmp.update(0x201, Some(0x200), false);
         assert_eq!(see(&rmp, &memory, private), Outcome::NotValidated);
-        let lower = View { vmpl: 2, vtom: Some(1 << 46) };
+        let lower = View {
+            vmpl: 2,
+            vtom: Some(1 << 46),
+        };
         memory.map(0x200, Some(0x200));
         let denied = lower.resolve(&rmp, &memory, 0x20_0000, Wants::default());
         assert_eq!(denied, Outcome::Host(Fault::Permission));

@@ -13,7 +13,10 @@ pub struct LaunchDigest {
 
 impl Default for LaunchDigest {
     fn default() -> Self {
-        Self { current: [0; 48], zeros: Sha384::digest([0; 4096]).into() }
+        Self {
+            current: [0; 48],
+            zeros: Sha384::digest([0; 4096]).into(),
+        }
     }
 }
 

@@ -29,12 +29,17 @@ pub struct Rmp {
 impl Rmp {
     /// All frames belong to the host.
     pub fn new(frames: usize) -> Self {
-        Self { entries: vec![Entry::default(); frames] }
+        Self {
+            entries: vec![Entry::default(); frames],
+        }
     }
 
     /// The entry of a frame; a host entry for a number outside the pool.
     pub fn get(&self, frame: u32) -> Entry {
-        self.entries.get(frame as usize).copied().unwrap_or_default()
+        self.entries
+            .get(frame as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The entry of a frame, to change.

@@ -1,10 +1,17 @@
 //! Page-state changes in batches. Source: 56421 rev. 2.04, tables 8 and 9.
 
 use super::{DONE, Served, Snp};
-use crate::{memory::frames::Memory, report::End, vmm::{Vmm, lies}};
+use crate::{
+    memory::frames::Memory,
+    report::End,
+    vmm::{Vmm, lies},
+};
 use tessera_defs::{
     breach,
-    snp::{ghcb::{GhcbPage, answer, psc}, ghcb_msr},
+    snp::{
+        ghcb::{GhcbPage, answer, psc},
+        ghcb_msr,
+    },
 };
 
 const MALFORMED: End = End::Breach(&breach::PSC_MALFORMED);
@@ -20,7 +27,8 @@ impl Snp {
         page: &mut GhcbPage,
     ) -> Served {
         vmm.note("psc");
-        let half = |at: usize| u16::from_le_bytes([page.shared_buffer[at], page.shared_buffer[at + 1]]);
+        let half =
+            |at: usize| u16::from_le_bytes([page.shared_buffer[at], page.shared_buffer[at + 1]]);
         let (first, last) = (usize::from(half(0)), usize::from(half(2)));
         if last >= psc::MAX_ENTRIES || page.shared_buffer[4..8] != [0; 4] {
             return Err(MALFORMED);

@@ -1,0 +1,162 @@
+//! TDVMCALL: what the host answers. It sees only the registers that the TD exposes.
+//! Source: GHCI 348552, chapter 3.
+
+use super::Vmm;
+use crate::report::End;
+use tessera_defs::{breach, mode::HostProfile, snp::ghcb_msr::TERMINATE_SET_TESSERA, tdx::vmcall};
+
+/// R10 to R15, in order.
+pub type Registers = [u64; 6];
+
+/// What a call comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// New values of R10 to R15.
+    Done(Registers),
+    /// MapGPA: pages change hands first.
+    MapGpa {
+        /// Address, with the shared bit where the TD wants the pages shared.
+        gpa: u64,
+        /// Bytes.
+        len: u64,
+    },
+    /// A Hyper-V hypercall: control in R10.
+    Hypercall,
+    /// The run is over.
+    End(End),
+}
+
+/// R10 = status, R11 = value, the rest unchanged.
+pub fn answer(mut registers: Registers, status: u64, value: u64) -> Registers {
+    (registers[0], registers[1]) = (status, value);
+    registers
+}
+
+impl Vmm {
+    /// Serves a call; `mask` is RCX, and registers that it does not expose are zero here.
+    pub fn tdvmcall(&mut self, mask: u64, registers: Registers) -> Answer {
+        let [r10, r11, ..] = registers;
+        self.note("tdvmcall");
+        if r10 != 0 {
+            return self.vendor_call(mask, registers);
+        }
+        if mask & vmcall::STANDARD_MASK != vmcall::STANDARD_MASK {
+            return Answer::End(End::Breach(&breach::VMCALL_MALFORMED));
+        }
+        if mask & !vmcall::STANDARD_MASK != 0 {
+            return Answer::End(End::Breach(&breach::VMCALL_LEAK));
+        }
+        match r11 {
+            vmcall::MAP_GPA => Answer::MapGpa { gpa: registers[2], len: registers[3] },
+            vmcall::REPORT_FATAL_ERROR => Answer::End(fatal(registers[2])),
+            vmcall::HLT => self.td_halt(registers),
+            _ => Answer::Done(self.td_service(registers)),
+        }
+    }
+
+    fn vendor_call(&mut self, mask: u64, registers: Registers) -> Answer {
+        if self.scenario.profile != HostProfile::HyperV {
+            return Answer::Done(answer(registers, vmcall::INVALID_OPERAND, 0));
+        }
+        match mask & !(vmcall::HYPERCALL_MASK | vmcall::STANDARD_MASK) {
+            0 => Answer::Hypercall,
+            _ => Answer::End(End::Breach(&breach::VMCALL_LEAK)),
+        }
+    }
+
+    /// R12: interrupts are blocked, so that only an NMI would end the wait.
+    fn td_halt(&mut self, registers: Registers) -> Answer {
+        match self.halt().filter(|()| registers[2] & 1 == 0) {
+            Some(()) => Answer::Done(answer(registers, vmcall::SUCCESS, 0)),
+            None => Answer::End(End::Hang("halted for ever")),
+        }
+    }
+
+    fn td_service(&mut self, registers: Registers) -> Registers {
+        let [_, function, r12, r13, r14, r15] = registers;
+        let refused = answer(registers, vmcall::INVALID_OPERAND, 0);
+        match function {
+            vmcall::GET_TD_VM_CALL_INFO if r12 == 0 => [0; 6],
+            vmcall::CPUID => {
+                let (leaf, sub) = (r12 as u32, r13 as u32);
+                let [a, b, c, d] = self.cpuid(leaf, (self.machine.cpuid)(leaf, sub));
+                [vmcall::SUCCESS, function, a.into(), b.into(), c.into(), d.into()]
+            }
+            vmcall::RDMSR => match self.read_msr(r12 as u32) {
+                Some(value) => answer(registers, vmcall::SUCCESS, value),
+                None => refused,
+            },
+            vmcall::WRMSR => match self.write_msr(r12 as u32, r13) {
+                Some(()) => answer(registers, vmcall::SUCCESS, 0),
+                None => refused,
+            },
+            vmcall::IO if matches!(r12, 1 | 2 | 4) && r13 <= 1 && r14 <= 0xFFFF => {
+                let (port, size) = (r14 as u16, r12 as u8);
+                let value = if r13 == 0 {
+                    self.port_in(port, size)
+                } else {
+                    self.port_out(port, size, r15 as u32);
+                    0
+                };
+                answer(registers, vmcall::SUCCESS, value.into())
+            }
+            // No device of this host stands in memory.
+            vmcall::MMIO | vmcall::GET_QUOTE | vmcall::SETUP_EVENT_NOTIFY => refused,
+            _ => {
+                self.offence = Some(&breach::VMCALL_MALFORMED);
+                refused
+            }
+        }
+    }
+}
+
+/// R12: code in 31:0.
+fn fatal(code: u64) -> End {
+    let code = code & 0xFFFF_FFFF;
+    match code & !0xFF {
+        vmcall::FATAL_TESSERA => End::Terminated { set: TERMINATE_SET_TESSERA, code: code & 0xFF },
+        _ => End::Terminated { set: 0, code },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::Scenario;
+    use super::*;
+
+    fn host(text: &str) -> Vmm {
+        Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE)
+    }
+
+    #[test]
+    fn masks_are_checked() {
+        let mut vmm = host("mode=tdx");
+        let call = [0, vmcall::CPUID, 0, 0, 0, 0];
+        let breach = |b| Answer::End(End::Breach(b));
+        assert_eq!(vmm.tdvmcall(0xFC04, call), breach(&breach::VMCALL_LEAK));
+        assert_eq!(vmm.tdvmcall(0x0C00, call), breach(&breach::VMCALL_MALFORMED));
+    }
+
+    #[test]
+    fn services_answer_in_their_registers() {
+        let mut vmm = host("mode=tdx");
+        let leaf = vmm.tdvmcall(0xFC00, [0, vmcall::CPUID, 0x4000_000C, 0, 0, 0]);
+        assert_eq!(leaf, Answer::Done([0, vmcall::CPUID, 0, 3, 0, 0]));
+        let Answer::Done(msr) = vmm.tdvmcall(0xFC00, [0, vmcall::RDMSR, 0xDEAD, 0, 0, 0]) else {
+            panic!("RDMSR must be answered");
+        };
+        assert_eq!(msr[0], vmcall::INVALID_OPERAND);
+        let Answer::Done(io) = vmm.tdvmcall(0xFC00, [0, vmcall::IO, 1, 0, 0x3FD, 0]) else {
+            panic!("IN must be answered");
+        };
+        assert_eq!(io[..2], [0, 0x60]);
+    }
+
+    #[test]
+    fn a_fatal_error_ends_the_run_with_its_code() {
+        let mut vmm = host("mode=tdx");
+        let call = [0, vmcall::REPORT_FATAL_ERROR, vmcall::FATAL_TESSERA | 7, 0, 0, 0];
+        let end = End::Terminated { set: TERMINATE_SET_TESSERA, code: 7 };
+        assert_eq!(vmm.tdvmcall(0xFC00, call), Answer::End(end));
+    }
+}
