@@ -93,7 +93,7 @@ fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Result<Vec<Row>> {
     }
     if !options.json {
         say(&format!("{}\n", table::summary(&rows)))?;
-        say("Simulated: this shows protocol, not encryption; no mode was run on real hardware.\n");
+        say("Simulated: this shows protocol, not encryption; no mode was run on real hardware.\n")?;
     }
     Ok(rows)
 }
