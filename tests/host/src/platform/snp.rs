@@ -7,6 +7,8 @@ mod ghcb;
 mod launch;
 mod msr_protocol;
 mod pages;
+#[cfg(test)]
+mod tests;
 mod visibility;
 
 use super::{Access, LaunchPage, Step, Technology, enter};

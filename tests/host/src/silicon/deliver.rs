@@ -83,3 +83,65 @@ fn task_state(
     let count = walk::read(save, memory, save.tr.base + offset, &mut bytes);
     (count == 8).then(|| u64::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::svm::bitmaps::Bitmaps;
+    use std::{boxed::Box, collections::BTreeMap};
+
+    /// Words by address; reading what was never written is a fault.
+    #[derive(Default)]
+    struct Words(BTreeMap<u64, u64>);
+
+    impl Physical for Words {
+        fn read_u64(&mut self, gpa: u64) -> Option<u64> {
+            self.0.get(&gpa).copied()
+        }
+
+        fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {
+            self.0.insert(gpa, value);
+            Some(())
+        }
+    }
+
+    /// Paging off: addresses are physical. Gate 29 goes to 0x1234_5678 by IST `ist`.
+    fn guest(cpl: u8, ist: u64) -> (Vcpu, Words) {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        let save = &mut vcpu.vmcb.save;
+        save.efer = tessera_defs::x86::efer::LMA;
+        (save.idtr.base, save.idtr.limit, save.tr.base) = (0x1000, 4095, 0x3000);
+        (save.rip, save.cpl, save.rflags) = (0x777, cpl, 0x202);
+        vcpu.regs[reg::RSP] = 0x9008;
+        let mut words = Words::default();
+        let gate = 0x5678 | 8 << 16 | ist << 32 | 0x8E << 40 | 0x1234 << 48;
+        words.0.extend([(0x11D0, gate), (0x11D8, 0)]);
+        // RSP0 = 0x8000 at 0x3004 and IST1 = 0x7000 at 0x3024.
+        words.0.extend([(0x3000, 0x8000 << 32), (0x3008, 0)]);
+        words.0.extend([(0x3020, 0x7000 << 32), (0x3028, 0)]);
+        (vcpu, words)
+    }
+
+    #[test]
+    fn the_stack_is_the_one_of_privilege_or_ist() {
+        for (cpl, ist, top) in [(0, 0, 0x9000), (3, 0, 0x8000), (0, 1, 0x7000), (3, 1, 0x7000)] {
+            let (mut vcpu, mut words) = guest(cpl, ist);
+            deliver(&mut vcpu, &mut words, 29, 0x72).unwrap();
+            assert_eq!(vcpu.regs[reg::RSP], top - 48);
+            assert_eq!(vcpu.vmcb.save.rip, 0x1234_5678);
+            assert_eq!(vcpu.vmcb.save.rflags, 2, "an interrupt gate clears IF");
+            assert_eq!(vcpu.vmcb.save.cpl, 0);
+            let pushed: std::vec::Vec<u64> =
+                (0..6).map(|i| words.0[&(top - 48 + i * 8)]).collect();
+            assert_eq!(pushed, [0x72, 0x777, 0, 0x202, 0x9008, 0]);
+        }
+    }
+
+    #[test]
+    fn a_missing_gate_is_a_double_fault() {
+        let (mut vcpu, mut words) = guest(0, 0);
+        vcpu.vmcb.save.idtr.limit = 100;
+        assert_eq!(deliver(&mut vcpu, &mut words, 29, 0), Err(Undeliverable));
+        assert_eq!(vcpu.vmcb.save.rip, 0x777);
+    }
+}

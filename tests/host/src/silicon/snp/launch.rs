@@ -54,3 +54,42 @@ impl LaunchDigest {
         self.current
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::hex;
+    use tessera_defs::snp::launch::page_type;
+
+    const VECTORS: &str = include_str!("../../../../vectors/snp/digests.json");
+
+    /// `content(seed)` of the vectors' script.
+    fn content(seed: usize) -> std::vec::Vec<u8> {
+        (0..4096).map(|i| ((i * 7 + seed) % 251) as u8).collect()
+    }
+
+    #[test]
+    fn digests_are_those_of_sev_snp_measure() {
+        let mut digest = LaunchDigest::default();
+        let mut at = VECTORS;
+        let mut expect = |digest: &LaunchDigest| {
+            let (_, rest) = at.split_once("\"digest\": \"").unwrap();
+            at = rest;
+            assert_eq!(hex(&digest.value()), at[..96]);
+        };
+        digest.add(page_type::NORMAL, 0x10_0000, Some(&content(1)));
+        expect(&digest);
+        digest.add(page_type::NORMAL, 0x10_1000, Some(&content(2)));
+        expect(&digest);
+        digest.add(page_type::ZERO, 0x10_2000, None);
+        expect(&digest);
+        digest.add(page_type::UNMEASURED, 0x18_1000, None);
+        expect(&digest);
+        digest.add(page_type::SECRETS, 0x18_8000, None);
+        expect(&digest);
+        digest.add(page_type::CPUID, 0x18_9000, None);
+        expect(&digest);
+        digest.add(page_type::NORMAL, 0xFFFF_F000, Some(&content(3)));
+        expect(&digest);
+    }
+}

@@ -46,3 +46,30 @@ pub fn store(vcpu: &Vcpu, vmsa: &mut Vmsa) {
     vmsa.event_inj = vcpu.vmcb.control.event_inj;
     vmsa.vintr_ctrl = vcpu.vmcb.control.interrupt_shadow & 1;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::svm::bitmaps::Bitmaps;
+    use std::boxed::Box;
+    use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+    #[test]
+    fn what_is_loaded_is_stored_again() {
+        let bytes: std::vec::Vec<u8> = (0..4096).map(|i| (i % 253) as u8).collect();
+        let area = Vmsa::read_from_bytes(&bytes).unwrap();
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        load(&area, &mut vcpu);
+        assert_eq!(vcpu.vmcb.save.rip, area.rip);
+        let mut stored = Vmsa::new_zeroed();
+        store(&vcpu, &mut stored);
+        let (old, new) = (area.as_bytes(), stored.as_bytes());
+        // Segments, CPL and EFER; control registers to RIP; RSP; RAX..CR2; RCX; RBP..R15.
+        for range in [0..0xA0, 0xCB..0xCC, 0xD0..0xD8, 0x148..0x180, 0x1D8..0x1E0] {
+            assert_eq!(old[range.clone()], new[range]);
+        }
+        for range in [0x1F8..0x248, 0x308..0x320, 0x328..0x380, 0x470..0x570] {
+            assert_eq!(old[range.clone()], new[range]);
+        }
+    }
+}

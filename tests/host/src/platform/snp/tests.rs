@@ -1,0 +1,134 @@
+//! The SNP host against a guest that is only a save area and a GHCB: requests and their ends.
+
+use super::*;
+use crate::{
+    machine::FAKE,
+    platform::PageKind,
+    svm::vcpu::reg,
+    vmm::scenario::Scenario,
+};
+use core::mem::offset_of;
+use std::{vec, vec::Vec};
+use tessera_defs::{
+    breach,
+    snp::{
+        ghcb::{GhcbPage, exit},
+        ghcb_msr as proto, vc,
+        vmsa::{BSP_VMSA_GPA, Vmsa},
+    },
+};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+const GHCB: u64 = 0x20_0000;
+
+struct Guest {
+    snp: Snp,
+    vmm: Vmm,
+    memory: Memory,
+}
+
+fn guest(text: &str) -> Guest {
+    let bytes: &'static mut [u8] = vec![0u8; (16 << 20) + 64 * PAGE].leak();
+    let mut memory = Memory::new(bytes, 16 << 20);
+    let mut vmm = Vmm::new(Scenario::parse(text).unwrap(), FAKE);
+    let mut snp = Snp::new(&memory);
+    let mut area = Vmsa::new_zeroed();
+    (area.efer, area.sev_features) = (1 << 12, 1);
+    let mut add = |gpa, kind, content: &[u8]| {
+        snp.add_page(&mut memory, &LaunchPage { gpa, kind, content }).unwrap();
+    };
+    add(GHCB, PageKind::Normal, &[]);
+    add(BSP_VMSA_GPA, PageKind::Context, area.as_bytes());
+    snp.finish(&mut vmm, &mut memory).unwrap();
+    Guest { snp, vmm, memory }
+}
+
+impl Guest {
+    fn msr(&mut self, request: u64) -> Result<u64, End> {
+        self.snp.contexts[0].as_mut().unwrap().ghcb_msr = request;
+        match self.snp.vmgexit(&mut self.vmm, &mut self.memory, 4) {
+            Step::Continue => Ok(self.snp.contexts[0].as_ref().unwrap().ghcb_msr),
+            Step::End(end) => Err(end),
+        }
+    }
+
+    fn shared_ghcb(&mut self) {
+        let shared = proto::PSC_SHARED << 52;
+        assert_eq!(self.msr(proto::PSC_REQUEST | shared | GHCB), Ok(proto::PSC_RESPONSE));
+        let registered = self.msr(proto::REGISTER_GHCB_REQUEST | GHCB);
+        assert_eq!(registered, Ok(proto::REGISTER_GHCB_RESPONSE | GHCB));
+    }
+
+    fn page(&mut self) -> &mut [u8; PAGE] {
+        let frame = self.memory.frame(GHCB / PAGE as u64).unwrap();
+        self.memory.page(frame).unwrap()
+    }
+
+    /// Sends a request with these fields valid; the page afterwards.
+    fn send(&mut self, code: u64, info1: u64, fields: &[(usize, u64)]) -> Result<GhcbPage, End> {
+        let mut page = GhcbPage::new_zeroed();
+        (page.protocol_version, page.sw_exit_code, page.sw_exit_info1) = (2, code, info1);
+        let mut valid = Vec::from([0x390, 0x398, 0x3A0]);
+        for (at, value) in fields {
+            page.as_mut_bytes()[*at..*at + 8].copy_from_slice(&value.to_le_bytes());
+            valid.push(*at);
+        }
+        for at in valid {
+            page.valid_bitmap[at / 512] |= 1 << (at / 8 % 64);
+        }
+        self.page().copy_from_slice(page.as_bytes());
+        self.msr(GHCB)?;
+        Ok(GhcbPage::read_from_bytes(self.page()).unwrap())
+    }
+}
+
+#[test]
+fn the_ghcb_must_be_shared_and_registered() {
+    let mut fresh = guest("mode=snp");
+    let private = fresh.msr(proto::REGISTER_GHCB_REQUEST | GHCB);
+    assert_eq!(private, Err(End::Breach(&breach::GHCB_NOT_SHARED)));
+    let shared = proto::PSC_SHARED << 52;
+    fresh.msr(proto::PSC_REQUEST | shared | GHCB).unwrap();
+    assert_eq!(fresh.msr(GHCB), Err(End::Breach(&breach::GHCB_NOT_REGISTERED)));
+}
+
+#[test]
+fn data_in_a_page_that_becomes_shared_is_a_breach() {
+    let mut host = guest("mode=snp");
+    host.page()[77] = 1;
+    host.msr(proto::PSC_REQUEST | proto::PSC_SHARED << 52 | GHCB).unwrap();
+    assert_eq!(host.vmm.end, Some(End::Breach(&breach::PRIVATE_DATA_SHARED)));
+}
+
+#[test]
+fn requests_are_answered_and_malformed_ones_named() {
+    let mut host = guest("mode=snp");
+    host.shared_ghcb();
+    let (rax, rcx) = (offset_of!(GhcbPage, rax), offset_of!(GhcbPage, rcx));
+    let answer = host.send(vc::CPUID, 0, &[(rax, 0x4000_000C), (rcx, 0)]).unwrap();
+    assert_eq!((answer.sw_exit_info1, answer.rbx), (0, 2));
+    let unknown = host.send(vc::MSR, 0, &[(rcx, 0x1234)]).unwrap();
+    assert_eq!(unknown.sw_exit_info1, 1, "the guest is to raise #GP");
+    assert_eq!(unknown.sw_exit_info2 & 0xFF, 13);
+    let incomplete = host.send(vc::CPUID, 0, &[(rcx, 0)]).err();
+    assert_eq!(incomplete, Some(End::Breach(&breach::GHCB_MALFORMED)));
+    let run = host.send(exit::RUN_VMPL, 2, &[]).err();
+    assert_eq!(run, Some(End::Breach(&breach::RUN_VMPL_DENIED)));
+}
+
+#[test]
+fn a_termination_request_ends_the_run() {
+    let mut host = guest("mode=snp");
+    let ended = host.msr(proto::TERMINATE | 7 << 12 | 0x45 << 16);
+    assert_eq!(ended, Err(End::Terminated { set: 7, code: 0x45 }));
+}
+
+#[test]
+fn sev_status_shows_the_features_and_cannot_be_intercepted() {
+    let mut host = guest("mode=snp");
+    let context = host.snp.contexts[0].as_mut().unwrap();
+    context.vcpu.regs[reg::RCX] = 0xC001_0131;
+    host.vmm.last_exit = (vc::MSR, [0, 0]);
+    assert_eq!(host.snp.exit(&mut host.vmm, &mut host.memory), Step::Continue);
+    assert_eq!(host.snp.contexts[0].as_ref().unwrap().vcpu.edx_eax(), 7);
+}
