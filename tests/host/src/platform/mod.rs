@@ -3,6 +3,7 @@
 pub mod enter;
 pub mod plain;
 pub mod snp;
+pub mod tdx;
 pub mod technology;
 
 pub use technology::{Access, LaunchPage, PageKind, Step, Technology};

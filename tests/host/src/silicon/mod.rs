@@ -2,3 +2,4 @@
 
 pub mod deliver;
 pub mod snp;
+pub mod tdx;

@@ -13,5 +13,6 @@ pub mod port;
 pub mod run;
 pub mod scenario;
 pub mod stats;
+pub mod tdvmcall;
 
 pub use self::core::Vmm;

@@ -38,9 +38,7 @@ fn technology(vmm: &Vmm, memory: &Memory) -> Result<Box<dyn Technology>, String>
     Ok(match vmm.scenario.mode {
         Mode::None => Box::new(platform::plain::Plain::new(memory)),
         Mode::Snp | Mode::SnpParavisor => Box::new(platform::snp::Snp::new(memory)),
-        Mode::Tdx | Mode::TdxParavisor => {
-            return Err("this host was built without TDX".into());
-        }
+        Mode::Tdx | Mode::TdxParavisor => Box::new(platform::tdx::Tdx::new(memory)),
     })
 }
 

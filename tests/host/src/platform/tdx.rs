@@ -1,0 +1,119 @@
+//! TDX, one L1 VM: the run loop. `exits` is what the module does with an exit, `calls` joins
+//! TDCALL to the vmm, `host` is what the vmm does with the TD's pages.
+
+mod calls;
+mod exits;
+mod host;
+
+use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    report,
+    silicon::tdx::{state, td::Td},
+    svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
+    vmm::{Vmm, lies, scenario::Inject},
+};
+use alloc::{boxed::Box, collections::BTreeSet, string::String};
+use tessera_defs::{mode::{HostProfile, Mode}, tdx::field::attributes, x86::x2apic};
+
+/// A TD with one virtual processor.
+#[derive(Debug)]
+pub struct Tdx {
+    vcpu: Vcpu,
+    npt: Npt,
+    td: Td,
+    /// Guest frame numbers that the vmm maps in the shared EPT.
+    shared: BTreeSet<u64>,
+    /// Pages that became shared, ever.
+    shares: u64,
+}
+
+impl Tdx {
+    /// A TD that is not launched yet.
+    pub fn new(memory: &Memory) -> Self {
+        let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 64);
+        let bitmaps = Box::leak(Bitmaps::new());
+        let vcpu = Vcpu::new(bitmaps, npt.root());
+        let td = Td::new(memory.size() / PAGE as u64);
+        Self { vcpu, npt, td, shared: BTreeSet::new(), shares: 0 }
+    }
+
+    /// TDH.MNG.INIT's parameters: QEMU sets SEPT_VE_DISABLE unless told otherwise.
+    fn parameters(&mut self, vmm: &Vmm) {
+        let scenario = &vmm.scenario;
+        if scenario.profile == HostProfile::Kvm {
+            self.td.attributes |= attributes::SEPT_VE_DISABLE;
+        }
+        if scenario.lies(lies::DEBUG_POLICY) {
+            self.td.attributes |= attributes::DEBUG;
+        }
+        let l2 = scenario.mode == Mode::TdxParavisor && !scenario.lies(lies::NO_MULTI_VMPL);
+        self.td.l2_vms = u64::from(l2);
+        self.td.vcpus = scenario.smp;
+    }
+
+    /// The vmm can only post external interrupts and NMIs to a TD; the module stops the rest.
+    fn inject(&mut self, vmm: &mut Vmm) {
+        if let Some(Inject::Nmi) = vmm.scenario.inject {
+            return enter::inject(vmm, &mut self.vcpu);
+        }
+        if let Some(Inject::Vector(vector @ 32..)) = vmm.injection() {
+            let now = vmm.now();
+            // SELF_IPI takes every vector.
+            let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
+        }
+    }
+}
+
+impl Technology for Tdx {
+    fn policy(&mut self, _policy: u64) {}
+
+    fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String> {
+        let measured = match page.kind {
+            PageKind::Normal => true,
+            PageKind::Unmeasured => false,
+            _ => return Err("TDX has no such page".into()),
+        };
+        let gfn = page.gpa / PAGE as u64;
+        let frame = match memory.frame(gfn) {
+            Some(frame) => frame,
+            None => memory.spare().ok_or("no frame is left for the image")?,
+        };
+        memory.map(gfn, Some(frame));
+        let bytes = memory.page(frame).ok_or("a frame outside the pool")?;
+        bytes.fill(0);
+        bytes[..page.content.len()].copy_from_slice(page.content);
+        self.td.mrtd.add(page.gpa);
+        if measured {
+            self.td.mrtd.extend(page.gpa, bytes);
+        }
+        self.td.sept.add(gfn, frame);
+        Ok(())
+    }
+
+    fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
+        self.parameters(vmm);
+        self.lie_at_launch(vmm, memory);
+        state::reset(&mut self.vcpu, 0);
+        Ok(Some(report::hex(&self.td.mrtd.value())))
+    }
+
+    fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        self.inject(vmm);
+        enter::enter(vmm, &mut self.vcpu, true);
+        self.exit(vmm, memory)
+    }
+
+    fn host_access(&self, memory: &Memory, gpa: u64, _access: Access) -> Option<u32> {
+        let gfn = gpa / PAGE as u64;
+        memory.frame(gfn).filter(|_| self.shared.contains(&gfn))
+    }
+
+    fn rip(&self) -> u64 {
+        self.vcpu.vmcb.save.rip
+    }
+
+    fn pages(&self) -> (u64, u64) {
+        (self.td.sept.accepted(), self.shares)
+    }
+}

@@ -1,0 +1,106 @@
+//! TDCALL: the module's leaves, and through TDG.VP.VMCALL the vmm.
+
+use super::Tdx;
+use crate::{
+    memory::frames::{Memory, PAGE},
+    platform::{Access, Step, Technology},
+    report::End,
+    silicon::tdx::leaves::{self, Served},
+    svm::vcpu::reg,
+    vmm::{Vmm, hypercall::Hypercall, tdvmcall::{Answer, Registers, answer}},
+};
+use tessera_defs::{
+    breach, hyperv,
+    tdx::{status, tdcall::{MEM_PAGE_ACCEPT, VP_VMCALL}},
+};
+
+const R10: usize = 10;
+
+impl Tdx {
+    /// One TDCALL. It needs 64-bit mode and ring 0 (Intel SDM vol. 2, TDCALL).
+    pub(super) fn tdcall(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
+        let save = &self.vcpu.vmcb.save;
+        if !self.vcpu.long_mode() || save.cs.attrib & 1 << 9 == 0 {
+            return self.undefined();
+        }
+        if save.cpl != 0 {
+            return self.general_protection();
+        }
+        let leaf = self.vcpu.regs[reg::RAX] & 0xFFFF;
+        vmm.note(if leaf == MEM_PAGE_ACCEPT { "accept" } else { "tdcall" });
+        match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
+            Served::Done => self.judge(vmm, leaf),
+            Served::Unknown => vmm.offence = Some(&breach::TDCALL_UNKNOWN),
+            Served::Missing { gfn, large } => return self.augment(vmm, memory, gfn, large),
+            Served::Enter => return Step::End(Self::no_partitioning()),
+            Served::Vmcall => {
+                self.vcpu.skip(length);
+                return self.vmcall(vmm, memory);
+            }
+        }
+        self.vcpu.skip(length);
+        Step::Continue
+    }
+
+    /// This host models no L2 VM.
+    fn no_partitioning() -> End {
+        End::Denied("no-l2-vm")
+    }
+
+    /// Remembers misuse, in case that the guest dies of it.
+    fn judge(&self, vmm: &mut Vmm, leaf: u64) {
+        let result = self.vcpu.regs[reg::RAX] & status::CLASS_MASK;
+        match (leaf, result) {
+            (MEM_PAGE_ACCEPT, status::OPERAND_INVALID) => {
+                vmm.offence = Some(&breach::UNALIGNED_ACCEPT);
+            }
+            (MEM_PAGE_ACCEPT, status::PAGE_ALREADY_ACCEPTED) if !vmm.told => {
+                vmm.offence = Some(&breach::DOUBLE_VALIDATION);
+            }
+            (VP_VMCALL, _) => vmm.offence = Some(&breach::VMCALL_LEAK),
+            (_, status::OPERAND_INVALID) => vmm.offence = Some(&breach::TDCALL_OPERAND),
+            _ => {}
+        }
+    }
+
+    fn vmcall(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let mask = self.vcpu.regs[reg::RCX];
+        let exposed = |at: usize| if mask >> at & 1 == 1 { self.vcpu.regs[at] } else { 0 };
+        let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
+        let input = exposed(reg::RDX);
+        self.attack(vmm, memory);
+        let result = match vmm.tdvmcall(mask, registers) {
+            Answer::Done(result) => result,
+            Answer::MapGpa { gpa, len } => {
+                let (status, at) = self.map_gpa(vmm, memory, gpa, len);
+                answer(registers, status, at)
+            }
+            Answer::Hypercall => {
+                let result = self.hypercall(vmm, memory, registers[0], input);
+                answer(registers, registers[0], result)
+            }
+            Answer::End(end) => return Step::End(end),
+        };
+        // The host writes only what it was shown.
+        for (i, value) in result.into_iter().enumerate() {
+            if mask >> (R10 + i) & 1 == 1 {
+                self.vcpu.regs[R10 + i] = value;
+            }
+        }
+        self.vcpu.regs[reg::RAX] = status::SUCCESS;
+        Step::Continue
+    }
+
+    /// TLFS: the input page must be one that the host can read.
+    fn hypercall(&self, vmm: &mut Vmm, memory: &mut Memory, control: u64, gpa: u64) -> u64 {
+        let frame = self.host_access(memory, gpa, Access::Read);
+        let page = frame.and_then(|frame| memory.page(frame));
+        let input = page.map(|page| &page[gpa as usize % PAGE..]);
+        match vmm.hypercall(control, input.unwrap_or(&[])) {
+            Hypercall::Done(result) => result,
+            // Without a paravisor a TD changes visibility by MapGPA only.
+            Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
+        }
+    }
+}
+

@@ -1,0 +1,198 @@
+//! What the module does with an exit: serve it, make a #VE of it, or stop the guest.
+
+use super::Tdx;
+use crate::{
+    memory::{frames::{Memory, PAGE}, insn::{self, Instruction, Kind}, walk},
+    platform::{Step, enter},
+    report::End,
+    silicon::tdx::{ve::{Info, ept_qualification, io_qualification}, view::{self, Outcome, SHARED}},
+    svm::{exit, npt, vcpu::reg},
+    vmm::Vmm,
+};
+use tessera_defs::{
+    breach,
+    snp::vc,
+    tdx::{cpuid, field::attributes},
+    vmx,
+    x86::{MSR_APIC_BASE, vector, x2apic},
+};
+
+/// Double fault.
+const DF: u8 = 8;
+const MSR_TSC: u32 = 0x10;
+/// x2APIC registers that the processor virtualises: TPR, PPR, ISR, TMR, IRR.
+const APIC_NATIVE: [core::ops::RangeInclusive<u32>; 2] = [0x808..=0x80A, 0x810..=0x827];
+
+impl Tdx {
+    /// Serves the exit that stands in the VMCB.
+    pub(super) fn exit(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let code = self.vcpu.vmcb.control.exit_code;
+        match code {
+            exit::NPF => self.nested_fault(vmm, memory),
+            exit::INTR | exit::NMI | exit::VINTR => Step::Continue,
+            vc::SHUTDOWN | exit::INVALID | exit::INVALID_LOW => Step::End(enter::shutdown(vmm)),
+            vc::IOIO => self.port(),
+            _ => {
+                let found = self.instruction(memory);
+                self.decoded(vmm, memory, code, found)
+            }
+        }
+    }
+
+    fn instruction(&self, memory: &mut Memory) -> Instruction {
+        let mut bytes = [0; 15];
+        let save = &self.vcpu.vmcb.save;
+        let mut seen = view::Seen { sept: &self.td.sept, shared: &self.shared, memory };
+        let count = walk::read(save, &mut seen, save.rip, &mut bytes);
+        insn::decode(&bytes[..count])
+    }
+
+    fn decoded(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        code: u64,
+        found: Instruction,
+    ) -> Step {
+        match (code, found.kind) {
+            (vc::CPUID, _) => self.cpuid(vmm, found.length),
+            (vc::MSR, _) => self.msr(vmm, found.length),
+            (vc::HLT, _) => self.exception(vmx::HLT, 0, 0, found.length),
+            (vc::WBINVD | vc::INVD, _) => self.exception(vmx::WBINVD, 0, 0, found.length),
+            (exit::EXCEPTION_UD, Kind::Vmcall) => self.exception(vmx::VMCALL, 0, 0, found.length),
+            (exit::EXCEPTION_UD, Kind::Tdcall) => self.tdcall(vmm, memory, found.length),
+            (_, kind) => {
+                if matches!(kind, Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Vmmcall) {
+                    vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
+                }
+                self.undefined()
+            }
+        }
+    }
+
+    pub(super) fn undefined(&mut self) -> Step {
+        self.vcpu.inject_exception(vector::UD, None);
+        Step::Continue
+    }
+
+    pub(super) fn general_protection(&mut self) -> Step {
+        self.vcpu.inject_exception(vector::GP, Some(0));
+        Step::Continue
+    }
+
+    /// #VE; a second one before the first was fetched is a double fault.
+    fn exception(&mut self, reason: u32, qualification: u64, gpa: u64, length: u64) -> Step {
+        if self.td.ve.is_some() {
+            self.vcpu.inject_exception(DF, Some(0));
+            return Step::Continue;
+        }
+        self.td.ve = Some(Info { reason, qualification, gpa, length: length as u32 });
+        self.vcpu.inject_exception(vector::VE, None);
+        Step::Continue
+    }
+
+    fn port(&mut self) -> Step {
+        let control = &self.vcpu.vmcb.control;
+        let qualification = io_qualification(control.exit_info_1);
+        let length = control.exit_info_2.wrapping_sub(self.vcpu.vmcb.save.rip);
+        self.exception(vmx::IO, qualification, 0, length)
+    }
+
+    /// The module answers all leaves but the hypervisor's.
+    fn cpuid(&mut self, vmm: &mut Vmm, length: u64) -> Step {
+        let (leaf, sub) = (self.vcpu.regs[reg::RAX] as u32, self.vcpu.regs[reg::RCX] as u32);
+        if (0x4000_0000..=0x4000_FFFF).contains(&leaf) {
+            return self.exception(vmx::CPUID, 0, 0, length);
+        }
+        let [ebx, ecx, edx] = cpuid::SIGNATURE;
+        let mut answer = match leaf {
+            cpuid::LEAF if sub == 0 => [0, ebx, ecx, edx],
+            _ => vmm.cpuid(leaf, (vmm.machine.cpuid)(leaf, sub)),
+        };
+        if leaf == 0 {
+            answer[0] = answer[0].max(cpuid::LEAF);
+        }
+        let places = [reg::RAX, reg::RBX, reg::RCX, reg::RDX];
+        places.into_iter().zip(answer).for_each(|(at, value)| {
+            self.vcpu.regs[at] = u64::from(value);
+        });
+        self.vcpu.skip(length);
+        Step::Continue
+    }
+
+    /// Virtualised registers are served here, the rest is a #VE. Source: 348549, "MSR
+    /// Virtualization".
+    fn msr(&mut self, vmm: &mut Vmm, length: u64) -> Step {
+        let msr = self.vcpu.regs[reg::RCX] as u32;
+        let write = self.vcpu.vmcb.control.exit_info_1 != 0;
+        let native = match msr {
+            MSR_TSC | MSR_APIC_BASE => !write,
+            x2apic::EOI | x2apic::SELF_IPI => true,
+            _ => APIC_NATIVE.iter().any(|range| range.contains(&msr)),
+        };
+        let reason = if write { vmx::MSR_WRITE } else { vmx::MSR_READ };
+        if !native {
+            return self.exception(reason, 0, 0, length);
+        }
+        let done = match write {
+            true => vmm.write_msr(msr, self.vcpu.edx_eax()),
+            false => vmm.read_msr(msr).map(|value| self.vcpu.set_edx_eax(value)),
+        };
+        match done {
+            Some(()) => self.vcpu.skip(length),
+            None => return self.general_protection(),
+        }
+        Step::Continue
+    }
+
+    fn nested_fault(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        let control = &self.vcpu.vmcb.control;
+        let (gpa, info) = (control.exit_info_2, control.exit_info_1);
+        let gfn = (gpa & !SHARED) / PAGE as u64;
+        match view::resolve(&self.td.sept, &self.shared, memory, gpa) {
+            Outcome::Private(frame) => self.npt.map(gpa, memory.address(frame), npt::ALL),
+            Outcome::Shared(_) if info & (exit::NPF_FETCH | exit::NPF_WALK) != 0 => {
+                return Step::End(End::Breach(&breach::C_BIT_MISSING));
+            }
+            Outcome::Shared(frame) => {
+                let data = npt::Access { write: true, execute: false };
+                self.npt.map(gpa, memory.address(frame), data);
+            }
+            Outcome::Pending => return self.pending(vmm, gpa, info),
+            Outcome::Missing => return self.missing(vmm, memory, gfn),
+            Outcome::Device => return self.device(memory, gpa, gfn, info),
+            Outcome::Beyond => return Step::End(End::Breach(&breach::OUT_OF_RANGE)),
+        }
+        Step::Continue
+    }
+
+    /// An unaccepted page. Where the TD gets no #VE, the host could only enter it again.
+    fn pending(&mut self, vmm: &mut Vmm, gpa: u64, info: u64) -> Step {
+        let lied = vmm.told;
+        if self.td.attributes & attributes::SEPT_VE_DISABLE != 0 || self.vectoring() {
+            return Step::End(match lied {
+                true => End::Denied(vmm.scenario.lie),
+                false => End::Breach(&breach::UNVALIDATED_ACCESS),
+            });
+        }
+        if !lied {
+            vmm.offence = Some(&breach::UNVALIDATED_ACCESS);
+        }
+        self.exception(vmx::EPT_VIOLATION, ept_qualification(info), gpa, 0)
+    }
+
+    fn vectoring(&self) -> bool {
+        self.vcpu.vmcb.control.event_inj & vc::event::VALID != 0
+    }
+
+    /// Nothing in the shared EPT: a device, or memory that the TD never asked to share.
+    fn device(&mut self, memory: &Memory, gpa: u64, gfn: u64, info: u64) -> Step {
+        if memory.frame(gfn).is_some() || self.td.sept.mapped(gfn).is_some() {
+            return Step::End(End::Breach(&breach::C_BIT_MISSING));
+        }
+        if self.vectoring() {
+            return Step::End(End::Breach(&breach::OUT_OF_RANGE));
+        }
+        self.exception(vmx::EPT_VIOLATION, ept_qualification(info), gpa, 0)
+    }
+}

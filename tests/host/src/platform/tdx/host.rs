@@ -1,0 +1,145 @@
+//! What the vmm does with the TD's pages: augment on demand, share by MapGPA, and lie.
+
+use super::Tdx;
+use crate::{
+    memory::frames::{Memory, PAGE, is_ram},
+    platform::Step,
+    report::End,
+    silicon::tdx::{accept::LARGE, view::SHARED},
+    vmm::{Vmm, lies},
+};
+use tessera_defs::{breach, tdx::vmcall};
+use tessera_handoff::layout::{BUNDLE_BASE, IMAGE_END, KERNEL_VIRT};
+
+/// The first page of ordinary memory.
+const TARGET: u64 = IMAGE_END / PAGE as u64;
+
+impl Tdx {
+    /// A private access met no page.
+    pub(super) fn missing(&mut self, vmm: &mut Vmm, memory: &mut Memory, gfn: u64) -> Step {
+        if self.shared.contains(&gfn) {
+            return Step::End(End::Breach(&breach::SHARED_AS_PRIVATE));
+        }
+        self.augment(vmm, memory, gfn, false)
+    }
+
+    /// TDH.MEM.PAGE.AUG, of 2 MiB where the TD asks for it.
+    pub(super) fn augment(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        gfn: u64,
+        large: bool,
+    ) -> Step {
+        if gfn * PAGE as u64 >= memory.size() || !is_ram(gfn) {
+            return Step::End(End::Breach(&breach::OUT_OF_RANGE));
+        }
+        let large = large
+            && !vmm.scenario.lies(lies::SIZE_MISMATCH)
+            && (gfn..gfn + LARGE).all(|gfn| memory.frame(gfn).is_some() && !self.shared.contains(&gfn));
+        let count = if large { LARGE } else { 1 };
+        for gfn in gfn..gfn + count {
+            let Some(frame) = memory.frame(gfn) else {
+                return Step::End(End::Denied(lies::PAGE_WITHHELD));
+            };
+            self.td.sept.augment(gfn, frame, large);
+        }
+        Step::Continue
+    }
+
+    /// MapGPA (GHCI 3.2): status and where to go on.
+    pub(super) fn map_gpa(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        gpa: u64,
+        len: u64,
+    ) -> (u64, u64) {
+        vmm.note("map-gpa");
+        let (start, shared) = (gpa & !SHARED, gpa & SHARED != 0);
+        let page = PAGE as u64;
+        if !(start | len).is_multiple_of(page) || len == 0 {
+            vmm.offence = Some(&breach::MAP_GPA_INPUT);
+            return (vmcall::ALIGN_ERROR, gpa);
+        }
+        let frames = start / page..start.saturating_add(len) / page;
+        if frames.end > memory.size() / page || !frames.clone().all(is_ram) {
+            vmm.offence = Some(&breach::MAP_GPA_INPUT);
+            return (vmcall::INVALID_OPERAND, gpa);
+        }
+        match vmm.scenario.lie {
+            lies::VISIBILITY_REFUSED => return (vmcall::INVALID_OPERAND, gpa),
+            lies::PSC_HALF => return (vmcall::RETRY, gpa),
+            lies::GHCB_OUT_OF_RANGE => return (vmcall::RETRY, gpa ^ 1 << 40),
+            lies::PSC_LIES => {
+                vmm.told = true;
+                return (vmcall::SUCCESS, 0);
+            }
+            _ => {}
+        }
+        frames.for_each(|gfn| self.convert(memory, gfn, shared));
+        (vmcall::SUCCESS, 0)
+    }
+
+    /// The private page goes; the host never sees what stood there.
+    fn convert(&mut self, memory: &mut Memory, gfn: u64, shared: bool) {
+        let changed = if shared { self.shared.insert(gfn) } else { self.shared.remove(&gfn) };
+        if !changed {
+            return;
+        }
+        self.shares += u64::from(shared);
+        self.drop_page(gfn);
+        if let Some(bytes) = memory.frame(gfn).and_then(|frame| memory.page(frame)) {
+            bytes.fill(0);
+        }
+    }
+
+    fn drop_page(&mut self, gfn: u64) {
+        self.td.sept.remove(gfn);
+        let gpa = gfn * PAGE as u64;
+        self.npt.forget(gpa);
+        self.npt.forget(gpa | SHARED);
+    }
+
+    /// Lies that concern memory from the start.
+    pub(super) fn lie_at_launch(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
+        match vmm.scenario.lie {
+            lies::PAGE_WITHHELD => {
+                (TARGET..memory.size() / PAGE as u64).for_each(|gfn| memory.map(gfn, None));
+            }
+            // The only way to give a TD accepted pages is to add them, which MRTD shows.
+            lies::DOUBLE_VALIDATE => {
+                vmm.told = true;
+                for gfn in TARGET..TARGET + LARGE {
+                    if let Some(frame) = memory.frame(gfn) {
+                        self.td.mrtd.add(gfn * PAGE as u64);
+                        self.td.sept.add(gfn, frame);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Page attacks, once, when the kernel has begun to speak: on the first pages of the
+    /// bundle, which it still has to read. A page that is replaced is pending again.
+    pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
+        let gfn = BUNDLE_BASE / PAGE as u64;
+        if vmm.told || self.vcpu.vmcb.save.rip < KERNEL_VIRT {
+            return;
+        }
+        let frames = match vmm.scenario.lie {
+            lies::PAGE_REMAPPED => [memory.spare(), None],
+            lies::PAGE_SWAPPED => [memory.frame(gfn + 1), memory.frame(gfn)],
+            _ => return,
+        };
+        vmm.told = true;
+        for (gfn, frame) in [gfn, gfn + 1].into_iter().zip(frames) {
+            if let Some(frame) = frame {
+                self.drop_page(gfn);
+                memory.map(gfn, Some(frame));
+                self.td.sept.augment(gfn, frame, false);
+            }
+        }
+    }
+}
