@@ -3,6 +3,7 @@
 
 use crate::{host, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
+use tessera_defs::snp::vc::PAGE_NOT_VALIDATED;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::STACK_TOP;
 use tessera_hw::gdt::{Segments, Stacks};
@@ -65,7 +66,14 @@ fn communication(frame: &mut TrapFrame) {
     let bytes = windows::code(frame.rip);
     let event = vc::event(frame.error, bytes, frame, 0);
     let Ok((event, length)) = event else {
-        refuse(frame, Refusal::UnexpectedVc)
+        // The kernel touches only what it accepted: such a page was taken back.
+        refuse(
+            frame,
+            match frame.error {
+                PAGE_NOT_VALIDATED => Refusal::PageRemapped,
+                _ => Refusal::UnexpectedVc,
+            },
+        )
     };
     serve_event(frame, event, length, Refusal::UnexpectedVc);
 }
