@@ -9,6 +9,8 @@ use tessera_defs::{breach, snp::vc::event};
 
 /// The guest comes back after so many instructions at the latest.
 const SLICE: u64 = 5_000_000;
+/// The same for a lower context while the one below it has an interrupt to get.
+const LOWER_SLICE: u64 = 20_000;
 
 /// Enters the context once; the exit stands in its VMCB. `interruptible`: the vmm may offer
 /// interrupts to this context.
@@ -21,11 +23,13 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
     vcpu.offer_interrupt(offered);
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
+    let waits = !interruptible && vmm.pending_interrupt().is_some();
+    let slice = if waits { LOWER_SLICE } else { SLICE };
     let deadline = vmm
         .apic
         .deadline()
-        .map_or(SLICE, |at| at.saturating_sub(now));
-    (vmm.machine.arm)(deadline.clamp(1000, SLICE));
+        .map_or(slice, |at| at.saturating_sub(now));
+    (vmm.machine.arm)(deadline.clamp(1000, slice));
     let before = (vmm.machine.clock)();
     (vmm.machine.enter)(vcpu);
     vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);

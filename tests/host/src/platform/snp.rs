@@ -19,7 +19,7 @@ use crate::{
     svm::bitmaps::Bitmaps,
     vmm::Vmm,
 };
-use alloc::{boxed::Box, string::String};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use context::Context;
 
 /// An SNP guest with one virtual processor.
@@ -36,6 +36,9 @@ pub struct Snp {
     accepted: u64,
     shared: u64,
     double_validation: bool,
+    /// Frames that were shared at some time, and the key that must never be seen there.
+    exposed: Vec<u32>,
+    key: [u8; 32],
 }
 
 impl Snp {
@@ -53,6 +56,8 @@ impl Snp {
             accepted: 0,
             shared: 0,
             double_validation: false,
+            exposed: Vec::with_capacity(64),
+            key: [0; 32],
         }
     }
 
@@ -101,6 +106,10 @@ impl Technology for Snp {
         }
         enter::enter(vmm, &mut context.vcpu, current == 0);
         let step = self.exit(vmm, memory);
+        let over = vmm.end.is_some() || matches!(step, Step::End(_));
+        if over && self.leaked(memory) {
+            return Step::End(End::Breach(&tessera_defs::breach::PRIVATE_DATA_SHARED));
+        }
         match vmm.end {
             Some(End::Shutdown) if self.double_validation => {
                 Step::End(End::Breach(&tessera_defs::breach::DOUBLE_VALIDATION))

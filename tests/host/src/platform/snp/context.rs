@@ -6,7 +6,7 @@ use crate::{
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
 };
 use tessera_defs::{
-    snp::{status::features, vmsa::Vmsa},
+    snp::{status::features, vc::event, vmsa::Vmsa},
     x86::efer,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -83,7 +83,9 @@ impl Context {
         if let Some(mut area) = read(memory, self.frame) {
             area.guest_exit_code = code;
             [area.guest_exit_info1, area.guest_exit_info2] = info;
-            area.guest_exit_int_info = self.vcpu.vmcb.control.exit_int_info;
+            let pending = self.vcpu.vmcb.control.exit_int_info;
+            let valid = pending & event::VALID != 0;
+            area.guest_exit_int_info = if valid { pending } else { 0 };
             area.guest_nrip = nrip;
             write(memory, self.frame, &area);
         }

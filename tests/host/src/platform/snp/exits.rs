@@ -95,6 +95,7 @@ impl Snp {
             };
             let shown = if code == vc::IOIO { [info[0], 0] } else { info };
             context.reflect(memory, code, shown, nrip);
+            context.vcpu.vmcb.control.event_inj = 0;
             return match self.switch(vmm, memory, 0) {
                 true => Step::Continue,
                 false => Step::End(End::Breach(&breach::VMSA_INVALID)),

@@ -94,7 +94,12 @@ impl Snp {
         memory: &mut Memory,
     ) -> Result<String, String> {
         if let Some(page) = self.secrets.and_then(|frame| memory.page(frame)) {
-            page.copy_from_slice(secrets(vmm).as_bytes());
+            let secrets = secrets(vmm);
+            self.key = secrets.vmpck[0];
+            page.copy_from_slice(secrets.as_bytes());
+        }
+        if self.secrets.is_none() {
+            (0..32).for_each(|i| self.key[i] = vmm.random() as u8);
         }
         if let Some(page) = self.cpuid.and_then(|frame| memory.page(frame)) {
             page.copy_from_slice(cpuid_page(vmm).as_bytes());

@@ -58,6 +58,7 @@ impl Snp {
             }
             self.rmp.update(frame, None, false);
             self.shared += 1;
+            self.exposed.push(frame);
         } else {
             self.rmp.update(frame, Some(gfn), large);
         }
@@ -95,5 +96,14 @@ impl Snp {
                 self.forget(gfn);
             }
         }
+    }
+
+    /// Whether VMPCK 0 can be read in memory that the guest shares.
+    pub(super) fn leaked(&self, memory: &mut Memory) -> bool {
+        self.exposed.iter().any(|frame| {
+            let shared = !self.rmp.get(*frame).assigned;
+            let page = memory.page(*frame).filter(|_| shared);
+            page.is_some_and(|page| page.windows(32).any(|window| window == self.key))
+        })
     }
 }
