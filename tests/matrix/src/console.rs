@@ -40,6 +40,9 @@ impl Console {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
         } else if let Some(check) = line.strip_prefix("init: check failed: ") {
             self.failed_check = Some(check.to_owned());
+        } else if line.starts_with("tessera: init exited with ") {
+            let good = line.starts_with("tessera: init exited with 0,");
+            self.failed_check = self.failed_check.take().or((!good).then(|| line.to_owned()));
         } else if let Some(words) = line.strip_prefix("tessera: refused ") {
             let name = words.split([':', ' ']).next().unwrap_or(words);
             self.refused = Refusal::from_name(name);

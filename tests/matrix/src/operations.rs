@@ -24,6 +24,12 @@ static STRATEGIES: &[Strategy] = &[
     silent("x2apic"),
     silent("unattested"),
     silent("apic-timer"),
+    Strategy { name: "ghcb", needs: &["vmgexit"], explains: &["hypercall"] },
+    Strategy { name: "snp-psc", needs: &["psc"], explains: &[] },
+    // RMPADJUST is how the stub learns its VMPL.
+    Strategy { name: "pvalidate", needs: &["pvalidate"], explains: &["rmpadjust"] },
+    silent("ghcb-x2apic"),
+    silent("snp-launch-digest"),
 ];
 
 /// What does not fit, a sentence each. `orderly`: the boot went to its end, so that everything
