@@ -124,15 +124,19 @@ mod tests {
 
     #[test]
     fn the_stack_is_the_one_of_privilege_or_ist() {
-        for (cpl, ist, top) in [(0, 0, 0x9000), (3, 0, 0x8000), (0, 1, 0x7000), (3, 1, 0x7000)] {
+        for (cpl, ist, top) in [
+            (0, 0, 0x9000),
+            (3, 0, 0x8000),
+            (0, 1, 0x7000),
+            (3, 1, 0x7000),
+        ] {
             let (mut vcpu, mut words) = guest(cpl, ist);
             deliver(&mut vcpu, &mut words, 29, 0x72).unwrap();
             assert_eq!(vcpu.regs[reg::RSP], top - 48);
             assert_eq!(vcpu.vmcb.save.rip, 0x1234_5678);
             assert_eq!(vcpu.vmcb.save.rflags, 2, "an interrupt gate clears IF");
             assert_eq!(vcpu.vmcb.save.cpl, 0);
-            let pushed: std::vec::Vec<u64> =
-                (0..6).map(|i| words.0[&(top - 48 + i * 8)]).collect();
+            let pushed: std::vec::Vec<u64> = (0..6).map(|i| words.0[&(top - 48 + i * 8)]).collect();
             assert_eq!(pushed, [0x72, 0x777, 0, 0x202, 0x9008, 0]);
         }
     }

@@ -1,12 +1,7 @@
 //! The SNP host against a guest that is only a save area and a GHCB: requests and their ends.
 
 use super::*;
-use crate::{
-    machine::FAKE,
-    platform::PageKind,
-    svm::vcpu::reg,
-    vmm::scenario::Scenario,
-};
+use crate::{machine::FAKE, platform::PageKind, svm::vcpu::reg, vmm::scenario::Scenario};
 use core::mem::offset_of;
 use std::{vec, vec::Vec};
 use tessera_defs::{
@@ -35,7 +30,8 @@ fn guest(text: &str) -> Guest {
     let mut area = Vmsa::new_zeroed();
     (area.efer, area.sev_features) = (1 << 12, 1);
     let mut add = |gpa, kind, content: &[u8]| {
-        snp.add_page(&mut memory, &LaunchPage { gpa, kind, content }).unwrap();
+        snp.add_page(&mut memory, &LaunchPage { gpa, kind, content })
+            .unwrap();
     };
     add(GHCB, PageKind::Normal, &[]);
     add(BSP_VMSA_GPA, PageKind::Context, area.as_bytes());
@@ -54,7 +50,10 @@ impl Guest {
 
     fn shared_ghcb(&mut self) {
         let shared = proto::PSC_SHARED << 52;
-        assert_eq!(self.msr(proto::PSC_REQUEST | shared | GHCB), Ok(proto::PSC_RESPONSE));
+        assert_eq!(
+            self.msr(proto::PSC_REQUEST | shared | GHCB),
+            Ok(proto::PSC_RESPONSE)
+        );
         let registered = self.msr(proto::REGISTER_GHCB_REQUEST | GHCB);
         assert_eq!(registered, Ok(proto::REGISTER_GHCB_RESPONSE | GHCB));
     }
@@ -89,15 +88,22 @@ fn the_ghcb_must_be_shared_and_registered() {
     assert_eq!(private, Err(End::Breach(&breach::GHCB_NOT_SHARED)));
     let shared = proto::PSC_SHARED << 52;
     fresh.msr(proto::PSC_REQUEST | shared | GHCB).unwrap();
-    assert_eq!(fresh.msr(GHCB), Err(End::Breach(&breach::GHCB_NOT_REGISTERED)));
+    assert_eq!(
+        fresh.msr(GHCB),
+        Err(End::Breach(&breach::GHCB_NOT_REGISTERED))
+    );
 }
 
 #[test]
 fn data_in_a_page_that_becomes_shared_is_a_breach() {
     let mut host = guest("mode=snp");
     host.page()[77] = 1;
-    host.msr(proto::PSC_REQUEST | proto::PSC_SHARED << 52 | GHCB).unwrap();
-    assert_eq!(host.vmm.end, Some(End::Breach(&breach::PRIVATE_DATA_SHARED)));
+    host.msr(proto::PSC_REQUEST | proto::PSC_SHARED << 52 | GHCB)
+        .unwrap();
+    assert_eq!(
+        host.vmm.end,
+        Some(End::Breach(&breach::PRIVATE_DATA_SHARED))
+    );
 }
 
 #[test]
@@ -105,7 +111,9 @@ fn requests_are_answered_and_malformed_ones_named() {
     let mut host = guest("mode=snp");
     host.shared_ghcb();
     let (rax, rcx) = (offset_of!(GhcbPage, rax), offset_of!(GhcbPage, rcx));
-    let answer = host.send(vc::CPUID, 0, &[(rax, 0x4000_000C), (rcx, 0)]).unwrap();
+    let answer = host
+        .send(vc::CPUID, 0, &[(rax, 0x4000_000C), (rcx, 0)])
+        .unwrap();
     assert_eq!((answer.sw_exit_info1, answer.rbx), (0, 2));
     let unknown = host.send(vc::MSR, 0, &[(rcx, 0x1234)]).unwrap();
     assert_eq!(unknown.sw_exit_info1, 1, "the guest is to raise #GP");
@@ -129,6 +137,9 @@ fn sev_status_shows_the_features_and_cannot_be_intercepted() {
     let context = host.snp.contexts[0].as_mut().unwrap();
     context.vcpu.regs[reg::RCX] = 0xC001_0131;
     host.vmm.last_exit = (vc::MSR, [0, 0]);
-    assert_eq!(host.snp.exit(&mut host.vmm, &mut host.memory), Step::Continue);
+    assert_eq!(
+        host.snp.exit(&mut host.vmm, &mut host.memory),
+        Step::Continue
+    );
     assert_eq!(host.snp.contexts[0].as_ref().unwrap().vcpu.edx_eax(), 7);
 }
