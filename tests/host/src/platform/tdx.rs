@@ -26,6 +26,8 @@ pub struct Tdx {
     shared: BTreeSet<u64>,
     /// Pages that became shared, ever.
     shares: u64,
+    /// Frames of the tables of the reset state.
+    tables: [u32; 2],
 }
 
 impl Tdx {
@@ -35,7 +37,7 @@ impl Tdx {
         let bitmaps = Box::leak(Bitmaps::new());
         let vcpu = Vcpu::new(bitmaps, npt.root());
         let td = Td::new(memory.size() / PAGE as u64);
-        Self { vcpu, npt, td, shared: BTreeSet::new(), shares: 0 }
+        Self { vcpu, npt, td, shared: BTreeSet::new(), shares: 0, tables: [0; 2] }
     }
 
     /// TDH.MNG.INIT's parameters: QEMU sets SEPT_VE_DISABLE unless told otherwise.
@@ -94,6 +96,7 @@ impl Technology for Tdx {
     fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
         self.parameters(vmm);
         self.lie_at_launch(vmm, memory);
+        self.tables = state::tables(memory).ok_or("no frame is left for the reset state")?;
         state::reset(&mut self.vcpu, 0);
         Ok(Some(report::hex(&self.td.mrtd.value())))
     }

@@ -5,7 +5,7 @@ use crate::{
     memory::{frames::{Memory, PAGE}, insn::{self, Instruction, Kind}, walk},
     platform::{Step, enter},
     report::End,
-    silicon::tdx::{ve::{Info, ept_qualification, io_qualification}, view::{self, Outcome, SHARED}},
+    silicon::tdx::{state, ve::{Info, ept_qualification, io_qualification}, view::{self, Outcome, SHARED}},
     svm::{exit, npt, vcpu::reg},
     vmm::Vmm,
 };
@@ -149,6 +149,11 @@ impl Tdx {
         let control = &self.vcpu.vmcb.control;
         let (gpa, info) = (control.exit_info_2, control.exit_info_1);
         let gfn = (gpa & !SHARED) / PAGE as u64;
+        if self.vcpu.vmcb.save.cr3 == state::TABLES && gpa & SHARED == 0 && gpa >= state::TABLES {
+            let frame = self.tables[usize::from(gpa >= state::TABLES + PAGE as u64)];
+            self.npt.map(gpa, memory.address(frame), npt::ALL);
+            return Step::Continue;
+        }
         match view::resolve(&self.td.sept, &self.shared, memory, gpa) {
             Outcome::Private(frame) => self.npt.map(gpa, memory.address(frame), npt::ALL),
             Outcome::Shared(_) if info & (exit::NPF_FETCH | exit::NPF_WALK) != 0 => {
