@@ -41,6 +41,8 @@ pub struct Bench {
     pub host: PathBuf,
     /// The stub's ELF file, for direct boots.
     pub stub: PathBuf,
+    /// Programs with symbols, by name, for the places of failures.
+    pub programs: Vec<(String, PathBuf)>,
     /// The image by policy.
     pub images: BTreeMap<Variant, Prepared>,
     /// Where what failed boots leave is kept.
@@ -53,7 +55,11 @@ impl Bench {
     /// Assembles every variant of the image from one product, and puts the files into
     /// `tessera/images` of the workspace's target folder.
     pub fn prepare(qemu: PathBuf, workspace: &Workspace, product: &Product) -> Result<Self> {
-        let base = workspace.target.parent().unwrap_or(&workspace.target).join("tessera");
+        let base = workspace
+            .target
+            .parent()
+            .unwrap_or(&workspace.target)
+            .join("tessera");
         let folder = base.join("images");
         fs::create_dir_all(&folder).map_err(|error| Failure::io("create", &folder, &error))?;
         let mut images = BTreeMap::new();
@@ -63,8 +69,15 @@ impl Bench {
             let path = folder.join(format!("{}.igvm", variant.name()));
             images.insert(variant, write(&image::assemble(&inputs)?, path)?);
         }
+        let programs = ["kernel", "stub", "paravisor", "init"]
+            .into_iter()
+            .filter_map(|name| {
+                let path = product.programs.only(&format!("tessera-{name}")).ok()?;
+                Some((name.to_owned(), path.to_owned()))
+            });
         Ok(Self {
             qemu,
+            programs: programs.collect(),
             host: product.programs.only("tessera-test-host")?.to_owned(),
             stub: product.programs.only("tessera-stub")?.to_owned(),
             images,
@@ -91,7 +104,9 @@ fn write(image: &Image, path: PathBuf) -> Result<Prepared> {
     Ok(Prepared {
         igvm: path,
         hash: words.collect::<Vec<_>>().join(","),
-        loaded: components.map(|c| (c.name.clone(), c.loaded_sha256.clone())).collect(),
+        loaded: components
+            .map(|c| (c.name.clone(), c.loaded_sha256.clone()))
+            .collect(),
         snp_digest: manifest.snp_launch_digests.get("1").cloned(),
         tdx_mrtd: manifest.tdx_mrtd.clone(),
     })

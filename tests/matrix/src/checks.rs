@@ -13,7 +13,9 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     let mut faults = operations::faults(&row.strategies, &row.operations, orderly);
     let offered = row.boot.scenario.profile.name();
     if orderly && profile != Some(offered) {
-        faults.push(format!("the host looked like {offered}, the kernel says {profile:?}"));
+        faults.push(format!(
+            "the host looked like {offered}, the kernel says {profile:?}"
+        ));
     }
     if row.boot.scenario.direct || matches!(row.outcome, Outcome::Broken(_)) {
         return faults;
@@ -22,7 +24,9 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     let differ = |name: &&&str| row.loaded.get(**name) != image.loaded.get(**name);
     let different: Vec<_> = SAME.iter().filter(differ).collect();
     for name in different.iter().filter(|_| !altered) {
-        faults.push(format!("the {name} in memory is not the one of the manifest"));
+        faults.push(format!(
+            "the {name} in memory is not the one of the manifest"
+        ));
     }
     if altered && different.is_empty() {
         faults.push("the host was to change a byte of kernel or stub, and did not".into());
@@ -57,7 +61,8 @@ fn mark(
         match &first {
             None => first = Some((hash, row.boot.name())),
             Some((wanted, of)) if hash != *wanted => {
-                row.faults.push(format!("its {what} is not the {what} of {of}"));
+                row.faults
+                    .push(format!("its {what} is not the {what} of {of}"));
             }
             Some(_) => {}
         }
@@ -109,7 +114,10 @@ mod tests {
     #[test]
     fn a_row_is_checked_against_manifest_and_profile() {
         let good = rows().remove(0);
-        let image = Prepared { loaded: good.loaded.clone(), ..Prepared::default() };
+        let image = Prepared {
+            loaded: good.loaded.clone(),
+            ..Prepared::default()
+        };
         assert!(row(&good, &image, Some("hyperv")).is_empty());
         assert_eq!(row(&good, &image, Some("kvm")).len(), 1);
         let mut other = good.clone();

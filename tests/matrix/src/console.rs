@@ -42,7 +42,10 @@ impl Console {
             self.failed_check = Some(check.to_owned());
         } else if line.starts_with("tessera: init exited with ") {
             let good = line.starts_with("tessera: init exited with 0,");
-            self.failed_check = self.failed_check.take().or((!good).then(|| line.to_owned()));
+            self.failed_check = self
+                .failed_check
+                .take()
+                .or((!good).then(|| line.to_owned()));
         } else if let Some(words) = line.strip_prefix("tessera: refused ") {
             let name = words.split([':', ' ']).next().unwrap_or(words);
             self.refused = Refusal::from_name(name);
@@ -85,7 +88,10 @@ mod tests {
 
     #[test]
     fn refusals_of_stub_and_kernel_are_read() {
-        for text in ["tessera: refused msr-disagrees\n", "tessera: refused msr-disagrees: a; b\n"] {
+        for text in [
+            "tessera: refused msr-disagrees\n",
+            "tessera: refused msr-disagrees: a; b\n",
+        ] {
             assert_eq!(Console::parse(text).refused, Some(Refusal::MsrDisagrees));
         }
         assert_eq!(Console::parse("tessera: refused nonsense\n").refused, None);

@@ -8,8 +8,23 @@ use crate::{
 use std::path::Path;
 
 const MACHINE: [&str; 17] = [
-    "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=off",
-    "-seed", "1", "-nodefaults", "-display", "none", "-no-reboot", "-monitor", "none", "-m",
+    "-machine",
+    "q35",
+    "-accel",
+    "tcg,thread=single",
+    "-cpu",
+    "max",
+    "-icount",
+    "shift=0,sleep=off",
+    "-seed",
+    "1",
+    "-nodefaults",
+    "-display",
+    "none",
+    "-no-reboot",
+    "-monitor",
+    "none",
+    "-m",
 ];
 
 /// QEMU for a direct boot with `memory` MiB; the console goes to `folder`.
@@ -20,5 +35,8 @@ pub fn line(bench: &Bench, image: &Prepared, memory: u32, folder: &Path) -> Line
     args.extend(["-initrd".into(), image.igvm.clone().into_os_string()]);
     let console = format!("file:{}", folder.join(CONSOLE).display());
     args.extend(["-serial".into(), console.into()]);
-    Line { program: bench.qemu.clone(), args }
+    Line {
+        program: bench.qemu.clone(),
+        args,
+    }
 }

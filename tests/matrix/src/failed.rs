@@ -37,7 +37,10 @@ pub fn keep(
     let command = line.shell().replace(&here, &folder.display().to_string());
     fs::write(folder.join("command.txt"), command + "\n")?;
     fs::write(folder.join("replay.txt"), replay(row) + "\n")?;
-    fs::write(folder.join("complaints.txt"), row.complaints().join("\n") + "\n")?;
+    fs::write(
+        folder.join("complaints.txt"),
+        row.complaints().join("\n") + "\n",
+    )?;
     if !row.boot.scenario.direct {
         trace(bench, image, row, &folder)?;
     }
@@ -47,11 +50,17 @@ pub fn keep(
 /// The line that boots the same again.
 pub fn replay(row: &Row) -> String {
     let boot = &row.boot;
-    format!("cargo run -- matrix --mode {} --scenario {}", boot.mode.name(), boot.scenario.name)
+    format!(
+        "cargo run -- matrix --mode {} --scenario {}",
+        boot.mode.name(),
+        boot.scenario.name
+    )
 }
 
 fn trace(bench: &Bench, image: &Prepared, row: &Row, folder: &Path) -> io::Result<()> {
-    let again = tempfile::Builder::new().prefix("tessera-trace-").tempdir()?;
+    let again = tempfile::Builder::new()
+        .prefix("tessera-trace-")
+        .tempdir()?;
     let line = hosted::line(bench, image, &row.boot, again.path(), true);
     line.run(&again.path().join(MESSAGES), bench.limit)?;
     let report = again.path().join(REPORT);

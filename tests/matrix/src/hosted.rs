@@ -15,10 +15,28 @@ pub const REPORT: &str = "report.jsonl";
 
 /// Machine of the test host. Counting instructions makes every boot repeat exactly.
 const MACHINE: [&str; 22] = [
-    "-machine", "q35", "-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off",
-    "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm", "-cpu", "max,phys-bits=52",
-    "-m", "256M", "-nodefaults", "-display", "none", "-no-reboot",
-    "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-monitor", "none",
+    "-machine",
+    "q35",
+    "-accel",
+    "tcg,thread=single",
+    "-icount",
+    "shift=0,sleep=off",
+    "-seed",
+    "1",
+    "-rtc",
+    "base=2026-01-01T00:00:00,clock=vm",
+    "-cpu",
+    "max,phys-bits=52",
+    "-m",
+    "256M",
+    "-nodefaults",
+    "-display",
+    "none",
+    "-no-reboot",
+    "-device",
+    "isa-debug-exit,iobase=0xf4,iosize=0x4",
+    "-monitor",
+    "none",
 ];
 
 /// QEMU for a boot; console and report go to `folder`.
@@ -26,12 +44,24 @@ pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: 
     let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", bench.host.to_string_lossy().into_owned());
-    add("-fw_cfg", format!("name=opt/tessera/igvm,file={}", option_path(&image.igvm)));
+    add(
+        "-fw_cfg",
+        format!("name=opt/tessera/igvm,file={}", option_path(&image.igvm)),
+    );
     let words = scenario(image, boot, trace).replace(',', ",,");
-    add("-fw_cfg", format!("name=opt/tessera/scenario,string={words}"));
-    add("-serial", format!("file:{}", folder.join(CONSOLE).display()));
+    add(
+        "-fw_cfg",
+        format!("name=opt/tessera/scenario,string={words}"),
+    );
+    add(
+        "-serial",
+        format!("file:{}", folder.join(CONSOLE).display()),
+    );
     add("-serial", format!("file:{}", folder.join(REPORT).display()));
-    Line { program: bench.qemu.clone(), args }
+    Line {
+        program: bench.qemu.clone(),
+        args,
+    }
 }
 
 /// The scenario string.

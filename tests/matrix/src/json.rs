@@ -70,7 +70,11 @@ mod tests {
 
     #[test]
     fn the_schema_is_the_documented_one() {
-        let boot = Boot { mode: Mode::None, scenario: &ALL[0], expected: Expected::Runs };
+        let boot = Boot {
+            mode: Mode::None,
+            scenario: &ALL[0],
+            expected: Expected::Runs,
+        };
         let row = Row::new(boot, Outcome::Hang("no \"end\"".into()));
         let value: serde_json::Value = serde_json::from_str(&line(&row)).unwrap();
         for (key, wanted) in [

@@ -66,7 +66,11 @@ mod tests {
 
     #[test]
     fn failures_are_counted_and_escaped() {
-        let boot = Boot { mode: Mode::None, scenario: &ALL[0], expected: Expected::Runs };
+        let boot = Boot {
+            mode: Mode::None,
+            scenario: &ALL[0],
+            expected: Expected::Runs,
+        };
         let good = Row::new(boot, Outcome::Runs);
         let bad = Row::new(boot, Outcome::Panic("<a & \"b\">\u{1b}".into()));
         let text = document(&[good, bad]);

@@ -16,4 +16,5 @@ pub mod report;
 pub mod row;
 pub mod run;
 pub mod scenario;
+pub mod symbols;
 pub mod table;

@@ -11,7 +11,11 @@ struct Strategy {
 }
 
 const fn silent(name: &'static str) -> Strategy {
-    Strategy { name, needs: &[], explains: &[] }
+    Strategy {
+        name,
+        needs: &[],
+        explains: &[],
+    }
 }
 
 /// The strategies of the modes in the table of scenarios. An unknown name is a fault, so that
@@ -24,10 +28,22 @@ static STRATEGIES: &[Strategy] = &[
     silent("x2apic"),
     silent("unattested"),
     silent("apic-timer"),
-    Strategy { name: "ghcb", needs: &["vmgexit"], explains: &["hypercall"] },
-    Strategy { name: "snp-psc", needs: &["psc"], explains: &[] },
+    Strategy {
+        name: "ghcb",
+        needs: &["vmgexit"],
+        explains: &["hypercall"],
+    },
+    Strategy {
+        name: "snp-psc",
+        needs: &["psc"],
+        explains: &[],
+    },
     // RMPADJUST is how the stub learns its VMPL.
-    Strategy { name: "pvalidate", needs: &["pvalidate"], explains: &["rmpadjust"] },
+    Strategy {
+        name: "pvalidate",
+        needs: &["pvalidate"],
+        explains: &["rmpadjust"],
+    },
     silent("ghcb-x2apic"),
     silent("snp-launch-digest"),
 ];
@@ -56,9 +72,15 @@ fn check(
         faults.push("the kernel reports no strategies".into());
     }
     for strategy in used.iter().filter(|_| orderly) {
-        for need in strategy.needs.iter().filter(|need| !operations.iter().any(|op| op == *need)) {
+        for need in strategy
+            .needs
+            .iter()
+            .filter(|need| !operations.iter().any(|op| op == *need))
+        {
             let name = strategy.name;
-            faults.push(format!("strategy `{name}` is reported, but the host saw no `{need}`"));
+            faults.push(format!(
+                "strategy `{name}` is reported, but the host saw no `{need}`"
+            ));
         }
     }
     // Before the banner the stub works with what the strategies will be; a refusal there
@@ -66,7 +88,9 @@ fn check(
     for operation in operations.iter().filter(|_| !strategies.is_empty()) {
         let of = |s: &&&Strategy| s.needs.iter().chain(s.explains).any(|op| op == operation);
         if !used.iter().any(|strategy| of(&strategy)) {
-            faults.push(format!("the host saw `{operation}`, which no reported strategy explains"));
+            faults.push(format!(
+                "the host saw `{operation}`, which no reported strategy explains"
+            ));
         }
     }
     faults
@@ -77,7 +101,11 @@ mod tests {
     use super::*;
 
     static KNOWN: &[Strategy] = &[
-        Strategy { name: "a", needs: &["x"], explains: &["y"] },
+        Strategy {
+            name: "a",
+            needs: &["x"],
+            explains: &["y"],
+        },
         silent("b"),
     ];
 

@@ -1,9 +1,10 @@
 //! How a boot ended: a pure judgement over what QEMU, the host's report and the console say.
 
-use crate::{console::Console, report::{Ended, Report}};
-use tessera_defs::{
-    breach, mode::Mode, refusal::Refusal, snp::ghcb_msr::TERMINATE_SET_TESSERA,
+use crate::{
+    console::Console,
+    report::{Ended, Report},
 };
+use tessera_defs::{breach, mode::Mode, refusal::Refusal, snp::ghcb_msr::TERMINATE_SET_TESSERA};
 
 /// The one way in which a boot of a scenario may end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,11 @@ pub struct Observed {
 const HOST_DONE: i32 = 1;
 
 /// Breaches that show private data.
-const LEAKS: [&str; 3] =
-    [breach::PRIVATE_DATA_SHARED.name, breach::VMPCK_EXPOSED.name, breach::VMCALL_LEAK.name];
+const LEAKS: [&str; 3] = [
+    breach::PRIVATE_DATA_SHARED.name,
+    breach::VMPCK_EXPOSED.name,
+    breach::VMCALL_LEAK.name,
+];
 
 /// Judges a boot.
 pub fn judge(seen: &Observed) -> Outcome {
@@ -109,7 +113,12 @@ fn judge_hosted(seen: &Observed, report: &Report) -> Outcome {
 }
 
 fn judge_end(seen: &Observed, ended: &Ended, digest: Option<&str>) -> Outcome {
-    let reason = || ended.reason.clone().unwrap_or_else(|| "no reason given".into());
+    let reason = || {
+        ended
+            .reason
+            .clone()
+            .unwrap_or_else(|| "no reason given".into())
+    };
     match ended.end.as_str() {
         "shutdown" => judge_off(seen, digest),
         "refused" => judge_refusal(ended),

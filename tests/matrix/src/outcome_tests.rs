@@ -9,13 +9,26 @@ fn console(mode: Mode) -> String {
 
 fn ended(end: &str, reason: Option<&str>, set: u8, code: u64) -> Ended {
     let reason = reason.map(str::to_owned);
-    Ended { end: end.into(), reason, set: set.into(), code, ..Ended::default() }
+    Ended {
+        end: end.into(),
+        reason,
+        set: set.into(),
+        code,
+        ..Ended::default()
+    }
 }
 
 fn seen(mode: Mode, console: &str, end: Ended) -> Observed {
     let digest = (mode != Mode::None).then(|| "d1".to_owned());
-    let loaded = crate::report::Loaded { launch_digest: digest.clone(), ..Default::default() };
-    let report = Report { loaded: Some(loaded), ended: Some(end), host_error: None };
+    let loaded = crate::report::Loaded {
+        launch_digest: digest.clone(),
+        ..Default::default()
+    };
+    let report = Report {
+        loaded: Some(loaded),
+        ended: Some(end),
+        host_error: None,
+    };
     Observed {
         mode,
         exit: Exit::Status(1),
@@ -112,7 +125,11 @@ fn bad_ends_have_their_names() {
         ("denied", Some("page-withheld"), "denied"),
         ("something", None, "broken"),
     ] {
-        let outcome = judge(&seen(Mode::Snp, &console(Mode::Snp), ended(end, reason, 0, 0)));
+        let outcome = judge(&seen(
+            Mode::Snp,
+            &console(Mode::Snp),
+            ended(end, reason, 0, 0),
+        ));
         assert_eq!(outcome.name(), name, "{end} {reason:?}");
         assert!(!outcome.meets(Expected::Runs) && outcome.reason().is_some());
     }
@@ -131,10 +148,16 @@ fn the_bench_itself_can_break() {
     };
     assert_eq!(with(&|boot| boot.exit = Exit::Status(0)), "broken");
     assert_eq!(with(&|boot| boot.exit = Exit::Signal), "broken");
-    assert_eq!(with(&|boot| boot.report = Some(Err("noise".into()))), "broken");
+    assert_eq!(
+        with(&|boot| boot.report = Some(Err("noise".into()))),
+        "broken"
+    );
     assert_eq!(report(&|report| report.ended = None), "broken");
     assert_eq!(report(&|report| report.loaded = None), "broken");
-    assert_eq!(report(&|report| report.host_error = Some("x".into())), "broken");
+    assert_eq!(
+        report(&|report| report.host_error = Some("x".into())),
+        "broken"
+    );
     let late = |boot: &mut Observed| {
         boot.exit = Exit::TimedOut;
         boot.report = Some(Ok(Report::default()));
@@ -146,7 +169,13 @@ fn the_bench_itself_can_break() {
 fn direct_boots_are_judged_by_status_and_words() {
     let boot = |exit, text: &str| {
         let console = Console::parse(text);
-        judge(&Observed { mode: Mode::None, exit, console, report: None, predicted: None })
+        judge(&Observed {
+            mode: Mode::None,
+            exit,
+            console,
+            report: None,
+            predicted: None,
+        })
     };
     let whole = console(Mode::None);
     assert_eq!(boot(Exit::Status(0), &whole), Outcome::Runs);

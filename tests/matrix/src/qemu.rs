@@ -61,7 +61,10 @@ impl Line {
     pub fn shell(&self) -> String {
         let program = self.program.as_os_str().to_owned();
         let words = std::iter::once(&program).chain(&self.args);
-        words.map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+        words
+            .map(|word| quote(&word.to_string_lossy()))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -83,14 +86,21 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Line {
-        Line { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] }
+        Line {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+        }
     }
 
     #[test]
     fn status_signal_and_time_limit_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let messages = folder.path().join("qemu.txt");
-        let run = |script, ms| shell(script).run(&messages, Duration::from_millis(ms)).unwrap();
+        let run = |script, ms| {
+            shell(script)
+                .run(&messages, Duration::from_millis(ms))
+                .unwrap()
+        };
         assert_eq!(run("echo said; exit 3", 20_000), Exit::Status(3));
         assert_eq!(std::fs::read_to_string(&messages).unwrap(), "said\n");
         assert_eq!(run("kill -9 $$", 20_000), Exit::Signal);

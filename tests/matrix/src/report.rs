@@ -63,7 +63,10 @@ impl Report {
     /// Errors: a sentence that quotes the line that is not one of the host's.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut report = Report::default();
-        for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        for line in text
+            .split_inclusive('\n')
+            .filter_map(|line| line.strip_suffix('\n'))
+        {
             if report.ended.is_some() {
                 return Err(format!("the report goes on after its end: {line}"));
             }
@@ -98,7 +101,10 @@ mod tests {
         let report = Report::parse(&format!("{LOADED}\n{TRACE}\n{END}\n")).unwrap();
         assert_eq!(report.loaded.unwrap().hashes["stub"], "bb");
         let ended = report.ended.unwrap();
-        assert_eq!((ended.end.as_str(), ended.code, ended.exits["cpuid"]), ("refused", 1, 4));
+        assert_eq!(
+            (ended.end.as_str(), ended.code, ended.exits["cpuid"]),
+            ("refused", 1, 4)
+        );
         assert_eq!(ended.operations, ["vmgexit"]);
     }
 
@@ -110,17 +116,28 @@ mod tests {
 
     #[test]
     fn noise_and_lines_after_the_end_are_errors() {
-        for text in ["hello\n", "{\"event\":\"end\"}\n", &format!("{END}\n{LOADED}\n")] {
+        for text in [
+            "hello\n",
+            "{\"event\":\"end\"}\n",
+            &format!("{END}\n{LOADED}\n"),
+        ] {
             assert!(Report::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_fault_of_the_host_is_kept_even_if_it_is_no_json() {
-        for text in ["{\"event\":\"host-error\",\"error\":\"x\"}\n",
-            "{\"event\":\"host-error\",\"error\":\"a \"b\" x\"}\n"]
-        {
-            assert!(Report::parse(text).unwrap().host_error.unwrap().contains('x'));
+        for text in [
+            "{\"event\":\"host-error\",\"error\":\"x\"}\n",
+            "{\"event\":\"host-error\",\"error\":\"a \"b\" x\"}\n",
+        ] {
+            assert!(
+                Report::parse(text)
+                    .unwrap()
+                    .host_error
+                    .unwrap()
+                    .contains('x')
+            );
         }
     }
 }

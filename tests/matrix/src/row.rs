@@ -36,6 +36,8 @@ pub struct Row {
     pub wall_ms: u64,
     /// The guest's instruction pointer at the end, from the host.
     pub rip: Option<u64>,
+    /// Symbol and offset of that place in a failed boot.
+    pub place: Option<String>,
     /// Where a failed boot's files are.
     pub kept: Option<PathBuf>,
 }
@@ -59,6 +61,7 @@ impl Row {
             instructions: 0,
             wall_ms: 0,
             rip: None,
+            place: None,
             kept: None,
         }
     }

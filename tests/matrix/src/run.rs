@@ -2,21 +2,25 @@
 
 use crate::{
     bench::{Bench, Prepared},
-    checks, direct,
+    checks,
     console::Console,
-    failed, hosted,
+    direct, failed, hosted,
     outcome::{self, Exit, Observed, Outcome},
     qemu::Line,
     report::Report,
     row::Row,
     scenario::Boot,
+    symbols,
 };
 use sha2::{Digest, Sha256};
 use std::{
     fs,
     num::NonZero,
     path::Path,
-    sync::{atomic::{AtomicUsize, Ordering}, mpsc},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Instant,
 };
@@ -41,11 +45,13 @@ pub fn matrix(
     thread::scope(|scope| {
         for _ in 0..jobs.get().min(boots.len()) {
             let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(boot) = boots.get(at) else { break };
-                if sender.send((at, one(bench, boot))).is_err() {
-                    break;
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(boot) = boots.get(at) else { break };
+                    if sender.send((at, one(bench, boot))).is_err() {
+                        break;
+                    }
                 }
             });
         }
@@ -65,12 +71,15 @@ pub fn matrix(
 /// other rows are still worth having.
 fn one(bench: &Bench, boot: &Boot) -> Row {
     let attempt = || {
-        let image = bench.image(boot.scenario.variant).map_err(|failure| failure.to_string())?;
+        let image = bench
+            .image(boot.scenario.variant)
+            .map_err(|failure| failure.to_string())?;
         let folder = tempfile::Builder::new().prefix("tessera-boot-").tempdir();
         let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
         let line = line(bench, image, boot, folder.path());
         let mut row = start(bench, image, boot, &line, folder.path())?;
         if !row.passed() {
+            row.place = row.rip.and_then(|rip| symbols::find(&bench.programs, rip));
             row.kept = failed::keep(bench, image, &row, &line, folder.path())
                 .map_err(|error| row.faults.push(format!("its files were not kept: {error}")))
                 .ok();
@@ -103,7 +112,10 @@ fn start(
     let wall_ms = begin.elapsed().as_millis() as u64;
     let mut row = observe(image, boot, exit, folder);
     row.wall_ms = wall_ms;
-    row.file_sha256 = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+    row.file_sha256 = Sha256::digest(file)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(row)
 }
 
@@ -117,7 +129,13 @@ fn observe(image: &Prepared, boot: &Boot, exit: Exit, folder: &Path) -> Row {
     let console = Console::parse(&text(hosted::CONSOLE));
     let report = (!boot.scenario.direct).then(|| Report::parse(&text(hosted::REPORT)));
     let predicted = hosted::predicted(image, boot.mode);
-    let seen = Observed { mode: boot.mode, exit, console, report, predicted };
+    let seen = Observed {
+        mode: boot.mode,
+        exit,
+        console,
+        report,
+        predicted,
+    };
     let mut row = Row::new(*boot, outcome::judge(&seen));
     fill(&mut row, seen.report.and_then(Result::ok));
     row.predicted_digest = seen.predicted;

@@ -59,7 +59,13 @@ const fn lie(
     what: &'static str,
     modes: &'static [(Mode, Expected)],
 ) -> Scenario {
-    Scenario { name, what, lie: name, modes, ..BASE }
+    Scenario {
+        name,
+        what,
+        lie: name,
+        modes,
+        ..BASE
+    }
 }
 
 const RUNS: Expected = Expected::Runs;
@@ -192,8 +198,13 @@ impl Selection {
         }
         let chosen = |mode: &Mode| self.modes.is_empty() || self.modes.contains(mode);
         let pairs = scenario.modes.iter().filter(|(mode, _)| chosen(mode));
-        let boots: Vec<_> =
-            pairs.map(|&(mode, expected)| Boot { mode, scenario, expected }).collect();
+        let boots: Vec<_> = pairs
+            .map(|&(mode, expected)| Boot {
+                mode,
+                scenario,
+                expected,
+            })
+            .collect();
         let all = named || self.tier == Tier::Full || scenario.name.starts_with("friendly");
         match boots.len() {
             0 => boots,
@@ -221,9 +232,10 @@ impl Variant {
         match self {
             Variant::Demo => Policy::of(PolicyName::Demo),
             Variant::Production => Policy::of(PolicyName::Production),
-            Variant::Direct => {
-                Policy { placement: Placement::Direct, ..Policy::of(PolicyName::Demo) }
-            }
+            Variant::Direct => Policy {
+                placement: Placement::Direct,
+                ..Policy::of(PolicyName::Demo)
+            },
         }
     }
 }

@@ -33,7 +33,8 @@ pub fn explanation(row: &Row) -> String {
         let _infallible = writeln!(text, "  {complaint}");
     }
     if let (false, Some(rip)) = (row.passed(), row.rip) {
-        let _infallible = writeln!(text, "  guest's RIP: {rip:#x}");
+        let place = row.place.as_deref().unwrap_or("in no program");
+        let _infallible = writeln!(text, "  guest's RIP: {rip:#x} ({place})");
     }
     if let Some(folder) = &row.kept {
         let _infallible = writeln!(text, "  files: {}", folder.display());
@@ -48,5 +49,8 @@ pub fn explanation(row: &Row) -> String {
 pub fn summary(rows: &[Row]) -> String {
     let passed = rows.iter().filter(|row| row.passed()).count();
     let seconds = rows.iter().map(|row| row.wall_ms).sum::<u64>() as f64 / 1000.0;
-    format!("{passed} of {} boots ended as they must ({seconds:.1} s of boots)", rows.len())
+    format!(
+        "{passed} of {} boots ended as they must ({seconds:.1} s of boots)",
+        rows.len()
+    )
 }

@@ -49,24 +49,36 @@ fn fake(script: &str) -> Fake {
     let image = |variant: Variant| Prepared {
         igvm: file(&format!("{}.igvm", variant.name()), "image"),
         hash: "kernel:200000:1000,stub:100000:1000".into(),
-        loaded: [("kernel", "k"), ("stub", "s")].map(|(a, b)| (a.into(), b.into())).into(),
+        loaded: [("kernel", "k"), ("stub", "s")]
+            .map(|(a, b)| (a.into(), b.into()))
+            .into(),
         ..Prepared::default()
     };
     let bench = Bench {
         qemu,
         host: file("host.elf", ""),
         stub: file("stub.elf", ""),
+        programs: Vec::new(),
         images: Variant::ALL.map(|variant| (variant, image(variant))).into(),
         failed: folder.path().join("failed"),
         limit: Duration::from_millis(1500),
     };
-    Fake { _folder: folder, bench }
+    Fake {
+        _folder: folder,
+        bench,
+    }
 }
 
 fn boots(scenarios: &[&str]) -> Vec<Boot> {
     let scenarios = scenarios.iter().map(|name| (*name).to_owned()).collect();
     let modes = vec![tessera_defs::mode::Mode::None];
-    Selection { modes, scenarios, tier: Tier::Full }.boots().unwrap()
+    Selection {
+        modes,
+        scenarios,
+        tier: Tier::Full,
+    }
+    .boots()
+    .unwrap()
 }
 
 fn rows(fake: &Fake, scenarios: &[&str]) -> Vec<Row> {
@@ -86,7 +98,10 @@ fn friendly(script: &str) -> (Row, Fake) {
 fn a_good_boot_passes_and_leaves_nothing() {
     let (row, fake) = friendly("loaded k; says none; end shutdown null 0 0; exit 1");
     assert!(row.passed(), "{:?}", row.complaints());
-    assert_eq!((row.pages_accepted, row.pages_shared, row.instructions), (1, 2, 3));
+    assert_eq!(
+        (row.pages_accepted, row.pages_shared, row.instructions),
+        (1, 2, 3)
+    );
     assert_eq!(row.file_sha256.len(), 64);
     assert!(!fake.bench.failed.exists() && table::explanation(&row).is_empty());
     assert!(json::line(&row).contains("\"kernel_sha256\":\"k\""));
@@ -96,16 +111,37 @@ fn a_good_boot_passes_and_leaves_nothing() {
 fn every_bad_ending_fails_by_name() {
     for (script, name) in [
         ("loaded k; says none; exec sleep 30", "hang"),
-        ("loaded k; says none; end hang '\"max_exits\"' 0 0; exit 1", "hang"),
+        (
+            "loaded k; says none; end hang '\"max_exits\"' 0 0; exit 1",
+            "hang",
+        ),
         ("loaded k; end panic null 7 254; exit 1", "panic"),
         ("loaded k; end shutdown null 0 0; exit 1", "panic"),
-        ("loaded k; says none; end breach '\"double-validation\"' 0 0; exit 1", "breach"),
-        ("loaded k; says none; end breach '\"private-data-shared\"' 0 0; exit 1", "leak"),
-        ("loaded k; says none; end triple-fault null 0 0; exit 1", "breach"),
-        ("loaded k; says snp; end shutdown null 0 0; exit 1", "wrong-mode"),
+        (
+            "loaded k; says none; end breach '\"double-validation\"' 0 0; exit 1",
+            "breach",
+        ),
+        (
+            "loaded k; says none; end breach '\"private-data-shared\"' 0 0; exit 1",
+            "leak",
+        ),
+        (
+            "loaded k; says none; end triple-fault null 0 0; exit 1",
+            "breach",
+        ),
+        (
+            "loaded k; says snp; end shutdown null 0 0; exit 1",
+            "wrong-mode",
+        ),
         ("loaded k; end denied '\"page\"' 0 0; exit 1", "denied"),
-        ("loaded k; end refused '\"mode-forbidden\"' 7 2; exit 1", "refuses(mode-forbidden)"),
-        ("loaded k; says none; end shutdown null 0 0; exit 0", "broken"),
+        (
+            "loaded k; end refused '\"mode-forbidden\"' 7 2; exit 1",
+            "refuses(mode-forbidden)",
+        ),
+        (
+            "loaded k; says none; end shutdown null 0 0; exit 0",
+            "broken",
+        ),
         ("loaded k; says none; exit 1", "broken"),
         ("says none; end shutdown null 0 0; exit 1", "broken"),
         ("echo qemu: no such machine; exit 1", "broken"),

@@ -17,13 +17,19 @@ use tessera_matrix::{
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let selection = Selection { modes: Vec::new(), scenarios: Vec::new(), tier: Tier::Quick };
+    let selection = Selection {
+        modes: Vec::new(),
+        scenarios: Vec::new(),
+        tier: Tier::Quick,
+    };
     let boots = match selection.boots() {
         Ok(boots) => chosen(boots, &words),
         Err(error) => return complain(&Failure::image(error, "see tests/matrix/src/scenario.rs")),
     };
     if words.iter().any(|word| word == "--list") {
-        boots.iter().for_each(|boot| println!("{}: test", boot.name()));
+        boots
+            .iter()
+            .for_each(|boot| println!("{}: test", boot.name()));
         return ExitCode::SUCCESS;
     }
     match bench(&boots) {
@@ -36,7 +42,10 @@ fn main() -> ExitCode {
 fn chosen(boots: Vec<Boot>, words: &[String]) -> Vec<Boot> {
     let filters: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let wanted = |boot: &Boot| {
-        filters.is_empty() || filters.iter().any(|filter| boot.name().contains(filter.as_str()))
+        filters.is_empty()
+            || filters
+                .iter()
+                .any(|filter| boot.name().contains(filter.as_str()))
     };
     boots.into_iter().filter(wanted).collect()
 }
@@ -61,9 +70,11 @@ fn boot(bench: &Option<Bench>, boots: &[Boot]) -> ExitCode {
     let start = Instant::now();
     let rows = bench.as_ref().map_or_else(Vec::new, |bench| {
         println!("{}", table::heading());
-        run::matrix(bench, boots, run::default_jobs(), |row| println!("{}", table::line(row)))
+        run::matrix(bench, boots, run::default_jobs(), |row| {
+            println!("{}", table::line(row))
+        })
     });
-    rows.iter().for_each(|row| print_failure(row));
+    rows.iter().for_each(print_failure);
     finish(&rows, start)
 }
 
@@ -82,7 +93,11 @@ fn finish(rows: &[Row], start: Instant) -> ExitCode {
          0 filtered out; finished in {:.2}s\n",
         start.elapsed().as_secs_f64()
     );
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn complain(failure: &Failure) -> ExitCode {
