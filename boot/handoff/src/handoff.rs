@@ -33,6 +33,12 @@ pub struct Handoff {
     pub pm1a_cnt: u32,
     /// 1: the guest was entered by PVH on plain QEMU.
     pub direct: u32,
+    /// For a paravisor: the stub's `entry_lower`, where the lower context starts.
+    pub lower_entry: u64,
+    /// A paravisor below this kernel publishes `layout::PFE_PAGE` (1).
+    pub paravisor_below: u32,
+    /// Zero.
+    pub reserved: u32,
     /// `launch::LaunchBlock`, copied from the measured page.
     pub launch: LaunchBlock,
 }

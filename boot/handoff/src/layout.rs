@@ -34,6 +34,8 @@ pub const EXCHANGE_PAGE: u64 = 0x0018_B000;
 pub const HANDOFF_PAGE: u64 = 0x0018_C000;
 /// bootloader_api memory regions and the ACPI tables that the stub builds: two pages.
 pub const HANDOFF_DATA: u64 = 0x0018_D000;
+/// The paravisor's feature table (`defs::pfe`), readable by the guest.
+pub const PFE_PAGE: u64 = 0x0018_F000;
 /// Page-table pool: zero pages from which the stub builds the kernel's or paravisor's tables;
 /// what is left goes to the kernel.
 pub const POOL_START: u64 = 0x0019_0000;

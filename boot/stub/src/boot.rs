@@ -1,16 +1,18 @@
 //! The boot order of the stub.
 
 use crate::claims;
-use crate::entry::Door;
+use crate::entry::{self, Door};
 use crate::handover;
-use crate::kernel_tables;
+use crate::kernel_tables::{self, Plan};
 use crate::memory_map;
 use crate::platform::Platform;
 use crate::pvh::StartInfo;
 use tessera_defs::port::PM1A_CNT;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
-use tessera_handoff::layout::POOL_END;
+use tessera_handoff::layout::{
+    PARAVISOR_PAGES, PARAVISOR_POOL, PARAVISOR_STACK, POOL_END, POOL_START, STACK_START,
+};
 use tessera_isolation::policy::Policy;
 use tessera_isolation::select::{Decision, select};
 
@@ -36,9 +38,6 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64
     let regions = memory_map::regions(pvh.as_ref())?;
     platform.prepare()?;
     let decision = decide(platform)?;
-    if decision.start_paravisor {
-        return Err(Refusal::ParavisorUnavailable);
-    }
     let rsdp = match &pvh {
         Some(info) => info.rsdp(),
         None => claims::madt().map_or(0, handover::write_acpi),
@@ -54,24 +53,47 @@ fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
     select(&claims, &evidence, &policy)
 }
 
-fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u64, u64), Refusal> {
+fn hand_over(
+    decision: &Decision,
+    platform: &Platform,
+    door: Door,
+) -> Result<(u64, u64), Refusal> {
     let launch = claims::launch_block();
-    let (bits, shared) = (platform.bits(), platform.ghcb_is_shared());
-    let trampoline = handover::trampoline();
-    let (tables, pool) = kernel_tables::build(&launch.kernel, bits, shared, trampoline)?;
+    let (component, pool, stack) = if decision.start_paravisor {
+        (&launch.paravisor, (PARAVISOR_POOL, PARAVISOR_PAGES), PARAVISOR_STACK)
+    } else {
+        (&launch.kernel, (POOL_START, POOL_END), STACK_START)
+    };
+    if component.len == 0 {
+        return Err(Refusal::ParavisorUnavailable);
+    }
+    let bits = platform.bits();
+    let (tables, left) = kernel_tables::build(&Plan {
+        component,
+        pool,
+        stack,
+        bits,
+        ghcb_shared: platform.ghcb_is_shared(),
+        lower: platform.is_lower(),
+        trampoline: handover::trampoline(),
+    })?;
+    let entry = component.entry;
     handover::write_handoff(&Handoff {
         magic: MAGIC,
         mode: decision.mode as u32,
         profile: decision.profile as u32,
         private_bits: bits.private,
         shared_bits: bits.shared,
-        pool_next: pool.next(),
-        pool_end: POOL_END,
+        pool_next: left.next(),
+        pool_end: pool.1,
         comes_private: u32::from(claims::comes_private(decision.profile)),
         vp_count: claims::vp_count(),
         pm1a_cnt: u32::from(PM1A_CNT),
         direct: u32::from(door == Door::Pvh),
+        lower_entry: entry::lower(),
+        paravisor_below: u32::from(platform.is_lower()),
+        reserved: 0,
         launch,
     });
-    Ok((tables.cr3(), launch.kernel.entry))
+    Ok((tables.cr3(), entry))
 }

@@ -19,6 +19,8 @@ pub enum Door {
     Native = 3,
     /// By PVH; the argument is the start info's address.
     Pvh = 4,
+    /// From our paravisor, in a lower context.
+    Lower = 5,
 }
 
 impl Door {
@@ -27,6 +29,7 @@ impl Door {
             1 => Door::Snp,
             2 => Door::Tdx,
             4 => Door::Pvh,
+            5 => Door::Lower,
             _ => Door::Native,
         }
     }
@@ -45,9 +48,12 @@ global_asm!(
 global_asm!(
     ".section .text.entry, \"ax\"",
     ".code64",
-    ".global entry_snp, entry_native",
+    ".global entry_snp, entry_native, entry_lower",
     "entry_snp:",
     "mov edi, 1",
+    "jmp 2f",
+    "entry_lower:",
+    "mov edi, 5",
     "jmp 2f",
     "entry_native:",
     "mov edi, 3",
@@ -138,6 +144,15 @@ global_asm!(
     stack = const STUB_END,
     main = sym door_main,
 );
+
+unsafe extern "C" {
+    fn entry_lower();
+}
+
+/// Address of the door that the paravisor uses.
+pub fn lower() -> u64 {
+    entry_lower as *const () as u64
+}
 
 extern "C" fn door_main(door: u64, argument: u64) -> ! {
     crate::boot::run(Door::from_u64(door), argument)

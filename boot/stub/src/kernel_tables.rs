@@ -4,14 +4,33 @@ use crate::memory;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::launch::{Component, Segment, segment};
 use tessera_handoff::layout::{
-    DIRECT_MAP, GHCB_PAGE, IMAGE_END, IMAGE_START, POOL_END, POOL_START, SHARED_MAP, STACK_PAGES,
-    STACK_START, STACK_TOP,
+    DIRECT_MAP, GHCB_PAGE, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, SHARED_MAP,
+    STACK_PAGES, STACK_TOP,
 };
 use tessera_objects::tables::{Access, Error, Mapping, PageBits, Size, TableMemory, Tables};
 
 /// The pool's pages, zeroed one by one as they are handed out.
 pub struct Pool {
     next: u64,
+    end: u64,
+}
+
+/// What is mapped.
+pub struct Plan<'a> {
+    /// Kernel or paravisor.
+    pub component: &'a Component,
+    /// First byte and end of its page-table pool.
+    pub pool: (u64, u64),
+    /// Its stack, `STACK_PAGES` pages.
+    pub stack: u64,
+    /// Isolation bits.
+    pub bits: PageBits,
+    /// The GHCB page is shared: it is mapped so, and not in the direct map.
+    pub ghcb_shared: bool,
+    /// A paravisor is below: its memory and its GHCB are not mapped at all.
+    pub lower: bool,
+    /// The page of the stub that switches over.
+    pub trampoline: u64,
 }
 
 impl Pool {
@@ -30,7 +49,7 @@ impl TableMemory for Pool {
     }
     fn allocate(&mut self) -> Option<u64> {
         let page = self.next;
-        if page >= POOL_END {
+        if page >= self.end {
             return None;
         }
         memory::write(page, &[0; 4096]);
@@ -39,18 +58,13 @@ impl TableMemory for Pool {
     }
 }
 
-/// Builds them; `trampoline` is the page of the stub that switches over. Errors:
-/// `ComponentInvalid` where the launch block's segments cannot be mapped.
-pub fn build(
-    kernel: &Component,
-    bits: PageBits,
-    ghcb_shared: bool,
-    trampoline: u64,
-) -> Result<(Tables, Pool), Refusal> {
-    let mut pool = Pool { next: POOL_START };
-    let tables = Tables::new(&mut pool, bits).map_err(invalid)?;
-    for segment in used(kernel) {
-        check(kernel, segment)?;
+/// Builds them. Errors: `ComponentInvalid` where the segments cannot be mapped.
+pub fn build(plan: &Plan<'_>) -> Result<(Tables, Pool), Refusal> {
+    let (next, end) = plan.pool;
+    let mut pool = Pool { next, end };
+    let tables = Tables::new(&mut pool, plan.bits).map_err(invalid)?;
+    for segment in used(plan.component) {
+        check(plan.component, segment)?;
         let mapping = Mapping::kernel(access(segment.flags)?);
         tables
             .map_range(&mut pool, segment.virt, segment.phys, segment.len, mapping)
@@ -59,28 +73,35 @@ pub fn build(
     let write = Mapping::kernel(Access::Write);
     let stack = STACK_TOP - STACK_PAGES * 4096;
     tables
-        .map_range(&mut pool, stack, STACK_START, STACK_PAGES * 4096, write)
+        .map_range(&mut pool, stack, plan.stack, STACK_PAGES * 4096, write)
         .map_err(invalid)?;
-    for page in (IMAGE_START..IMAGE_END).step_by(4096) {
-        if !(ghcb_shared && page == GHCB_PAGE) {
-            let mapping = Mapping::kernel(direct_access(kernel, page));
-            tables
-                .map(&mut pool, DIRECT_MAP + page, page, Size::Small, mapping)
-                .map_err(invalid)?;
-        }
-    }
-    if ghcb_shared {
+    direct_map(plan, &tables, &mut pool)?;
+    if plan.ghcb_shared {
         let virt = SHARED_MAP + GHCB_PAGE;
         tables
             .map(&mut pool, virt, GHCB_PAGE, Size::Small, Mapping::SHARED)
             .map_err(invalid)?;
     }
     let execute = Mapping::kernel(Access::Execute);
-    let page = trampoline & !4095;
+    let page = plan.trampoline & !4095;
     tables
         .map_range(&mut pool, page, page, 4096, execute)
         .map_err(invalid)?;
     Ok((tables, pool))
+}
+
+fn direct_map(plan: &Plan<'_>, tables: &Tables, pool: &mut Pool) -> Result<(), Refusal> {
+    let hidden = |page| {
+        let ghcb = page == GHCB_PAGE && (plan.ghcb_shared || plan.lower);
+        ghcb || plan.lower && (PARAVISOR_BASE..PARAVISOR_END).contains(&page)
+    };
+    for page in (IMAGE_START..IMAGE_END).step_by(4096).filter(|page| !hidden(*page)) {
+        let mapping = Mapping::kernel(direct_access(plan.component, page));
+        tables
+            .map(pool, DIRECT_MAP + page, page, Size::Small, mapping)
+            .map_err(invalid)?;
+    }
+    Ok(())
 }
 
 fn used(kernel: &Component) -> impl Iterator<Item = &Segment> {

@@ -7,7 +7,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_defs::snp::ghcb_msr::TERMINATE_SET_TESSERA;
 use tessera_defs::snp::rmp as rmp_defs;
-use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS};
+use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS, VTOM_BIT};
 use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_defs::tdx::{cpuid as tdx_cpuid, field, vmcall};
 use tessera_defs::x86::vector;
@@ -33,6 +33,8 @@ pub enum Platform {
     Snp(Option<GhcbPage>),
     /// L1 TD.
     Tdx,
+    /// Lower context of our paravisor on AMD: VMPL 2 with vTOM.
+    Lower,
 }
 
 impl Platform {
@@ -43,6 +45,7 @@ impl Platform {
             Door::Pvh => Platform::Plain(Entry::Pvh),
             Door::Snp => Platform::Snp(None),
             Door::Tdx => Platform::Tdx,
+            Door::Lower => Platform::Lower,
         }
     }
 
@@ -52,7 +55,7 @@ impl Platform {
         match self {
             Platform::Plain(_) => plain_refusal(refusal),
             // SAFETY: SNP was entered through its own door.
-            Platform::Snp(_) => ghcb_msr::terminate(
+            Platform::Snp(_) | Platform::Lower => ghcb_msr::terminate(
                 &mut unsafe { GhcbMsrPort::new() },
                 TERMINATE_SET_TESSERA,
                 refusal.code(),
@@ -77,7 +80,7 @@ impl Platform {
     /// CPUID as a claim. SNP: from the CPUID page, where the security processor vetted it.
     pub fn cpuid(&mut self, leaf: u32) -> Result<[u32; 4], Refusal> {
         match self {
-            Platform::Plain(_) => {
+            Platform::Plain(_) | Platform::Lower => {
                 let answer = instr::cpuid(leaf, 0);
                 Ok([answer.eax, answer.ebx, answer.ecx, answer.edx])
             }
@@ -92,7 +95,7 @@ impl Platform {
     pub fn rdmsr(&mut self, msr: u32) -> Result<Option<u64>, Refusal> {
         let answer = match self {
             // SAFETY: reading has no effect on memory.
-            Platform::Plain(_) => return Ok(unsafe { probe::rdmsr(msr) }),
+            Platform::Plain(_) | Platform::Lower => return Ok(unsafe { probe::rdmsr(msr) }),
             Platform::Snp(Some(ghcb)) => ghcb::request::rdmsr(ghcb, msr),
             Platform::Snp(None) => return Err(Refusal::GhcbRegistrationRefused),
             // SAFETY: as in `refuse`.
@@ -113,7 +116,8 @@ impl Platform {
                 let leaf = instr::cpuid(tdx_cpuid::LEAF, 0);
                 Evidence::plain(*entry, [leaf.ebx, leaf.ecx, leaf.edx])
             }
-            Platform::Snp(_) => Evidence::snp(&snp_facts()?),
+            Platform::Snp(_) => Evidence::snp(&snp_facts(true)?),
+            Platform::Lower => Evidence::snp(&snp_facts(false)?),
             Platform::Tdx => Evidence::tdx_l1(&tdx_facts()?),
         }
     }
@@ -122,6 +126,10 @@ impl Platform {
     pub fn bits(&self) -> PageBits {
         match self {
             Platform::Plain(_) => PageBits::default(),
+            Platform::Lower => PageBits {
+                private: 0,
+                shared: 1 << VTOM_BIT,
+            },
             Platform::Snp(_) => PageBits {
                 private: 1 << C_BIT,
                 shared: 0,
@@ -131,6 +139,11 @@ impl Platform {
                 shared: 1 << SHARED_BIT,
             },
         }
+    }
+
+    /// Whether a paravisor of ours is below.
+    pub fn is_lower(&self) -> bool {
+        matches!(self, Platform::Lower)
     }
 
     /// Whether the GHCB page is shared with the host.
@@ -184,7 +197,8 @@ fn share_ghcb() -> Result<GhcbPage, Refusal> {
     Ok(unsafe { GhcbPage::new(SharedPage::new(SHARED_ALIAS + GHCB_PAGE, GHCB_PAGE)) })
 }
 
-fn snp_facts() -> Result<SnpFacts, Refusal> {
+/// `host` asks the host for its features, which only VMPL 0 may.
+fn snp_facts(host: bool) -> Result<SnpFacts, Refusal> {
     // SAFETY: SNP was entered through its own door; SEV_STATUS cannot be intercepted there.
     let (sev_status, mut msr, mut rmpadjust) = unsafe {
         (
@@ -200,8 +214,11 @@ fn snp_facts() -> Result<SnpFacts, Refusal> {
         let operation = RmpOperation::Rmpadjust { attributes };
         *slot = rmpadjust.execute(operation, EXCHANGE_PAGE, false).0 == rmp_defs::SUCCESS;
     }
-    let hv_features = ghcb_msr::features(&mut msr).map_err(|_| Refusal::GhcbReplyInvalid)?;
-    let c_bit = cpuid_page(CPUID_ENCRYPTION)?[1] & 0x3F;
+    let (mut hv_features, mut c_bit) = (0, 0);
+    if host {
+        hv_features = ghcb_msr::features(&mut msr).map_err(|_| Refusal::GhcbReplyInvalid)?;
+        c_bit = cpuid_page(CPUID_ENCRYPTION)?[1] & 0x3F;
+    }
     Ok(SnpFacts {
         sev_status,
         adjustable,

@@ -2,11 +2,13 @@
 #![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
 
 use crate::ghcb_page::GhcbPage;
-use crate::host::{GhcbMsrPort, RmpPort, TdcallPort};
+use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VmmcallPort};
+use crate::instr;
 use crate::native::NativeCalls;
 use crate::shared::SharedPage;
 use tessera_defs::mode::Mode;
 use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
+use tessera_isolation::strategy::hypercall::HvVisibility;
 use tessera_isolation::strategy::native::Plain;
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
 use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
@@ -25,6 +27,8 @@ pub enum Machine {
     None(NativeCalls, Plain),
     /// SNP, VMPL 0.
     Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbMsrPort, RmpPort>),
+    /// SNP, VMPL 2 below our paravisor.
+    Lower(NativeCalls, HvVisibility<VmmcallPort>),
     /// L1 TD.
     Tdx(VmcallCalls<TdcallPort>, AcceptVisibility<TdcallPort>),
 }
@@ -62,7 +66,8 @@ impl Machine {
                     VmcallCalls(TdcallPort::new()),
                     AcceptVisibility(TdcallPort::new()),
                 )),
-                Mode::SnpParavisor | Mode::TdxParavisor => None,
+                Mode::SnpParavisor => Some(lower()),
+                Mode::TdxParavisor => None,
             }
         }
     }
@@ -72,7 +77,26 @@ impl Machine {
         match self {
             Machine::None(host, visibility) => Strategies { host, visibility },
             Machine::Snp(host, visibility) => Strategies { host, visibility },
+            Machine::Lower(host, visibility) => Strategies { host, visibility },
             Machine::Tdx(host, visibility) => Strategies { host, visibility },
         }
+    }
+}
+
+/// Below our paravisor: says who this guest is, as hypercalls demand (TLFS 3.13), and takes
+/// the exchange page for their input.
+///
+/// # Safety
+/// VMPL 2 below our paravisor; the exchange page is in the direct map and nothing else's.
+unsafe fn lower() -> Machine {
+    use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
+    use tessera_handoff::layout::{DIRECT_MAP, EXCHANGE_PAGE};
+    // SAFETY: the caller's promise; the paravisor serves this MSR.
+    unsafe {
+        instr::wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID);
+        let page = (DIRECT_MAP + EXCHANGE_PAGE) as *mut u8;
+        let input = core::slice::from_raw_parts_mut(page, 4096);
+        let (call, input_gpa) = (VmmcallPort::new(), EXCHANGE_PAGE);
+        Machine::Lower(NativeCalls::new(), HvVisibility { call, input, input_gpa })
     }
 }

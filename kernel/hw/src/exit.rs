@@ -20,7 +20,7 @@ pub(crate) fn set_mode(mode: Mode) {
 /// no such door, soft off. Never returns.
 pub fn fatal(code: u8) -> ! {
     match Mode::from_u32(MODE.load(Ordering::Relaxed)) {
-        Some(Mode::Snp) => {
+        Some(Mode::Snp | Mode::SnpParavisor) => {
             // SAFETY: composed for SNP.
             ghcb_msr::terminate(
                 &mut unsafe { GhcbMsrPort::new() },

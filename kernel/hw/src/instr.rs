@@ -180,3 +180,10 @@ pub fn rdtsc() -> u64 {
     unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack)) }
     u64::from(low) | u64::from(high) << 32
 }
+
+/// Lets pending interrupts in, once: STI, one instruction, CLI.
+pub fn take_interrupts() {
+    x86_64::instructions::interrupts::enable();
+    x86_64::instructions::nop();
+    x86_64::instructions::interrupts::disable();
+}

@@ -1,6 +1,7 @@
 //! The strategies: what differs between the modes, as objects. `tessera-hw` composes them.
 
 pub mod ghcb;
+pub mod hypercall;
 pub mod native;
 pub mod tdvmcall;
 pub mod traits;

@@ -1,0 +1,43 @@
+//! Hyper-V hypercalls of the lower guest: the visibility call, and a named failure for others.
+
+use crate::context::Paravisor;
+use crate::grant;
+use tessera_defs::hyperv::{
+    HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
+    HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER,
+    HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HYPERCALL_REP_COUNT_SHIFT,
+};
+use tessera_protocol::hyperv::VisibilityRequest;
+
+/// The result value: status, and repetitions done.
+pub fn serve(paravisor: &mut Paravisor, control: u64, input: u64) -> u64 {
+    let status = |code: u16| u64::from(code);
+    if paravisor.guest_os_id == 0 {
+        return status(HV_STATUS_ACCESS_DENIED);
+    }
+    if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
+        return status(HV_STATUS_INVALID_HYPERCALL_CODE);
+    }
+    if !input.is_multiple_of(4096) {
+        return status(HV_STATUS_INVALID_ALIGNMENT);
+    }
+    if !paravisor.is_guest_ram(input) {
+        return status(HV_STATUS_INVALID_PARAMETER);
+    }
+    let page: [u8; 4096] = paravisor.memory.read(input);
+    let Ok(request) = VisibilityRequest::parse(control, &page) else {
+        return status(HV_STATUS_INVALID_HYPERCALL_INPUT);
+    };
+    let mut done = 0u64;
+    for gpa in request.gpas() {
+        let allowed = gpa.filter(|gpa| paravisor.is_guest_ram(*gpa));
+        let Some(gpa) = allowed else {
+            return status(HV_STATUS_INVALID_PARAMETER) | done << HYPERCALL_REP_COUNT_SHIFT;
+        };
+        if grant::change(paravisor, gpa, request.shared).is_none() {
+            return status(HV_STATUS_ACCESS_DENIED) | done << HYPERCALL_REP_COUNT_SHIFT;
+        }
+        done += 1;
+    }
+    done << HYPERCALL_REP_COUNT_SHIFT
+}

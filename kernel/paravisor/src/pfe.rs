@@ -1,0 +1,101 @@
+//! The paravisor feature enumeration: what this paravisor provides, as `docs/pfe.md` says.
+
+use crate::context::Paravisor;
+use tessera_defs::hyperv as hv;
+use tessera_defs::mode::Mode;
+use tessera_defs::pfe::{Entry, OWNER, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service};
+use tessera_defs::port::{COM1, PM1A_CNT};
+use tessera_handoff::layout::PFE_PAGE;
+
+const fn entry(service: u32, invoke: u32, flags: u32, first: u32, last: u32) -> Entry {
+    Entry {
+        service,
+        version: VERSION,
+        invoke,
+        flags,
+        first,
+        last,
+        reserved: 0,
+    }
+}
+
+const COM: u32 = COM1 as u32;
+const PM1A: u32 = PM1A_CNT as u32;
+const CALL: u32 = hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY as u32;
+
+/// Every service.
+pub const SERVICES: [Entry; 9] = [
+    entry(
+        service::CPUID,
+        invoke::CPUID,
+        flags::UNENLIGHTENED,
+        0,
+        u32::MAX,
+    ),
+    entry(
+        service::ISOLATION,
+        invoke::CPUID,
+        0,
+        hv::CPUID_ISOLATION,
+        hv::CPUID_ISOLATION,
+    ),
+    entry(
+        service::ISOLATION,
+        invoke::MSR,
+        0,
+        hv::MSR_ISOLATION_CONFIG,
+        hv::MSR_ISOLATION_CONFIG,
+    ),
+    entry(
+        service::CONSOLE,
+        invoke::PORT,
+        flags::UNENLIGHTENED,
+        COM,
+        COM + 7,
+    ),
+    entry(service::VISIBILITY, invoke::HYPERCALL, 0, CALL, CALL),
+    entry(
+        service::TIMER,
+        invoke::MSR,
+        flags::UNENLIGHTENED,
+        0x800,
+        0x83F,
+    ),
+    entry(
+        service::SHUTDOWN,
+        invoke::PORT,
+        flags::UNENLIGHTENED,
+        PM1A,
+        PM1A,
+    ),
+    entry(service::HALT, invoke::HLT, flags::UNENLIGHTENED, 0, 0),
+    entry(
+        service::ACCEPTED_MEMORY,
+        invoke::PROPERTY,
+        flags::UNENLIGHTENED,
+        0,
+        0,
+    ),
+];
+
+/// EAX..EDX of the leaf that says where the table stands.
+pub fn table_leaf() -> [u32; 4] {
+    let bytes = size_of::<TableHeader>() + size_of_val(&SERVICES);
+    [PFE_PAGE as u32, (PFE_PAGE >> 32) as u32, bytes as u32, 0]
+}
+
+/// Writes the table. The guest gets the page read-only.
+pub fn publish(paravisor: &Paravisor) {
+    let header = TableHeader {
+        magic: TABLE_MAGIC,
+        version: VERSION,
+        owner: OWNER,
+        entries: SERVICES.len() as u32,
+        entry_size: size_of::<Entry>() as u32,
+        mode: Mode::SnpParavisor as u32,
+        reserved: 0,
+    };
+    let at = PFE_PAGE + size_of::<TableHeader>() as u64;
+    paravisor.memory.write(PFE_PAGE, &header);
+    paravisor.memory.write(at, &SERVICES);
+}

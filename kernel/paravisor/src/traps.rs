@@ -1,0 +1,46 @@
+//! VMPL 0 takes one interrupt, its own timer, at one place in its loop. All else is refused.
+#![allow(unsafe_code)] // installs the processor's tables, once
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::vector;
+use tessera_handoff::layout::STACK_TOP;
+use tessera_hw::gdt::{Segments, Stacks};
+use tessera_hw::idt::Idt;
+use tessera_hw::trap::{self, TrapFrame};
+
+/// Vector of VMPL 0's own timer.
+pub const TIMER: u8 = 0x50;
+
+static mut SEGMENTS: Segments = Segments::new();
+static mut TABLE: Idt = Idt::new();
+static TICKED: AtomicBool = AtomicBool::new(false);
+
+/// Loads them. Called once.
+pub fn install() {
+    let stacks = Stacks {
+        ring0: STACK_TOP,
+        ist: [0; 7],
+    };
+    // SAFETY: called once, on the only processor; VMPL 0 has no ring 3.
+    unsafe {
+        (*(&raw mut SEGMENTS)).install(stacks);
+        trap::set_handler(handle);
+        (*(&raw mut TABLE)).install(&[]);
+    }
+}
+
+/// Whether the timer fired since the last call.
+pub fn ticked() -> bool {
+    TICKED.swap(false, Ordering::Relaxed)
+}
+
+fn handle(frame: &mut TrapFrame) {
+    match frame.vector as u8 {
+        TIMER => TICKED.store(true, Ordering::Relaxed),
+        vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
+        0..32 => crate::door::refuse(Refusal::UnexpectedException),
+        0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
+        _ => {}
+    }
+}
