@@ -54,22 +54,30 @@ pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
     if vcpu.vmcb.control.event_inj & event::VALID != 0 {
         return;
     }
-    match vmm.injection() {
-        Some(Inject::Nmi) => {
+    let Some(inject) = vmm.injection() else {
+        return;
+    };
+    vmm.blind |= vcpu.vmcb.save.idtr.base == 0;
+    match inject {
+        // EVENTINJ refuses exceptions 2 and 31 (APM vol. 2, 15.20): an NMI and an interrupt.
+        Inject::Nmi | Inject::Vector(2) => {
             vcpu.vmcb.control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
         }
-        Some(Inject::Vector(vector @ 0..=31)) => {
+        Inject::Vector(vector @ 0..=30) => {
             let error = matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30).then_some(0);
             vcpu.inject_exception(vector, error);
         }
-        Some(Inject::Vector(vector)) => {
+        Inject::Vector(vector) => {
             vcpu.vmcb.control.event_inj = event::VALID | u64::from(vector);
         }
-        None => {}
     }
 }
 
-/// What a triple fault or an entry that fails comes to.
+/// What a triple fault comes to. A guest that the host hit before it had an IDT was killed by
+/// the host; nothing else is to be said about it.
 pub fn shutdown(vmm: &Vmm) -> End {
+    if vmm.blind {
+        return End::Denied("injected-before-idt");
+    }
     End::Breach(vmm.offence.unwrap_or(&breach::UNHANDLED_EXCEPTION))
 }

@@ -27,6 +27,8 @@ pub struct Vmm {
     pub offence: Option<&'static Breach>,
     /// Added to the machine's time stamp to give the guest's: HLT leaps forward.
     pub skew: u64,
+    /// An injection came while the guest had no IDT.
+    pub blind: bool,
     /// A lie that is told once was told.
     pub told: bool,
     /// Code and infos of the last exit.
@@ -52,6 +54,7 @@ impl Vmm {
             end: None,
             offence: None,
             skew: 0,
+            blind: false,
             told: false,
             last_exit: (0, [0; 2]),
             ioapic_index: 0,
