@@ -46,11 +46,13 @@ impl Console {
                 .failed_check
                 .take()
                 .or((!good).then(|| line.to_owned()));
-        } else if let Some(words) = line.strip_prefix("tessera: refused ") {
-            let name = words.split([':', ' ']).next().unwrap_or(words);
-            self.refused = Refusal::from_name(name);
         } else if line.contains("panicked at ") || line.starts_with("tessera: panic") {
             self.panic = Some(line.to_owned());
+        }
+        // A refusal may come in the middle of another line.
+        if let Some((_, words)) = line.split_once("tessera: refused ") {
+            let name = words.split([':', ' ']).next().unwrap_or(words);
+            self.refused = Refusal::from_name(name);
         }
         // Only as the last word: whatever follows it was printed by something still alive.
         self.shutdown = line == "tessera: shutdown" || (self.shutdown && line.is_empty());
@@ -93,6 +95,8 @@ mod tests {
             "tessera: refused msr-disagrees: a; b\n",
         ] {
             assert_eq!(Console::parse(text).refused, Some(Refusal::MsrDisagrees));
+            let cut = Console::parse(&format!("tessera: mode=none profile=hyp{text}"));
+            assert_eq!(cut.refused, Some(Refusal::MsrDisagrees));
         }
         assert_eq!(Console::parse("tessera: refused nonsense\n").refused, None);
     }

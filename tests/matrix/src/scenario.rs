@@ -133,6 +133,20 @@ pub static ALL: &[Scenario] = &[
         &[(SNP, RUNS)]),
     lie("ghcb-out-of-range", "replies through the GHCB with values that cannot be",
         &[(SNP, refuses(Refusal::GhcbReplyInvalid))]),
+    lie("inject-64", "external interrupts that nobody asked for: harmless",
+        &[(NONE, RUNS), (SNP, RUNS)]),
+    lie("inject-3", "a breakpoint exception at random moments",
+        &[(SNP, refuses(Refusal::UnexpectedException))]),
+    lie("inject-13", "a general protection fault at random moments",
+        &[(SNP, refuses(Refusal::UnexpectedException))]),
+    lie("inject-20", "a #VE at random moments",
+        &[(SNP, refuses(Refusal::UnexpectedVe))]),
+    lie("inject-29", "a #VC at random moments",
+        &[(SNP, refuses(Refusal::UnexpectedVc))]),
+    lie("inject-0x80", "a system call that nobody made",
+        &[(SNP, refuses(Refusal::InjectedInterrupt))]),
+    lie("inject-nmi", "an NMI at random moments",
+        &[(SNP, refuses(Refusal::UnexpectedException))]),
 ];
 
 /// One boot to make.
