@@ -36,16 +36,18 @@ pub fn install() {
     // SAFETY: called once, on the only processor, before anything can trap; each table and
     // stack is used for nothing else.
     unsafe {
+        let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
+        let local = &raw mut LOCAL;
         let mut ist = [0; 7];
         ist[0] = top(&raw const DOUBLE_FAULT_STACK);
         ist[1] = top(&raw const NMI_STACK);
-        (*(&raw mut SEGMENTS)).install(Stacks {
+        (*segments).install(Stacks {
             ring0: STACK_TOP,
             ist,
         });
         trap::set_handler(handle);
-        (*(&raw mut TABLE)).install(&OWN_STACKS);
-        (*(&raw mut LOCAL)).install(STACK_TOP);
+        (*table).install(&OWN_STACKS);
+        (*local).install(STACK_TOP);
     }
 }
 
@@ -80,9 +82,12 @@ fn communication(frame: &mut TrapFrame) {
 
 /// #VE: as the TDX module describes it.
 fn virtualization(frame: &mut TrapFrame) {
+    use tessera_hw::ve::Unserved;
     match tessera_hw::ve::event() {
-        Some((event, length)) => serve_event(frame, event, length, Refusal::UnexpectedVe),
-        None => refuse(frame, Refusal::UnexpectedVe),
+        Ok((event, length)) => serve_event(frame, event, length, Refusal::UnexpectedVe),
+        // The kernel touches only what it accepted: such a page was taken back.
+        Err(Unserved::PageNotAccepted) => refuse(frame, Refusal::PageRemapped),
+        Err(Unserved::Unknown) => refuse(frame, Refusal::UnexpectedVe),
     }
 }
 

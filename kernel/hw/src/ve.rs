@@ -7,15 +7,26 @@ use tessera_protocol::exception::event::Event;
 use tessera_protocol::exception::ve;
 use tessera_protocol::tdx::module;
 
-/// The event and the instruction's length, from TDG.VP.VEINFO.GET; `None` where there is no
-/// such information, or where it is about private memory.
-pub fn event() -> Option<(Event, u8)> {
+/// Why there is no event to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// No TD, no information, or a reason that nothing here causes.
+    Unknown,
+    /// Private memory that is not accepted, or no longer.
+    PageNotAccepted,
+}
+
+/// The event and the instruction's length, from TDG.VP.VEINFO.GET.
+pub fn event() -> Result<(Event, u8), Unserved> {
     if !crate::exit::in_td() {
-        return None;
+        return Err(Unserved::Unknown);
     }
     // SAFETY: composed for TDX.
-    let info = module::ve_info(&mut unsafe { TdcallPort::new() }).ok()?;
-    let event = ve::event(info.reason, info.qualification, info.gpa).ok()?;
-    let event = ve::shared_only(event, 1 << SHARED_BIT).ok()?;
-    Some((event, info.length as u8))
+    let info = module::ve_info(&mut unsafe { TdcallPort::new() });
+    let info = info.map_err(|_| Unserved::Unknown)?;
+    let event = ve::event(info.reason, info.qualification, info.gpa);
+    let event = event.map_err(|_| Unserved::Unknown)?;
+    let event = ve::shared_only(event, 1 << SHARED_BIT);
+    let event = event.map_err(|_| Unserved::PageNotAccepted)?;
+    Ok((event, info.length as u8))
 }

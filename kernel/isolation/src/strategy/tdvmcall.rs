@@ -51,8 +51,13 @@ pub struct AcceptVisibility<T>(pub T);
 
 impl<T: Tdcall + Send> AcceptVisibility<T> {
     fn map(&mut self, gpa: u64, shared: bool) -> core::result::Result<(), Refusal> {
-        vmcall::map_gpa(&mut self.0, gpa, 4096, 1 << SHARED_BIT, shared)
-            .map_err(|_| Refusal::VisibilityRefused)
+        vmcall::map_gpa(&mut self.0, gpa, 4096, 1 << SHARED_BIT, shared).map_err(
+            |error| match error {
+                Error::Host(HostFault::NoProgress { .. }) => Refusal::PscIncomplete,
+                Error::Host(HostFault::OutOfRange { .. }) => Refusal::VmcallReplyInvalid,
+                _ => Refusal::VisibilityRefused,
+            },
+        )
     }
 }
 
