@@ -1,7 +1,7 @@
 //! TDVMCALL: what the host answers. It sees only the registers that the TD exposes.
 //! Source: GHCI 348552, chapter 3.
 
-use super::Vmm;
+use super::{Vmm, lies};
 use crate::report::End;
 use tessera_defs::{breach, mode::HostProfile, snp::ghcb_msr::TERMINATE_SET_TESSERA, tdx::vmcall};
 
@@ -47,7 +47,10 @@ impl Vmm {
             return Answer::End(End::Breach(&breach::VMCALL_LEAK));
         }
         match r11 {
-            vmcall::MAP_GPA => Answer::MapGpa { gpa: registers[2], len: registers[3] },
+            vmcall::MAP_GPA => Answer::MapGpa {
+                gpa: registers[2],
+                len: registers[3],
+            },
             vmcall::REPORT_FATAL_ERROR => Answer::End(fatal(registers[2])),
             vmcall::HLT => self.td_halt(registers),
             _ => Answer::Done(self.td_service(registers)),
@@ -80,7 +83,15 @@ impl Vmm {
             vmcall::CPUID => {
                 let (leaf, sub) = (r12 as u32, r13 as u32);
                 let [a, b, c, d] = self.cpuid(leaf, (self.machine.cpuid)(leaf, sub));
-                [vmcall::SUCCESS, function, a.into(), b.into(), c.into(), d.into()]
+                let high = u64::from(self.scenario.lies(lies::GHCB_OUT_OF_RANGE)) << 32;
+                [
+                    vmcall::SUCCESS,
+                    function,
+                    high | u64::from(a),
+                    b.into(),
+                    c.into(),
+                    d.into(),
+                ]
             }
             vmcall::RDMSR => match self.read_msr(r12 as u32) {
                 Some(value) => answer(registers, vmcall::SUCCESS, value),
@@ -114,7 +125,10 @@ impl Vmm {
 fn fatal(code: u64) -> End {
     let code = code & 0xFFFF_FFFF;
     match code & !0xFF {
-        vmcall::FATAL_TESSERA => End::Terminated { set: TERMINATE_SET_TESSERA, code: code & 0xFF },
+        vmcall::FATAL_TESSERA => End::Terminated {
+            set: TERMINATE_SET_TESSERA,
+            code: code & 0xFF,
+        },
         _ => End::Terminated { set: 0, code },
     }
 }
@@ -134,7 +148,10 @@ mod tests {
         let call = [0, vmcall::CPUID, 0, 0, 0, 0];
         let breach = |b| Answer::End(End::Breach(b));
         assert_eq!(vmm.tdvmcall(0xFC04, call), breach(&breach::VMCALL_LEAK));
-        assert_eq!(vmm.tdvmcall(0x0C00, call), breach(&breach::VMCALL_MALFORMED));
+        assert_eq!(
+            vmm.tdvmcall(0x0C00, call),
+            breach(&breach::VMCALL_MALFORMED)
+        );
     }
 
     #[test]
@@ -155,8 +172,18 @@ mod tests {
     #[test]
     fn a_fatal_error_ends_the_run_with_its_code() {
         let mut vmm = host("mode=tdx");
-        let call = [0, vmcall::REPORT_FATAL_ERROR, vmcall::FATAL_TESSERA | 7, 0, 0, 0];
-        let end = End::Terminated { set: TERMINATE_SET_TESSERA, code: 7 };
+        let call = [
+            0,
+            vmcall::REPORT_FATAL_ERROR,
+            vmcall::FATAL_TESSERA | 7,
+            0,
+            0,
+            0,
+        ];
+        let end = End::Terminated {
+            set: TERMINATE_SET_TESSERA,
+            code: 7,
+        };
         assert_eq!(vmm.tdvmcall(0xFC00, call), Answer::End(end));
     }
 }

@@ -7,11 +7,18 @@ use crate::{
     report::End,
     silicon::tdx::leaves::{self, Served},
     svm::vcpu::reg,
-    vmm::{Vmm, hypercall::Hypercall, tdvmcall::{Answer, Registers, answer}},
+    vmm::{
+        Vmm,
+        hypercall::Hypercall,
+        tdvmcall::{Answer, Registers, answer},
+    },
 };
 use tessera_defs::{
     breach, hyperv,
-    tdx::{status, tdcall::{MEM_PAGE_ACCEPT, VP_VMCALL}},
+    tdx::{
+        status,
+        tdcall::{MEM_PAGE_ACCEPT, VP_VMCALL},
+    },
 };
 
 const R10: usize = 10;
@@ -27,7 +34,11 @@ impl Tdx {
             return self.general_protection();
         }
         let leaf = self.vcpu.regs[reg::RAX] & 0xFFFF;
-        vmm.note(if leaf == MEM_PAGE_ACCEPT { "accept" } else { "tdcall" });
+        vmm.note(if leaf == MEM_PAGE_ACCEPT {
+            "accept"
+        } else {
+            "tdcall"
+        });
         match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
             Served::Done => self.judge(vmm, leaf),
             Served::Unknown => vmm.offence = Some(&breach::TDCALL_UNKNOWN),
@@ -65,7 +76,13 @@ impl Tdx {
 
     fn vmcall(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         let mask = self.vcpu.regs[reg::RCX];
-        let exposed = |at: usize| if mask >> at & 1 == 1 { self.vcpu.regs[at] } else { 0 };
+        let exposed = |at: usize| {
+            if mask >> at & 1 == 1 {
+                self.vcpu.regs[at]
+            } else {
+                0
+            }
+        };
         let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
         let input = exposed(reg::RDX);
         self.attack(vmm, memory);
@@ -103,4 +120,3 @@ impl Tdx {
         }
     }
 }
-

@@ -2,12 +2,20 @@
 
 use super::Tdx;
 use crate::{
-    memory::{frames::{Memory, PAGE}, insn::{self, Instruction, Kind}, walk},
+    memory::{
+        frames::{Memory, PAGE},
+        insn::{self, Instruction, Kind},
+        walk,
+    },
     platform::{Step, enter},
     report::End,
-    silicon::tdx::{state, ve::{Info, ept_qualification, io_qualification}, view::{self, Outcome, SHARED}},
+    silicon::tdx::{
+        state,
+        ve::{Info, ept_qualification, io_qualification},
+        view::{self, Outcome, SHARED},
+    },
     svm::{exit, npt, vcpu::reg},
-    vmm::Vmm,
+    vmm::{Vmm, lies},
 };
 use tessera_defs::{
     breach,
@@ -42,7 +50,11 @@ impl Tdx {
     fn instruction(&self, memory: &mut Memory) -> Instruction {
         let mut bytes = [0; 15];
         let save = &self.vcpu.vmcb.save;
-        let mut seen = view::Seen { sept: &self.td.sept, shared: &self.shared, memory };
+        let mut seen = view::Seen {
+            sept: &self.td.sept,
+            shared: &self.shared,
+            memory,
+        };
         let count = walk::read(save, &mut seen, save.rip, &mut bytes);
         insn::decode(&bytes[..count])
     }
@@ -62,7 +74,10 @@ impl Tdx {
             (exit::EXCEPTION_UD, Kind::Vmcall) => self.exception(vmx::VMCALL, 0, 0, found.length),
             (exit::EXCEPTION_UD, Kind::Tdcall) => self.tdcall(vmm, memory, found.length),
             (_, kind) => {
-                if matches!(kind, Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Vmmcall) {
+                if matches!(
+                    kind,
+                    Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Vmmcall
+                ) {
                     vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
                 }
                 self.undefined()
@@ -86,7 +101,12 @@ impl Tdx {
             self.vcpu.inject_exception(DF, Some(0));
             return Step::Continue;
         }
-        self.td.ve = Some(Info { reason, qualification, gpa, length: length as u32 });
+        self.td.ve = Some(Info {
+            reason,
+            qualification,
+            gpa,
+            length: length as u32,
+        });
         self.vcpu.inject_exception(vector::VE, None);
         Step::Continue
     }
@@ -100,7 +120,10 @@ impl Tdx {
 
     /// The module answers all leaves but the hypervisor's.
     fn cpuid(&mut self, vmm: &mut Vmm, length: u64) -> Step {
-        let (leaf, sub) = (self.vcpu.regs[reg::RAX] as u32, self.vcpu.regs[reg::RCX] as u32);
+        let (leaf, sub) = (
+            self.vcpu.regs[reg::RAX] as u32,
+            self.vcpu.regs[reg::RCX] as u32,
+        );
         if (0x4000_0000..=0x4000_FFFF).contains(&leaf) {
             return self.exception(vmx::CPUID, 0, 0, length);
         }
@@ -160,12 +183,15 @@ impl Tdx {
                 return Step::End(End::Breach(&breach::C_BIT_MISSING));
             }
             Outcome::Shared(frame) => {
-                let data = npt::Access { write: true, execute: false };
+                let data = npt::Access {
+                    write: true,
+                    execute: false,
+                };
                 self.npt.map(gpa, memory.address(frame), data);
             }
             Outcome::Pending => return self.pending(vmm, gpa, info),
             Outcome::Missing => return self.missing(vmm, memory, gfn),
-            Outcome::Device => return self.device(memory, gpa, gfn, info),
+            Outcome::Device => return self.device(vmm, memory, gpa, info),
             Outcome::Beyond => return Step::End(End::Breach(&breach::OUT_OF_RANGE)),
         }
         Step::Continue
@@ -191,7 +217,11 @@ impl Tdx {
     }
 
     /// Nothing in the shared EPT: a device, or memory that the TD never asked to share.
-    fn device(&mut self, memory: &Memory, gpa: u64, gfn: u64, info: u64) -> Step {
+    fn device(&mut self, vmm: &Vmm, memory: &Memory, gpa: u64, info: u64) -> Step {
+        let gfn = (gpa & !SHARED) / PAGE as u64;
+        if vmm.told && vmm.scenario.lies(lies::PSC_LIES) {
+            return Step::End(End::Denied(lies::PSC_LIES));
+        }
         if memory.frame(gfn).is_some() || self.td.sept.mapped(gfn).is_some() {
             return Step::End(End::Breach(&breach::C_BIT_MISSING));
         }

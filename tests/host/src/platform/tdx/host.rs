@@ -36,7 +36,8 @@ impl Tdx {
         }
         let large = large
             && !vmm.scenario.lies(lies::SIZE_MISMATCH)
-            && (gfn..gfn + LARGE).all(|gfn| memory.frame(gfn).is_some() && !self.shared.contains(&gfn));
+            && (gfn..gfn + LARGE)
+                .all(|gfn| memory.frame(gfn).is_some() && !self.shared.contains(&gfn));
         let count = if large { LARGE } else { 1 };
         for gfn in gfn..gfn + count {
             let Some(frame) = memory.frame(gfn) else {
@@ -70,7 +71,6 @@ impl Tdx {
         match vmm.scenario.lie {
             lies::VISIBILITY_REFUSED => return (vmcall::INVALID_OPERAND, gpa),
             lies::PSC_HALF => return (vmcall::RETRY, gpa),
-            lies::GHCB_OUT_OF_RANGE => return (vmcall::RETRY, gpa ^ 1 << 40),
             lies::PSC_LIES => {
                 vmm.told = true;
                 return (vmcall::SUCCESS, 0);
@@ -83,7 +83,11 @@ impl Tdx {
 
     /// The private page goes; the host never sees what stood there.
     fn convert(&mut self, memory: &mut Memory, gfn: u64, shared: bool) {
-        let changed = if shared { self.shared.insert(gfn) } else { self.shared.remove(&gfn) };
+        let changed = if shared {
+            self.shared.insert(gfn)
+        } else {
+            self.shared.remove(&gfn)
+        };
         if !changed {
             return;
         }
