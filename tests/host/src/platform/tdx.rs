@@ -4,6 +4,8 @@
 mod calls;
 mod exits;
 mod host;
+#[cfg(test)]
+mod tests;
 
 use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
 use crate::{
@@ -14,7 +16,11 @@ use crate::{
     vmm::{Vmm, lies, scenario::Inject},
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
-use tessera_defs::{mode::{HostProfile, Mode}, tdx::field::attributes, x86::x2apic};
+use tessera_defs::{
+    mode::{HostProfile, Mode},
+    tdx::field::attributes,
+    x86::x2apic,
+};
 
 /// A TD with one virtual processor.
 #[derive(Debug)]
@@ -37,7 +43,14 @@ impl Tdx {
         let bitmaps = Box::leak(Bitmaps::new());
         let vcpu = Vcpu::new(bitmaps, npt.root());
         let td = Td::new(memory.size() / PAGE as u64);
-        Self { vcpu, npt, td, shared: BTreeSet::new(), shares: 0, tables: [0; 2] }
+        Self {
+            vcpu,
+            npt,
+            td,
+            shared: BTreeSet::new(),
+            shares: 0,
+            tables: [0; 2],
+        }
     }
 
     /// TDH.MNG.INIT's parameters: QEMU sets SEPT_VE_DISABLE unless told otherwise.
