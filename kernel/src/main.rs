@@ -5,6 +5,7 @@
 mod acpi_claims;
 mod boot;
 mod console;
+mod features;
 mod host;
 mod memory;
 mod panic;
@@ -29,7 +30,9 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     console::banner(&boot);
     memory::install(&boot);
     acpi_claims::read(&boot);
+    features::read(&boot);
     probe::visibility_round_trip();
     timer::start();
+    probe::halt_until_tick();
     process::run_first(&boot)
 }

@@ -1,6 +1,6 @@
 //! One round trip of a page from private to shared and back, before anything depends on it.
 
-use crate::{host, memory, windows};
+use crate::{host, memory, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP};
 
@@ -29,4 +29,14 @@ fn round_trip() -> Result<(), Refusal> {
     }
     memory::free(frame);
     Ok(())
+}
+
+/// Halts until the first timer interrupt, by the instruction itself: on a plain machine it
+/// stops the processor, elsewhere it is a host call behind an exception. Without a timer there
+/// is nothing to wait for.
+pub fn halt_until_tick() {
+    while timer::started() && timer::ticks() == 0 {
+        tessera_hw::instr::wait_for_interrupt();
+    }
+    tessera_hw::instr::disable_interrupts();
 }

@@ -2,7 +2,7 @@
 //! without x2APIC, its registers in memory. Intel SDM vol. 3, chapter 11.
 
 use crate::{host, memory, windows};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tessera_defs::x86::{MSR_APIC_BASE, x2apic};
 use tessera_handoff::layout::DIRECT_MAP;
 
@@ -19,6 +19,7 @@ const PERIOD: u64 = 200_000;
 const X2APIC_PRESENT: u32 = 1 << 21;
 const XAPIC: u64 = 0xFEE0_0000;
 
+static STARTED: AtomicBool = AtomicBool::new(false);
 static TICKS: AtomicU64 = AtomicU64::new(0);
 static UNASKED: AtomicU64 = AtomicU64::new(0);
 /// Window of the registers in memory, as an offset for `windows`; 0 means x2APIC.
@@ -32,6 +33,7 @@ pub fn start() {
         write(x2apic::LVT_TIMER, PERIODIC | u64::from(VECTOR))?;
         write(x2apic::INITIAL_COUNT, PERIOD)
     });
+    STARTED.store(started.is_some(), Ordering::Relaxed);
     if started.is_none() {
         log::info!("timer: the host offers none");
     }
@@ -83,4 +85,9 @@ fn write(register: u32, value: u64) -> Option<()> {
             Some(())
         }
     }
+}
+
+/// Whether the host took the timer's settings.
+pub fn started() -> bool {
+    STARTED.load(Ordering::Relaxed)
 }

@@ -18,7 +18,7 @@ use tessera_isolation::select::{Decision, select};
 
 /// From the first instruction to the kernel's, or out by the architectural door.
 pub fn run(door: Door, argument: u64) -> ! {
-    crate::traps::install();
+    crate::traps::install(door);
     let mut platform = Platform::of(door);
     match start(door, argument, &mut platform) {
         Ok((cr3, entry)) => handover::enter(cr3, entry),
@@ -53,14 +53,14 @@ fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
     select(&claims, &evidence, &policy)
 }
 
-fn hand_over(
-    decision: &Decision,
-    platform: &Platform,
-    door: Door,
-) -> Result<(u64, u64), Refusal> {
+fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u64, u64), Refusal> {
     let launch = claims::launch_block();
     let (component, pool, stack) = if decision.start_paravisor {
-        (&launch.paravisor, (PARAVISOR_POOL, PARAVISOR_PAGES), PARAVISOR_STACK)
+        (
+            &launch.paravisor,
+            (PARAVISOR_POOL, PARAVISOR_PAGES),
+            PARAVISOR_STACK,
+        )
     } else {
         (&launch.kernel, (POOL_START, POOL_END), STACK_START)
     };

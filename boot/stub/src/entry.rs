@@ -24,7 +24,8 @@ pub enum Door {
 }
 
 impl Door {
-    fn from_u64(value: u64) -> Self {
+    /// The door of a number; unknown ones count as the least protected.
+    pub fn from_u64(value: u64) -> Self {
         match value {
             1 => Door::Snp,
             2 => Door::Tdx,

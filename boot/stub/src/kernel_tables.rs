@@ -95,7 +95,10 @@ fn direct_map(plan: &Plan<'_>, tables: &Tables, pool: &mut Pool) -> Result<(), R
         let ghcb = page == GHCB_PAGE && (plan.ghcb_shared || plan.lower);
         ghcb || plan.lower && (PARAVISOR_BASE..PARAVISOR_END).contains(&page)
     };
-    for page in (IMAGE_START..IMAGE_END).step_by(4096).filter(|page| !hidden(*page)) {
+    for page in (IMAGE_START..IMAGE_END)
+        .step_by(4096)
+        .filter(|page| !hidden(*page))
+    {
         let mapping = Mapping::kernel(direct_access(plan.component, page));
         tables
             .map(pool, DIRECT_MAP + page, page, Size::Small, mapping)
@@ -111,7 +114,7 @@ fn used(kernel: &Component) -> impl Iterator<Item = &Segment> {
 fn check(kernel: &Component, segment: &Segment) -> Result<(), Refusal> {
     let end = segment.phys.checked_add(segment.len);
     let inside = segment.phys >= kernel.base && end.is_some_and(|e| e <= kernel.base + kernel.len);
-    let aligned = (segment.phys | segment.virt | segment.len) % 4096 == 0;
+    let aligned = (segment.phys | segment.virt | segment.len).is_multiple_of(4096);
     let high = segment.virt >= tessera_handoff::layout::KERNEL_VIRT;
     if inside && aligned && high {
         Ok(())

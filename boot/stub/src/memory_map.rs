@@ -67,7 +67,7 @@ fn igvm_ranges() -> impl Iterator<Item = Range> {
     let entries = page.chunks_exact(IGVM_ENTRY).map(|entry| {
         let number = |at| u64::from_le_bytes(core::array::from_fn(|n| entry[at + n]));
         let kind = u16::from_le_bytes([entry[16], entry[17]]);
-        let shift = |pages: u64| pages.checked_mul(4096).unwrap_or(u64::MAX);
+        let shift = |pages: u64| pages.saturating_mul(4096);
         Range {
             start: shift(number(0)),
             len: shift(number(8)),

@@ -97,6 +97,13 @@ unsafe fn lower() -> Machine {
         let page = (DIRECT_MAP + EXCHANGE_PAGE) as *mut u8;
         let input = core::slice::from_raw_parts_mut(page, 4096);
         let (call, input_gpa) = (VmmcallPort::new(), EXCHANGE_PAGE);
-        Machine::Lower(NativeCalls::new(), HvVisibility { call, input, input_gpa })
+        Machine::Lower(
+            NativeCalls::new(),
+            HvVisibility {
+                call,
+                input,
+                input_gpa,
+            },
+        )
     }
 }

@@ -5,6 +5,7 @@ use crate::host::{GhcbMsrPort, TdcallPort};
 use crate::instr;
 use core::sync::atomic::{AtomicU32, Ordering};
 use tessera_defs::mode::Mode;
+use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::ghcb_msr::TERMINATE_SET_TESSERA;
 use tessera_defs::tdx::vmcall::FATAL_TESSERA;
 use tessera_protocol::{ghcb_msr, tdx};
@@ -35,6 +36,7 @@ pub fn fatal(code: u8) -> ! {
         }
         Some(Mode::None) => {
             use tessera_defs::port::{PM1A_CNT, PM1A_SOFT_OFF};
+            say_plainly(code);
             // SAFETY: turns a plain machine off.
             unsafe { instr::out16(PM1A_CNT, PM1A_SOFT_OFF) }
         }
@@ -46,4 +48,15 @@ pub fn fatal(code: u8) -> ! {
 /// Whether TDCALL exists here.
 pub(crate) fn in_td() -> bool {
     MODE.load(Ordering::Relaxed) == Mode::Tdx as u32
+}
+
+/// The reason as the console's last line: a plain machine has no other way to say it.
+fn say_plainly(code: u8) {
+    let name = Refusal::from_code(code).map_or("panic", Refusal::name);
+    for part in ["\ntessera: refused ", name, "\n"] {
+        for byte in part.bytes() {
+            // SAFETY: the console port of a plain machine.
+            unsafe { instr::out8(tessera_defs::port::COM1, byte) }
+        }
+    }
 }

@@ -187,3 +187,8 @@ pub fn take_interrupts() {
     x86_64::instructions::nop();
     x86_64::instructions::interrupts::disable();
 }
+
+/// CLI.
+pub fn disable_interrupts() {
+    x86_64::instructions::interrupts::disable();
+}

@@ -29,9 +29,9 @@ static ROWS: [Row; 5] = [
     Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",
         "boot-processor", "tdvmcall-x2apic", "tdx-mrtd", "apic-timer"] },
     Row { mode: Mode::SnpParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "snp-report-data", "apic-timer"] },
+        "paravisor-accepted", "boot-processor", "x2apic", "unbound", "apic-timer"] },
     Row { mode: Mode::TdxParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "tdx-rtmr", "apic-timer"] },
+        "paravisor-accepted", "boot-processor", "x2apic", "unbound", "apic-timer"] },
 ];
 
 /// The strategies of a mode under a profile; empty for a pair that `select` never returns for

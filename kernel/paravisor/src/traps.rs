@@ -24,9 +24,10 @@ pub fn install() {
     };
     // SAFETY: called once, on the only processor; VMPL 0 has no ring 3.
     unsafe {
-        (*(&raw mut SEGMENTS)).install(stacks);
+        let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
+        (*segments).install(stacks);
         trap::set_handler(handle);
-        (*(&raw mut TABLE)).install(&[]);
+        (*table).install(&[]);
     }
 }
 
