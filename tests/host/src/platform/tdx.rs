@@ -1,8 +1,9 @@
-//! TDX, one L1 VM: the run loop. `exits` is what the module does with an exit, `calls` joins
-//! TDCALL to the vmm, `host` is what the vmm does with the TD's pages.
+//! TDX, one L1 VM: the run loop. `exits` and `faults` are what the module does with an exit,
+//! `calls` joins TDCALL to the vmm, `host` is what the vmm does with the TD's pages.
 
 mod calls;
 mod exits;
+mod faults;
 mod host;
 #[cfg(test)]
 mod tests;

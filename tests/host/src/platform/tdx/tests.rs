@@ -31,9 +31,16 @@ struct Guest {
 fn guest(scenario: &str, code: &[u8]) -> Guest {
     let bytes: &'static mut [u8] = std::vec![0xAAu8; (8 << 20) + 64 * 4096].leak();
     let mut memory = Memory::new(bytes, 8 << 20);
-    let mut vmm = Vmm::new(Scenario::parse(&std::format!("memory=8M {scenario}")).unwrap(), FAKE);
+    let mut vmm = Vmm::new(
+        Scenario::parse(&std::format!("memory=8M {scenario}")).unwrap(),
+        FAKE,
+    );
     let mut tdx = Tdx::new(&memory);
-    let page = LaunchPage { gpa: CODE, kind: PageKind::Normal, content: code };
+    let page = LaunchPage {
+        gpa: CODE,
+        kind: PageKind::Normal,
+        content: code,
+    };
     tdx.add_page(&mut memory, &page).unwrap();
     tdx.finish(&mut vmm, &mut memory).unwrap();
     let save = &mut tdx.vcpu.vmcb.save;
@@ -90,22 +97,33 @@ fn an_unaccepted_page_raises_ve_unless_the_td_disabled_it() {
 #[test]
 fn an_accepted_page_is_mapped_and_shared_ones_are_apart() {
     let mut td = guest("mode=tdx", TDCALL);
-    assert_eq!(td.tdcall(tdcall::MEM_PAGE_ACCEPT, FREE, [0; 4]), Step::Continue);
+    assert_eq!(
+        td.tdcall(tdcall::MEM_PAGE_ACCEPT, FREE, [0; 4]),
+        Step::Continue
+    );
     assert_eq!(td.tdx.rip(), CODE, "augmented, and again");
     td.tdcall(tdcall::MEM_PAGE_ACCEPT, FREE, [0; 4]);
-    assert_eq!((td.tdx.rip(), td.tdx.vcpu.regs[reg::RAX]), (CODE + 4, status::SUCCESS));
+    assert_eq!(
+        (td.tdx.rip(), td.tdx.vcpu.regs[reg::RAX]),
+        (CODE + 4, status::SUCCESS)
+    );
     td.touch(FREE);
     assert!(td.tdx.npt.lookup(FREE).is_some());
     assert_eq!(td.touch(FREE | SHARED), broken(&breach::C_BIT_MISSING));
     let map = [0, vmcall::MAP_GPA, FREE | SHARED, 4096];
-    assert_eq!(td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, map), Step::Continue);
+    assert_eq!(
+        td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, map),
+        Step::Continue
+    );
     assert_eq!(td.tdx.vcpu.regs[10], vmcall::SUCCESS);
     assert!(td.tdx.npt.lookup(FREE).is_none());
     assert_eq!(td.touch(FREE), broken(&breach::SHARED_AS_PRIVATE));
     assert_eq!(td.touch(FREE | SHARED), Step::Continue);
     let access = td.tdx.npt.lookup(FREE | SHARED).unwrap().1;
     assert!(access.write && !access.execute);
-    let frame = td.tdx.host_access(&td.memory, FREE, crate::platform::Access::Read);
+    let frame = td
+        .tdx
+        .host_access(&td.memory, FREE, crate::platform::Access::Read);
     assert!(frame.is_some());
     assert_eq!(td.tdx.pages(), (1, 1));
 }
@@ -114,13 +132,26 @@ fn an_accepted_page_is_mapped_and_shared_ones_are_apart() {
 fn map_gpa_is_checked_and_lies_are_told() {
     let status = |scenario: &str, gpa, len| {
         let mut td = guest(scenario, TDCALL);
-        td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, [0, vmcall::MAP_GPA, gpa, len]);
+        td.tdcall(
+            tdcall::VP_VMCALL,
+            vmcall::STANDARD_MASK,
+            [0, vmcall::MAP_GPA, gpa, len],
+        );
         (td.tdx.vcpu.regs[10], td.vmm.offence)
     };
     let input = Some(&breach::MAP_GPA_INPUT);
-    assert_eq!(status("mode=tdx", FREE | 8, 4096), (vmcall::ALIGN_ERROR, input));
-    assert_eq!(status("mode=tdx", 8 << 20, 4096), (vmcall::INVALID_OPERAND, input));
-    assert_eq!(status("mode=tdx", 0xA_0000, 4096), (vmcall::INVALID_OPERAND, input));
+    assert_eq!(
+        status("mode=tdx", FREE | 8, 4096),
+        (vmcall::ALIGN_ERROR, input)
+    );
+    assert_eq!(
+        status("mode=tdx", 8 << 20, 4096),
+        (vmcall::INVALID_OPERAND, input)
+    );
+    assert_eq!(
+        status("mode=tdx", 0xA_0000, 4096),
+        (vmcall::INVALID_OPERAND, input)
+    );
     let lie = |name: &str| status(&std::format!("mode=tdx lie={name}"), FREE | SHARED, 4096).0;
     assert_eq!(lie("visibility-refused"), vmcall::INVALID_OPERAND);
     assert_eq!(lie("psc-half"), vmcall::RETRY);
@@ -157,13 +188,19 @@ fn hypervisor_leaves_are_the_hosts_and_leaf_21_the_modules() {
     let mut td = guest("mode=tdx", &[0x0F, 0xA2]);
     td.tdx.vcpu.regs[reg::RAX] = 0x21;
     td.exit(vc::CPUID, [0; 2]);
-    assert_eq!(td.tdx.vcpu.regs[reg::RBX] as u32, u32::from_le_bytes(*b"Inte"));
+    assert_eq!(
+        td.tdx.vcpu.regs[reg::RBX] as u32,
+        u32::from_le_bytes(*b"Inte")
+    );
     assert_eq!(td.tdx.rip(), CODE + 2);
     td.tdx.vcpu.vmcb.save.rip = CODE;
     td.tdx.vcpu.regs[reg::RAX] = 0x4000_000C;
     td.exit(vc::CPUID, [0; 2]);
     assert_eq!((td.injected(), td.tdx.rip()), (Some(vector::VE), CODE));
-    assert_eq!(td.tdx.td.ve.map(|info| (info.reason, info.length)), Some((10, 2)));
+    assert_eq!(
+        td.tdx.td.ve.map(|info| (info.reason, info.length)),
+        Some((10, 2))
+    );
 }
 
 #[test]

@@ -52,7 +52,10 @@ fn small(sept: &mut Sept, memory: &mut Memory, gfn: u64) -> Accept {
 fn large(sept: &mut Sept, memory: &mut Memory, first: u64) -> Accept {
     let entries = || (first..first + LARGE).map(|gfn| sept.get(gfn));
     if entries().all(|entry| entry.state == State::Free) {
-        return Accept::Missing { gfn: first, large: true };
+        return Accept::Missing {
+            gfn: first,
+            large: true,
+        };
     }
     if entries().all(|entry| entry.large && matches!(entry.state, State::Mapped(_))) {
         return Accept::Status(status::PAGE_ALREADY_ACCEPTED);
@@ -91,7 +94,10 @@ mod tests {
     #[test]
     fn a_page_is_accepted_once_and_comes_as_zeros() {
         let (mut sept, mut memory) = td();
-        let missing = Accept::Missing { gfn: 0x300, large: false };
+        let missing = Accept::Missing {
+            gfn: 0x300,
+            large: false,
+        };
         assert_eq!(accept(&mut sept, &mut memory, 0x30_0000), missing);
         assert!(sept.augment(0x300, 0x300, false));
         assert_eq!(sept.mapped(0x300), None);
@@ -100,7 +106,10 @@ mod tests {
         assert_eq!(sept.mapped(0x300), Some(0x300));
         let again = Accept::Status(status::PAGE_ALREADY_ACCEPTED);
         assert_eq!(accept(&mut sept, &mut memory, 0x30_0000), again);
-        assert!(!sept.augment(0x300, 5, false), "the host cannot replace a page");
+        assert!(
+            !sept.augment(0x300, 5, false),
+            "the host cannot replace a page"
+        );
         sept.remove(0x300);
         assert_eq!(accept(&mut sept, &mut memory, 0x30_0000), missing);
     }
@@ -109,7 +118,13 @@ mod tests {
     fn sizes_must_match() {
         let (mut sept, mut memory) = td();
         let mut go = |sept: &mut Sept, rcx| accept(sept, &mut memory, rcx);
-        assert_eq!(go(&mut sept, 0x40_0001), Accept::Missing { gfn: 0x400, large: true });
+        assert_eq!(
+            go(&mut sept, 0x40_0001),
+            Accept::Missing {
+                gfn: 0x400,
+                large: true
+            }
+        );
         sept.augment(0x400, 0x400, false);
         let mismatch = Accept::Status(status::PAGE_SIZE_MISMATCH);
         assert_eq!(go(&mut sept, 0x40_0001), mismatch);
@@ -117,7 +132,10 @@ mod tests {
         assert_eq!(go(&mut sept, 0x60_1000), mismatch);
         assert_eq!(go(&mut sept, 0x60_0001), Accept::Status(0));
         assert_eq!(sept.accepted(), 512);
-        assert_eq!(go(&mut sept, 0x60_0001), Accept::Status(status::PAGE_ALREADY_ACCEPTED));
+        assert_eq!(
+            go(&mut sept, 0x60_0001),
+            Accept::Status(status::PAGE_ALREADY_ACCEPTED)
+        );
     }
 
     #[test]

@@ -1,7 +1,14 @@
 //! TDCALL: the leaves that the module serves. Source: 348551, chapter 5.
 
-use super::{accept::{Accept, accept}, report, td::Td};
-use crate::{memory::frames::{Memory, PAGE}, svm::vcpu::reg};
+use super::{
+    accept::{Accept, accept},
+    report,
+    td::Td,
+};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    svm::vcpu::reg,
+};
 use tessera_defs::tdx::{field, page, status, tdcall::*};
 
 /// What a TDCALL comes to.
@@ -67,7 +74,9 @@ fn info(td: &Td, regs: &mut [u64; 16]) -> u64 {
 }
 
 fn ve_info(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
-    let Some(info) = td.ve.take() else { return status::NO_VE_INFO };
+    let Some(info) = td.ve.take() else {
+        return status::NO_VE_INFO;
+    };
     regs[reg::RCX] = info.reason.into();
     regs[reg::RDX] = info.qualification;
     regs[reg::R8] = 0;
@@ -107,7 +116,11 @@ fn attr_rd(td: &Td, regs: &mut [u64; 16]) -> u64 {
 
 fn attr_wr(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
     let (gpa, attributes, mask) = (regs[reg::RCX] & !7, regs[reg::RDX], regs[reg::R8]);
-    let count = if regs[reg::RCX] & 7 == page::LEVEL_2M { super::accept::LARGE } else { 1 };
+    let count = if regs[reg::RCX] & 7 == page::LEVEL_2M {
+        super::accept::LARGE
+    } else {
+        1
+    };
     if regs[reg::RCX] & 7 > page::LEVEL_2M
         || !gpa.is_multiple_of(count * PAGE as u64)
         || gpa >> page::SHARED_BIT != 0
@@ -115,7 +128,12 @@ fn attr_wr(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
         return status::OPERAND_INVALID | status::OPERAND_RCX;
     }
     // L1's own attributes cannot be changed, and VMs that do not exist have none.
-    let own = 0xFFFF | if td.l2_vms == 0 { u64::MAX } else { u64::MAX << 32 };
+    let own = 0xFFFF
+        | if td.l2_vms == 0 {
+            u64::MAX
+        } else {
+            u64::MAX << 32
+        };
     if mask & own != 0 {
         return status::OPERAND_INVALID | status::OPERAND_R8;
     }
@@ -146,11 +164,19 @@ mod tests {
     #[test]
     fn ve_information_is_given_once() {
         let mut td = Td::new(2048);
-        td.ve = Some(Info { reason: 10, qualification: 3, gpa: 4, length: 2 });
+        td.ve = Some(Info {
+            reason: 10,
+            qualification: 3,
+            gpa: 4,
+            length: 2,
+        });
         let mut regs = [0; 16];
         regs[0] = VP_VEINFO_GET;
         assert_eq!(call(&mut td, &mut regs), Served::Done);
-        assert_eq!((regs[0], regs[1], regs[2], regs[9], regs[10]), (0, 10, 3, 4, 2));
+        assert_eq!(
+            (regs[0], regs[1], regs[2], regs[9], regs[10]),
+            (0, 10, 3, 4, 2)
+        );
         regs[0] = VP_VEINFO_GET;
         call(&mut td, &mut regs);
         assert_eq!(regs[0], status::NO_VE_INFO);
@@ -168,10 +194,22 @@ mod tests {
         let (_, regs) = run(&mut td, VM_RD, 0, field::NUM_L2_VMS, 0);
         assert_eq!((regs[0], regs[8]), (0, 0));
         assert_eq!(run(&mut td, VP_ENTER, 0, 0, 0).0, Served::Unknown);
-        let (_, regs) = run(&mut td, MEM_PAGE_ATTR_WR, 0x30_0000, 0x8003_0000, 0x800F_0000);
+        let (_, regs) = run(
+            &mut td,
+            MEM_PAGE_ATTR_WR,
+            0x30_0000,
+            0x8003_0000,
+            0x800F_0000,
+        );
         assert_eq!(regs[0], status::OPERAND_INVALID | status::OPERAND_R8);
         td.l2_vms = 1;
-        let (_, regs) = run(&mut td, MEM_PAGE_ATTR_WR, 0x30_0000, 0x0003_0000, 0x000F_0000);
+        let (_, regs) = run(
+            &mut td,
+            MEM_PAGE_ATTR_WR,
+            0x30_0000,
+            0x0003_0000,
+            0x000F_0000,
+        );
         assert_eq!((regs[0], regs[2]), (0, 0x0003_800F));
         let (_, regs) = run(&mut td, MEM_PAGE_ATTR_RD, 0x30_1000, 0, 0);
         assert_eq!(regs[0], status::EPT_WALK_FAILED | 1);

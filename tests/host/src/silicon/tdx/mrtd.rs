@@ -37,7 +37,11 @@ impl Mrtd {
 
 /// The next value of a RTMR.
 pub fn extended(old: &[u8; 48], by: &[u8]) -> [u8; 48] {
-    Sha384::new().chain_update(old).chain_update(by).finalize().into()
+    Sha384::new()
+        .chain_update(old)
+        .chain_update(by)
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@
 use super::{mrtd::extended, td::Td};
 use crate::memory::frames::{Memory, PAGE};
 use sha2::{Digest, Sha384};
-use tessera_defs::tdx::{report::{ReportMac, TdInfo, TdReport}, status};
+use tessera_defs::tdx::{
+    report::{ReportMac, TdInfo, TdReport},
+    status,
+};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// x87 and SSE.
@@ -13,8 +16,12 @@ const XFAM: u64 = 3;
 /// RCX: where the report goes; RDX: 64 bytes of report data; R8: subtype 0. Status.
 pub fn report(td: &Td, memory: &mut Memory, to: u64, data: u64, subtype: u64) -> u64 {
     let invalid = |operand| status::OPERAND_INVALID | operand;
-    let Some(target) = private(td, to, 1024) else { return invalid(status::OPERAND_RCX) };
-    let Some(source) = private(td, data, 64) else { return invalid(status::OPERAND_RDX) };
+    let Some(target) = private(td, to, 1024) else {
+        return invalid(status::OPERAND_RCX);
+    };
+    let Some(source) = private(td, data, 64) else {
+        return invalid(status::OPERAND_RDX);
+    };
     if subtype != 0 {
         return invalid(status::OPERAND_R8);
     }
@@ -40,7 +47,12 @@ fn build(td: &Td, report_data: [u8; 64]) -> TdReport {
     mac.report_data = report_data;
     mac.tee_info_hash = Sha384::digest(td_info.as_bytes()).into();
     mac.tee_tcb_info_hash = Sha384::digest([0; 239]).into();
-    TdReport { mac, tee_tcb_info: [0; 239], reserved: [0; 17], td_info }
+    TdReport {
+        mac,
+        tee_tcb_info: [0; 239],
+        reserved: [0; 17],
+        td_info,
+    }
 }
 
 /// RCX: 48 bytes; RDX: index. Status.
@@ -60,7 +72,8 @@ pub fn extend(td: &mut Td, memory: &mut Memory, from: u64, index: u64) -> u64 {
 /// Frame and offset of an operand in accepted private memory, aligned to `align`.
 fn private(td: &Td, gpa: u64, align: u64) -> Option<(u32, usize)> {
     let frame = td.sept.mapped(gpa / PAGE as u64)?;
-    gpa.is_multiple_of(align).then_some((frame, gpa as usize % PAGE))
+    gpa.is_multiple_of(align)
+        .then_some((frame, gpa as usize % PAGE))
 }
 
 #[cfg(test)]
@@ -75,7 +88,10 @@ mod tests {
         td.sept.add(0x300, 0x300);
         memory.page(0x300).unwrap()[2048..2112].fill(0x5A);
         assert_eq!(extend(&mut td, &mut memory, 0x30_0800, 2), 0);
-        assert_eq!(extend(&mut td, &mut memory, 0x30_0800, 4), status::OPERAND_INVALID | 2);
+        assert_eq!(
+            extend(&mut td, &mut memory, 0x30_0800, 4),
+            status::OPERAND_INVALID | 2
+        );
         let unaligned = report(&td, &mut memory, 0x30_0200, 0x30_0800, 0);
         assert_eq!(unaligned, status::OPERAND_INVALID | 1);
         assert_eq!(report(&td, &mut memory, 0x30_0000, 0x30_0800, 0), 0);

@@ -39,13 +39,26 @@ impl Sept {
     /// An empty table for `pages` pages of RAM.
     pub fn new(pages: u64) -> Self {
         let ram = vec![Entry::default(); pages as usize];
-        Self { ram, outside: Vec::with_capacity(8), accepted: 0 }
+        Self {
+            ram,
+            outside: Vec::with_capacity(8),
+            accepted: 0,
+        }
     }
 
     /// The entry of a guest frame number.
     pub fn get(&self, gfn: u64) -> Entry {
-        let outside = || self.outside.iter().find(|(at, _)| *at == gfn).map(|(_, entry)| *entry);
-        self.ram.get(gfn as usize).copied().or_else(outside).unwrap_or_default()
+        let outside = || {
+            self.outside
+                .iter()
+                .find(|(at, _)| *at == gfn)
+                .map(|(_, entry)| *entry)
+        };
+        self.ram
+            .get(gfn as usize)
+            .copied()
+            .or_else(outside)
+            .unwrap_or_default()
     }
 
     /// The frame of an accepted page.
@@ -60,7 +73,11 @@ impl Sept {
     pub(super) fn entry(&mut self, gfn: u64) -> Option<&mut Entry> {
         match self.ram.get_mut(gfn as usize) {
             Some(entry) => Some(entry),
-            None => self.outside.iter_mut().find(|(at, _)| *at == gfn).map(|(_, entry)| entry),
+            None => self
+                .outside
+                .iter_mut()
+                .find(|(at, _)| *at == gfn)
+                .map(|(_, entry)| entry),
         }
     }
 
@@ -70,7 +87,10 @@ impl Sept {
             self.outside.push((gfn, Entry::default()));
         }
         if let Some(entry) = self.entry(gfn) {
-            *entry = Entry { state: State::Mapped(frame), ..Entry::default() };
+            *entry = Entry {
+                state: State::Mapped(frame),
+                ..Entry::default()
+            };
         }
     }
 
@@ -78,7 +98,11 @@ impl Sept {
     pub fn augment(&mut self, gfn: u64, frame: u32, large: bool) -> bool {
         match self.entry(gfn) {
             Some(entry) if entry.state == State::Free => {
-                *entry = Entry { state: State::Pending(frame), large, l2: 0 };
+                *entry = Entry {
+                    state: State::Pending(frame),
+                    large,
+                    l2: 0,
+                };
                 true
             }
             _ => false,

@@ -10,7 +10,11 @@ use crate::{
     memory::frames::{Memory, PAGE},
     svm::vcpu::{Vcpu, reg},
 };
-use tessera_defs::{snp::vmsa::{ATTRIB_DATA, ATTRIB_LDT, ATTRIB_TSS, Segment}, tdx::page, x86::efer};
+use tessera_defs::{
+    snp::vmsa::{ATTRIB_DATA, ATTRIB_LDT, ATTRIB_TSS, Segment},
+    tdx::page,
+    x86::efer,
+};
 
 /// Reset vector.
 pub const RESET_VECTOR: u64 = 0xFFFF_FFF0;
@@ -31,7 +35,10 @@ const LARGE: u64 = 0x80;
 pub fn tables(memory: &mut Memory) -> Option<[u32; 2]> {
     let frames = [memory.spare()?, memory.spare()?];
     let mut put = |frame, index: usize, entry: u64| {
-        memory.page(frame)?.get_mut(index * 8..index * 8 + 8)?.copy_from_slice(&entry.to_le_bytes());
+        memory
+            .page(frame)?
+            .get_mut(index * 8..index * 8 + 8)?
+            .copy_from_slice(&entry.to_le_bytes());
         Some(())
     };
     put(frames[0], 0, (TABLES + PAGE as u64) | ENTRY)?;
@@ -41,13 +48,25 @@ pub fn tables(memory: &mut Memory) -> Option<[u32; 2]> {
 
 /// Starts processor `index`. SVME is the model's own too: SVM demands it.
 pub fn reset(vcpu: &mut Vcpu, index: u32) {
-    let flat = |attrib| Segment { attrib, limit: u32::MAX, ..Segment::default() };
+    let flat = |attrib| Segment {
+        attrib,
+        limit: u32::MAX,
+        ..Segment::default()
+    };
     let save = &mut vcpu.vmcb.save;
     save.cs = flat(ATTRIB_CODE32);
     let data = flat(ATTRIB_DATA);
     (save.ss, save.ds, save.es, save.fs, save.gs) = (data, data, data, data, data);
-    save.tr = Segment { attrib: ATTRIB_TSS, limit: 0xFFFF, ..Segment::default() };
-    save.ldtr = Segment { attrib: ATTRIB_LDT, limit: 0xFFFF, ..Segment::default() };
+    save.tr = Segment {
+        attrib: ATTRIB_TSS,
+        limit: 0xFFFF,
+        ..Segment::default()
+    };
+    save.ldtr = Segment {
+        attrib: ATTRIB_LDT,
+        limit: 0xFFFF,
+        ..Segment::default()
+    };
     save.gdtr = Segment::default();
     save.idtr = Segment::default();
     (save.cr0, save.cr4, save.cr3) = (CR0, CR4, TABLES);

@@ -2,7 +2,10 @@
 //! Access", and "#VE on EPT violation".
 
 use super::sept::{Sept, State};
-use crate::memory::{frames::{Memory, PAGE}, walk};
+use crate::memory::{
+    frames::{Memory, PAGE},
+    walk,
+};
 use alloc::collections::BTreeSet;
 use tessera_defs::tdx::page::SHARED_BIT;
 
@@ -65,7 +68,9 @@ impl walk::Physical for Seen<'_> {
 
     fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {
         let found = resolve(self.sept, self.shared, self.memory, gpa);
-        let (Outcome::Private(frame) | Outcome::Shared(frame)) = found else { return None };
+        let (Outcome::Private(frame) | Outcome::Shared(frame)) = found else {
+            return None;
+        };
         let offset = gpa as usize % PAGE;
         let place = self.memory.page(frame)?.get_mut(offset..offset + 8)?;
         place.copy_from_slice(&value.to_le_bytes());
@@ -90,7 +95,10 @@ mod tests {
         assert_eq!(see(&sept, &shared, 0x30_1008), Outcome::Private(0x301));
         assert_eq!(see(&sept, &shared, 0x30_1008 | SHARED), Outcome::Device);
         shared.insert(0x302);
-        assert_eq!(see(&sept, &shared, 0x30_2000 | SHARED), Outcome::Shared(0x302));
+        assert_eq!(
+            see(&sept, &shared, 0x30_2000 | SHARED),
+            Outcome::Shared(0x302)
+        );
         assert_eq!(see(&sept, &shared, 0x30_2000), Outcome::Missing);
         assert_eq!(see(&sept, &shared, 1 << 48), Outcome::Beyond);
     }
