@@ -18,6 +18,8 @@ const DIVIDE: u64 = 3;
 const PERIOD: u64 = 200_000;
 const X2APIC_PRESENT: u32 = 1 << 21;
 const XAPIC: u64 = 0xFEE0_0000;
+/// Interrupt mask registers of the two 8259 (OCW1).
+const PIC_MASKS: [u16; 2] = [0x21, 0xA1];
 
 static STARTED: AtomicBool = AtomicBool::new(false);
 static TICKS: AtomicU64 = AtomicU64::new(0);
@@ -62,7 +64,18 @@ pub fn unasked() -> u64 {
     UNASKED.load(Ordering::Relaxed)
 }
 
+/// Masks the legacy interrupt controllers, whose vectors are those of exceptions.
+fn mask_legacy() -> Option<()> {
+    host::with(|host| {
+        PIC_MASKS
+            .iter()
+            .try_for_each(|port| host.io_out(*port, 1, 0xFF))
+    })?
+    .ok()
+}
+
 fn prepare() -> Option<()> {
+    mask_legacy()?;
     let [_, _, ecx, _] = host::with(|host| host.cpuid(1, 0))?.ok()?;
     if ecx & X2APIC_PRESENT == 0 {
         let virt = memory::map_claim(XAPIC, 4096)?;
