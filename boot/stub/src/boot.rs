@@ -64,7 +64,9 @@ fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u6
     } else {
         (&launch.kernel, (POOL_START, POOL_END), STACK_START)
     };
-    if component.len == 0 {
+    // Our paravisor knows VMPLs, not L2 VMs.
+    let unfit = decision.start_paravisor && door == Door::Tdx;
+    if unfit || component.len == 0 {
         return Err(Refusal::ParavisorUnavailable);
     }
     let bits = platform.bits();
