@@ -11,6 +11,9 @@ use tessera_hw::compose::Machine;
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
 
+/// Turns of a loop that a host has for soft off.
+const GRACE: u64 = 500_000_000;
+
 static MACHINE: Once<SyncMachine> = Once::new();
 static HOST: Mutex<Option<&'static mut dyn HostCalls>> = Mutex::new(None);
 static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
@@ -64,6 +67,10 @@ pub fn shutdown() -> ! {
     log::info!("shutdown");
     let port = PM1A.load(Ordering::Relaxed);
     let _answer = with(|host| host.io_out(port, 2, PM1A_SOFT_OFF.into()));
+    // Real machines, and plain QEMU, go on for a moment after the write.
+    for _ in 0..GRACE {
+        core::hint::spin_loop();
+    }
     tessera_hw::exit::fatal(Refusal::Starved.code())
 }
 

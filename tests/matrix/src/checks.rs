@@ -2,6 +2,8 @@
 
 use crate::{bench::Prepared, operations, outcome::Outcome, row::Row};
 
+use tessera_defs::mode::{HostProfile, Mode};
+
 /// Lies that change loaded bytes; everywhere else they must be the builder's.
 const ALTERING: [&str; 1] = ["byte-changed"];
 /// Ranges that must be the same in every mode.
@@ -11,7 +13,10 @@ const SAME: [&str; 2] = ["kernel", "stub"];
 pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     let orderly = matches!(row.outcome, Outcome::Runs | Outcome::Unmeasured);
     let mut faults = operations::faults(&row.strategies, &row.operations, orderly);
-    let offered = row.boot.scenario.profile.name();
+    // Our paravisor shows its guest Hyper-V's interface, whatever the host looks like.
+    let below = matches!(row.boot.mode, Mode::SnpParavisor | Mode::TdxParavisor);
+    let host = row.boot.scenario.profile;
+    let offered = if below { HostProfile::HyperV } else { host }.name();
     if orderly && profile != Some(offered) {
         faults.push(format!(
             "the host looked like {offered}, the kernel says {profile:?}"

@@ -45,6 +45,40 @@ static STRATEGIES: &[Strategy] = &[
         explains: &["rmpadjust"],
     },
     silent("ghcb-x2apic"),
+    Strategy {
+        name: "tdvmcall",
+        needs: &["tdvmcall"],
+        explains: &["tdcall", "hypercall"],
+    },
+    Strategy {
+        name: "tdx-mapgpa",
+        needs: &["map-gpa"],
+        explains: &[],
+    },
+    Strategy {
+        name: "tdx-accept",
+        needs: &["accept"],
+        explains: &[],
+    },
+    silent("tdvmcall-x2apic"),
+    silent("tdx-mrtd"),
+    // Below our paravisor on AMD: what the host sees is VMPL 0's.
+    Strategy {
+        name: "hypercall",
+        needs: &["ap-creation", "run-vmpl", "vmgexit"],
+        explains: &[],
+    },
+    Strategy {
+        name: "hv-visibility",
+        needs: &["psc", "pvalidate"],
+        explains: &[],
+    },
+    Strategy {
+        name: "paravisor-accepted",
+        needs: &["rmpadjust"],
+        explains: &[],
+    },
+    silent("unbound"),
     silent("snp-launch-digest"),
 ];
 

@@ -19,6 +19,8 @@ pub enum Variant {
     Production,
     /// Everything allowed, but never a paravisor.
     Direct,
+    /// Everything allowed, but always with the paravisor.
+    Paravisor,
 }
 
 /// A scenario.
@@ -74,79 +76,96 @@ const fn refuses(refusal: Refusal) -> Expected {
 }
 const NONE: Mode = Mode::None;
 const SNP: Mode = Mode::Snp;
+const TDX: Mode = Mode::Tdx;
+const SNPP: Mode = Mode::SnpParavisor;
 
 /// Every scenario that the code supports, friendly ones first.
 #[rustfmt::skip]
 pub static ALL: &[Scenario] = &[
     Scenario { name: "friendly", what: "an honest host with Hyper-V's interface",
-        modes: &[(NONE, RUNS), (SNP, RUNS)], ..BASE },
+        modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
     Scenario { name: "friendly-kvm", what: "an honest host without Hyper-V's interface",
-        profile: HostProfile::Kvm, modes: &[(NONE, RUNS), (SNP, RUNS)], ..BASE },
+        profile: HostProfile::Kvm, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
     Scenario { name: "friendly-direct", what: "plain QEMU without the test host, PVH entry",
         profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
     Scenario { name: "placement-direct", what: "an owner who never wants a paravisor, and none asked for",
-        variant: Variant::Direct, modes: &[(NONE, RUNS), (SNP, RUNS)], ..BASE },
+        variant: Variant::Direct, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
     Scenario { name: "production", what: "an owner who demands isolation without debugging",
         variant: Variant::Production,
-        modes: &[(NONE, refuses(Refusal::ModeForbidden)), (SNP, RUNS)], ..BASE },
+        modes: &[(NONE, refuses(Refusal::ModeForbidden)), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
     Scenario { name: "paravisor-forbidden", what: "the host asks for a paravisor, and the owner never wants one",
         lie: "paravisor-requested", variant: Variant::Direct,
-        modes: &[(SNP, refuses(Refusal::PlacementContradicts))], ..BASE },
+        modes: &[(SNP, refuses(Refusal::PlacementContradicts)), (TDX, refuses(Refusal::PlacementContradicts))], ..BASE },
     lie("leaf-other-vendor", "the isolation leaf names a vendor's type that the processor does not have",
-        &[(NONE, refuses(Refusal::IsolationTypeMismatch)), (SNP, refuses(Refusal::IsolationTypeMismatch))]),
+        &[(NONE, refuses(Refusal::IsolationTypeMismatch)), (SNP, refuses(Refusal::IsolationTypeMismatch)), (TDX, refuses(Refusal::IsolationTypeMismatch)), (SNPP, refuses(Refusal::IsolationTypeMismatch))]),
     lie("paravisor-requested", "the host asks for a paravisor where none can run",
-        &[(NONE, refuses(Refusal::LeavesContradictory))]),
+        &[(NONE, refuses(Refusal::LeavesContradictory)), (TDX, refuses(Refusal::ParavisorUnavailable))]),
     lie("no-multi-vmpl", "the host asks for a paravisor and offers no VMPLs",
-        &[(SNP, refuses(Refusal::ParavisorUnavailable))]),
+        &[(SNP, refuses(Refusal::ParavisorUnavailable)), (SNPP, refuses(Refusal::ParavisorUnavailable))]),
     lie("msr-disagrees", "isolation MSR and leaf say different things",
-        &[(NONE, refuses(Refusal::MsrDisagrees)), (SNP, refuses(Refusal::MsrDisagrees))]),
+        &[(NONE, refuses(Refusal::MsrDisagrees)), (SNP, refuses(Refusal::MsrDisagrees)), (TDX, refuses(Refusal::MsrDisagrees)), (SNPP, refuses(Refusal::MsrDisagrees))]),
     lie("unknown-isolation", "an isolation type from the future",
-        &[(NONE, refuses(Refusal::IsolationTypeUnknown)), (SNP, refuses(Refusal::IsolationTypeUnknown))]),
+        &[(NONE, refuses(Refusal::IsolationTypeUnknown)), (SNP, refuses(Refusal::IsolationTypeUnknown)), (TDX, refuses(Refusal::IsolationTypeUnknown)), (SNPP, refuses(Refusal::IsolationTypeUnknown))]),
     lie("leaves-truncated", "a host that announces a leaf and hides it",
-        &[(NONE, refuses(Refusal::LeavesTruncated)), (SNP, refuses(Refusal::LeavesTruncated))]),
+        &[(NONE, refuses(Refusal::LeavesTruncated)), (SNP, refuses(Refusal::LeavesTruncated)), (TDX, refuses(Refusal::LeavesTruncated)), (SNPP, refuses(Refusal::LeavesTruncated))]),
     lie("memory-map-overlap", "a memory map that hands out the image's own memory a second time",
-        &[(NONE, refuses(Refusal::MemoryMapOverlapsImage)), (SNP, refuses(Refusal::MemoryMapOverlapsImage))]),
+        &[(NONE, refuses(Refusal::MemoryMapOverlapsImage)), (SNP, refuses(Refusal::MemoryMapOverlapsImage)), (TDX, refuses(Refusal::MemoryMapOverlapsImage)), (SNPP, refuses(Refusal::MemoryMapOverlapsImage))]),
     lie("memory-map-huge", "a memory map that reaches past the address width",
-        &[(NONE, refuses(Refusal::MemoryMapInvalid)), (SNP, refuses(Refusal::MemoryMapInvalid))]),
+        &[(NONE, refuses(Refusal::MemoryMapInvalid)), (SNP, refuses(Refusal::MemoryMapInvalid)), (TDX, refuses(Refusal::MemoryMapInvalid)), (SNPP, refuses(Refusal::MemoryMapInvalid))]),
     Scenario { name: "memory-small", what: "a host that gives less memory than the image needs",
-        memory: 8, modes: &[(NONE, refuses(Refusal::MemoryTooSmall)), (SNP, refuses(Refusal::MemoryTooSmall))], ..BASE },
+        memory: 8, modes: &[(NONE, refuses(Refusal::MemoryTooSmall)), (SNP, refuses(Refusal::MemoryTooSmall)), (TDX, refuses(Refusal::MemoryTooSmall)), (SNPP, refuses(Refusal::MemoryTooSmall))], ..BASE },
     lie("acpi-garbage", "processor tables that are noise: claims that nothing depends on",
-        &[(NONE, RUNS), (SNP, RUNS)]),
+        &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)]),
     lie("byte-changed", "a loader that changes one byte of the kernel",
-        &[(SNP, Expected::Unmeasured)]),
+        &[(SNP, Expected::Unmeasured), (TDX, Expected::Unmeasured), (SNPP, Expected::Unmeasured)]),
     // The C-bit is the first thing that the stub reads there.
     lie("cpuid-tampered", "a CPUID page that the security processor would not pass",
-        &[(SNP, refuses(Refusal::CBitMismatch))]),
+        &[(SNP, refuses(Refusal::CBitMismatch)), (SNPP, refuses(Refusal::CBitMismatch))]),
     lie("double-validate", "ordinary memory that is validated before the guest did it",
-        &[(SNP, refuses(Refusal::PageAlreadyValidated))]),
+        &[(SNP, refuses(Refusal::PageAlreadyValidated)), (SNPP, refuses(Refusal::PageAlreadyValidated)), (TDX, refuses(Refusal::PageAlreadyValidated))]),
     lie("page-remapped", "an accepted page is replaced by a fresh one",
-        &[(SNP, refuses(Refusal::PageRemapped))]),
+        &[(SNP, refuses(Refusal::PageRemapped)), (TDX, refuses(Refusal::PageRemapped))]),
     lie("page-swapped", "two accepted pages change places",
-        &[(SNP, refuses(Refusal::PageRemapped))]),
+        &[(SNP, refuses(Refusal::PageRemapped)), (TDX, refuses(Refusal::PageRemapped))]),
     lie("page-withheld", "memory that is promised and never given",
-        &[(SNP, Expected::Denied)]),
+        &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied)]),
     lie("visibility-refused", "a host that lets no page change hands",
-        &[(SNP, refuses(Refusal::VisibilityRefused))]),
+        &[(SNP, refuses(Refusal::VisibilityRefused)), (TDX, refuses(Refusal::VisibilityRefused)), (SNPP, refuses(Refusal::VisibilityRefused))]),
     lie("psc-lies", "a visibility change that is reported done and was not done: no shared page works",
-        &[(SNP, Expected::Denied)]),
+        &[(SNP, Expected::Denied), (TDX, Expected::Denied)]),
     lie("size-mismatch", "2 MiB pages that are 4 KiB pages underneath",
         &[(SNP, RUNS)]),
     lie("ghcb-out-of-range", "replies through the GHCB with values that cannot be",
-        &[(SNP, refuses(Refusal::GhcbReplyInvalid))]),
+        &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid)), (TDX, refuses(Refusal::VmcallReplyInvalid))]),
     lie("inject-64", "external interrupts that nobody asked for: harmless",
-        &[(NONE, RUNS), (SNP, RUNS)]),
+        &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)]),
+    // The TDX module lets no host inject an exception, so nothing reaches the guest there.
     lie("inject-3", "a breakpoint exception at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedException))]),
+        &[(SNP, refuses(Refusal::UnexpectedException)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
     lie("inject-13", "a general protection fault at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedException))]),
+        &[(SNP, refuses(Refusal::UnexpectedException)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
     lie("inject-20", "a #VE at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedVe))]),
+        &[(SNP, refuses(Refusal::UnexpectedVe)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
     lie("inject-29", "a #VC at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedVc))]),
+        &[(SNP, refuses(Refusal::UnexpectedVc)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedVc))]),
     lie("inject-0x80", "a system call that nobody made",
-        &[(SNP, refuses(Refusal::InjectedInterrupt))]),
+        &[(SNP, refuses(Refusal::InjectedInterrupt)), (TDX, refuses(Refusal::InjectedInterrupt)), (SNPP, refuses(Refusal::InjectedInterrupt))]),
     lie("inject-nmi", "an NMI at random moments",
         &[(SNP, refuses(Refusal::UnexpectedException))]),
+    Scenario { name: "placement-paravisor", what: "an owner who always wants the paravisor, and a host that offers it",
+        variant: Variant::Paravisor, modes: &[(SNPP, RUNS)], ..BASE },
+    Scenario { name: "placement-paravisor-kvm", what: "the same on a host without Hyper-V's interface: policy alone decides",
+        variant: Variant::Paravisor, profile: HostProfile::Kvm, modes: &[(SNPP, RUNS)], ..BASE },
+    Scenario { name: "paravisor-not-requested", what: "a host that leaves out the paravisor that the owner demands",
+        lie: "paravisor-not-requested", variant: Variant::Paravisor,
+        modes: &[(SNPP, refuses(Refusal::PlacementContradicts))], ..BASE },
+    lie("psc-half", "a visibility change of which only a part is done",
+        &[(TDX, refuses(Refusal::PscIncomplete))]),
+    lie("spurious-wake", "VMPL 0 is woken though the lower guest did not exit",
+        &[(SNPP, RUNS)]),
+    Scenario { name: "debug-forbidden", what: "a host that can debug the guest, against the owner's policy",
+        lie: "debug-policy", variant: Variant::Production,
+        modes: &[(TDX, refuses(Refusal::DebugForbidden))], ..BASE },
 ];
 
 /// One boot to make.
@@ -230,7 +249,12 @@ impl Selection {
 
 impl Variant {
     /// Every variant.
-    pub const ALL: [Variant; 3] = [Variant::Demo, Variant::Production, Variant::Direct];
+    pub const ALL: [Variant; 4] = [
+        Variant::Demo,
+        Variant::Production,
+        Variant::Direct,
+        Variant::Paravisor,
+    ];
 
     /// Name in file names.
     pub const fn name(self) -> &'static str {
@@ -238,6 +262,7 @@ impl Variant {
             Variant::Demo => "demo",
             Variant::Production => "production",
             Variant::Direct => "direct",
+            Variant::Paravisor => "paravisor",
         }
     }
 
@@ -248,6 +273,10 @@ impl Variant {
             Variant::Production => Policy::of(PolicyName::Production),
             Variant::Direct => Policy {
                 placement: Placement::Direct,
+                ..Policy::of(PolicyName::Demo)
+            },
+            Variant::Paravisor => Policy {
+                placement: Placement::Paravisor,
                 ..Policy::of(PolicyName::Demo)
             },
         }
