@@ -1,6 +1,7 @@
 //! What every boot needs: QEMU, the programs, and the image in each variant of the policy.
 
 use crate::scenario::Variant;
+use crate::sizes;
 use std::{
     collections::BTreeMap,
     fs,
@@ -45,6 +46,8 @@ pub struct Bench {
     pub programs: Vec<(String, PathBuf)>,
     /// The image by policy.
     pub images: BTreeMap<Variant, Prepared>,
+    /// What the image weighs, within the limits, for people.
+    pub sizes: String,
     /// Where what failed boots leave is kept.
     pub failed: PathBuf,
     /// Wall-clock limit of a boot.
@@ -75,9 +78,15 @@ impl Bench {
                 let path = product.programs.only(&format!("tessera-{name}")).ok()?;
                 Some((name.to_owned(), path.to_owned()))
             });
+        let programs: Vec<(String, PathBuf)> = programs.collect();
+        let demo = images
+            .get(&Variant::Demo)
+            .map(|image: &Prepared| &image.igvm);
+        let sizes = demo.map_or(Ok(String::new()), |image| sizes::line(&programs, image))?;
         Ok(Self {
             qemu,
-            programs: programs.collect(),
+            sizes,
+            programs,
             host: product.programs.only("tessera-test-host")?.to_owned(),
             stub: product.programs.only("tessera-stub")?.to_owned(),
             images,

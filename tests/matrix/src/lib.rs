@@ -16,5 +16,6 @@ pub mod report;
 pub mod row;
 pub mod run;
 pub mod scenario;
+mod sizes;
 pub mod symbols;
 pub mod table;

@@ -55,6 +55,7 @@ fn fake(script: &str) -> Fake {
         ..Prepared::default()
     };
     let bench = Bench {
+        sizes: String::new(),
         qemu,
         host: file("host.elf", ""),
         stub: file("stub.elf", ""),

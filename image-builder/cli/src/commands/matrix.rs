@@ -92,7 +92,7 @@ fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Result<Vec<Row>> {
         eprint!("\n{}\n{}", row.boot.name(), table::explanation(row));
     }
     if !options.json {
-        say(&format!("{}\n", table::summary(&rows)))?;
+        say(&format!("{}\n{}\n", table::summary(&rows), bench.sizes))?;
         say("Simulated: this shows protocol, not encryption; no mode was run on real hardware.\n")?;
     }
     Ok(rows)
