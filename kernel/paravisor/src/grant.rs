@@ -14,6 +14,7 @@ use tessera_protocol::ghcb_msr::{self, PageState};
 use tessera_protocol::rmp;
 
 const PAGE: u64 = 4096;
+const LARGE: u64 = 2 << 20;
 /// VMPL of the lower guest.
 pub const LOWER: u8 = 2;
 /// Where the paravisor keeps the whole secrets page.
@@ -25,17 +26,33 @@ pub fn image_page_is_guests(gpa: u64) -> bool {
     (IMAGE_START..IMAGE_END).contains(&gpa) && !own
 }
 
-/// Accepts all RAM outside the image (the service `ACCEPTED_MEMORY`).
+/// Accepts all RAM outside the image (the service `ACCEPTED_MEMORY`), 2 MiB at a time where it
+/// is aligned; where the host backs it smaller, that is 512 small pages.
 pub fn accept_memory(paravisor: &mut Paravisor) {
     for (start, end) in paravisor.ram {
         paravisor.memory.map(start, end);
-        for gpa in (start..end).step_by(PAGE as usize) {
+        for (gpa, large) in pieces(start, end) {
             if !paravisor.comes_private {
-                ask(paravisor, gpa, PageState::Private);
+                let len = if large { LARGE } else { PAGE };
+                for page in (gpa..gpa + len).step_by(PAGE as usize) {
+                    ask(paravisor, page, PageState::Private);
+                }
             }
-            validate(paravisor, gpa);
+            validate(paravisor, gpa, large);
         }
     }
+}
+
+/// A range in 2 MiB pieces where it is aligned, else in pages: address and whether it is large.
+fn pieces(start: u64, end: u64) -> impl Iterator<Item = (u64, bool)> {
+    let mut at = start;
+    core::iter::from_fn(move || {
+        let piece = (at, at.is_multiple_of(LARGE) && end - at >= LARGE);
+        (at < end).then(|| {
+            at += if piece.1 { LARGE } else { PAGE };
+            piece
+        })
+    })
 }
 
 /// Gives VMPL 2 its memory. The paravisor's own stays without permissions, as PVALIDATE and
@@ -45,16 +62,18 @@ pub fn give_to_guest(paravisor: &mut Paravisor) {
     lower_tables(paravisor);
     for gpa in (IMAGE_START..IMAGE_END).step_by(PAGE as usize) {
         if image_page_is_guests(gpa) {
+            let read_only = gpa == PFE_PAGE;
             permit(
                 paravisor,
                 gpa,
-                if gpa == PFE_PAGE { PERM_READ } else { PERM_ALL },
+                false,
+                if read_only { PERM_READ } else { PERM_ALL },
             );
         }
     }
     for (start, end) in paravisor.ram {
-        for gpa in (start..end).step_by(PAGE as usize) {
-            permit(paravisor, gpa, PERM_ALL);
+        for (gpa, large) in pieces(start, end) {
+            permit(paravisor, gpa, large, PERM_ALL);
         }
     }
 }
@@ -92,8 +111,8 @@ pub fn change(paravisor: &mut Paravisor, gpa: u64, shared: bool) -> Option<()> {
         return ghcb_msr::page_state(&mut paravisor.msr, gpa, PageState::Shared).ok();
     }
     ghcb_msr::page_state(&mut paravisor.msr, gpa, PageState::Private).ok()?;
-    validate(paravisor, gpa);
-    permit(paravisor, gpa, PERM_ALL);
+    validate(paravisor, gpa, false);
+    permit(paravisor, gpa, false, PERM_ALL);
     Some(())
 }
 
@@ -103,17 +122,17 @@ fn ask(paravisor: &mut Paravisor, gpa: u64, state: PageState) {
     }
 }
 
-fn validate(paravisor: &mut Paravisor, gpa: u64) {
-    if rmp::pvalidate(&mut paravisor.rmp, virt(gpa), false, true).is_err() {
+fn validate(paravisor: &mut Paravisor, gpa: u64, large: bool) {
+    if rmp::pvalidate(&mut paravisor.rmp, virt(gpa), large, true).is_err() {
         crate::door::refuse(Refusal::PageAlreadyValidated);
     }
 }
 
-fn permit(paravisor: &mut Paravisor, gpa: u64, permissions: u8) {
+fn permit(paravisor: &mut Paravisor, gpa: u64, large: bool, permissions: u8) {
     if rmp::rmpadjust(
         &mut paravisor.rmp,
         virt(gpa),
-        false,
+        large,
         LOWER,
         permissions,
         false,
