@@ -80,7 +80,7 @@ fn communication(frame: &mut TrapFrame) {
     serve_event(frame, event, length, Refusal::UnexpectedVc);
 }
 
-/// #VE: as the TDX module describes it.
+/// #VE: as the module below describes it.
 fn virtualization(frame: &mut TrapFrame) {
     use tessera_hw::ve::Unserved;
     match tessera_hw::ve::event() {

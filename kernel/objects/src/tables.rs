@@ -318,18 +318,18 @@ mod tests {
         }
     }
 
-    const SNP: PageBits = PageBits {
+    const PRIVATE_51: PageBits = PageBits {
         private: 1 << 51,
         shared: 0,
     };
-    const TDX: PageBits = PageBits {
+    const SHARED_47: PageBits = PageBits {
         private: 0,
         shared: 1 << 47,
     };
 
     #[test]
     fn private_and_shared_bits_are_where_the_mode_wants_them() {
-        for (bits, private, shared) in [(SNP, 1 << 51, 0), (TDX, 0, 1 << 47)] {
+        for (bits, private, shared) in [(PRIVATE_51, 1 << 51, 0), (SHARED_47, 0, 1 << 47)] {
             let mut memory = Fake::default();
             let tables = Tables::new(&mut memory, bits).unwrap();
             let write = Mapping::kernel(Access::Write);
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn nothing_is_writable_and_executable() {
         let mut memory = Fake::default();
-        let tables = Tables::new(&mut memory, SNP).unwrap();
+        let tables = Tables::new(&mut memory, PRIVATE_51).unwrap();
         for access in [Access::Read, Access::Write, Access::Execute] {
             let entry = tables.leaf(0, Size::Small, Mapping::kernel(access));
             assert!(entry & WRITABLE == 0 || entry & NO_EXECUTE != 0);
@@ -365,7 +365,7 @@ mod tests {
     #[test]
     fn user_ranges_reject_kernel_pages_holes_and_overflow() {
         let mut memory = Fake::default();
-        let tables = Tables::new(&mut memory, TDX).unwrap();
+        let tables = Tables::new(&mut memory, SHARED_47).unwrap();
         let mut map = |virt, mapping| tables.map(&mut memory, virt, 0, Size::Small, mapping);
         map(0x40_0000, Mapping::user(Access::Write)).unwrap();
         map(0x40_1000, Mapping::user(Access::Read)).unwrap();
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn running_out_of_tables_is_an_error() {
         let mut memory = Fake::default();
-        let tables = Tables::new(&mut memory, TDX).unwrap();
+        let tables = Tables::new(&mut memory, SHARED_47).unwrap();
         let result = (0..64).try_for_each(|n| {
             tables.map(
                 &mut memory,
@@ -397,7 +397,7 @@ mod tests {
         #[test]
         fn behaves_like_a_map(ops in prop::collection::vec((0u64..64, 0u64..1024, any::<bool>()), 1..200)) {
             let mut memory = Fake::default();
-            let tables = Tables::new(&mut memory, SNP).unwrap();
+            let tables = Tables::new(&mut memory, PRIVATE_51).unwrap();
             let mut model = BTreeMap::new();
             for (page, frame, map) in ops {
                 let virt = page * 4096;
