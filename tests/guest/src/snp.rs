@@ -1,0 +1,111 @@
+//! What a guest can do wrong on SEV-SNP.
+#![allow(unsafe_code)] // reason: breaks the promises of tessera-hw on purpose
+
+use crate::window::{BEYOND, FREE, Guest, RAM, put, touch};
+use core::mem::offset_of;
+use tessera_defs::breach::{self, Breach};
+use tessera_defs::snp::ghcb::{self, GhcbPage};
+use tessera_defs::snp::ghcb_msr as msr;
+use tessera_defs::tdx::tdcall::TdcallRegs;
+use tessera_hw::{instr, isolation};
+
+/// Every deed by its breach.
+pub const DEEDS: &[(&Breach, crate::Deed)] = &[
+    (&breach::UNVALIDATED_ACCESS, |guest| {
+        touch(guest.private(RAM))
+    }),
+    (&breach::DOUBLE_VALIDATION, |guest| {
+        let page = guest.private(FREE);
+        pvalidate(page);
+        pvalidate(page);
+    }),
+    (&breach::C_BIT_MISSING, |guest| touch(guest.shared(FREE))),
+    (&breach::SHARED_AS_PRIVATE, |guest| {
+        share(FREE);
+        touch(guest.private(FREE));
+    }),
+    (&breach::PRIVATE_DATA_SHARED, |guest| {
+        put(guest.private(FREE), 0x5EC2E7);
+        share(FREE);
+    }),
+    (&breach::GHCB_NOT_REGISTERED, |_| {
+        share(FREE);
+        ask(FREE);
+    }),
+    (&breach::GHCB_NOT_SHARED, |_| ask(FREE)),
+    (&breach::GHCB_MALFORMED, |_| {
+        // All zero: no valid bits, and no version that exists.
+        register(FREE);
+        ask(FREE);
+    }),
+    (&breach::GHCB_MSR_UNKNOWN, |_| ask(0xEEE)),
+    (&breach::PSC_MALFORMED, |_| {
+        ask(FREE | 0xF << 52 | msr::PSC_REQUEST)
+    }),
+    (&breach::PVALIDATE_INPUT, |guest| {
+        pvalidate(guest.private(FREE) + 8)
+    }),
+    (&breach::RMPADJUST_DENIED, |guest| {
+        // SAFETY: VMPL 0 cannot change its own permissions.
+        unsafe { isolation::rmpadjust(guest.private(FREE), false, 0x300) };
+    }),
+    (&breach::VMSA_INVALID, create_from_no_vmsa),
+    (&breach::RUN_VMPL_DENIED, |_| {
+        ask(1 << 32 | msr::RUN_VMPL_REQUEST)
+    }),
+    (&breach::FOREIGN_INSTRUCTION, |_| {
+        // SAFETY: TDCALL is undefined here.
+        unsafe { isolation::tdcall(&mut TdcallRegs::default()) };
+    }),
+    (&breach::UNHANDLED_EXCEPTION, |_| crate::window::die()),
+    (&breach::OUT_OF_RANGE, |guest| touch(guest.private(BEYOND))),
+];
+
+/// One request of the GHCB MSR protocol, or the GHCB at this address; the answer is ignored.
+fn ask(request: u64) {
+    // SAFETY: no request here takes memory that Rust owns.
+    unsafe {
+        instr::wrmsr(msr::MSR_GHCB, request);
+        isolation::vmgexit();
+    }
+}
+
+fn share(gpa: u64) {
+    ask(gpa | msr::PSC_SHARED << 52 | msr::PSC_REQUEST);
+}
+
+fn register(gpa: u64) {
+    share(gpa);
+    ask(gpa | msr::REGISTER_GHCB_REQUEST);
+}
+
+/// Validates, and looks at nothing that comes back.
+fn pvalidate(virt: u64) {
+    // SAFETY: the window never shows memory that Rust owns.
+    unsafe { isolation::pvalidate(virt, false, true) };
+}
+
+/// A good GHCB that asks to create VMPL 1 from a page without the VMSA attribute.
+fn create_from_no_vmsa(guest: &mut Guest) {
+    register(FREE);
+    let page = guest.shared(FREE);
+    let fields = [
+        (offset_of!(GhcbPage, sw_exit_code), ghcb::exit::AP_CREATION),
+        (
+            offset_of!(GhcbPage, sw_exit_info1),
+            1 << 16 | ghcb::ap_creation::CREATE,
+        ),
+        (offset_of!(GhcbPage, sw_exit_info2), FREE + 4096),
+    ];
+    let mut valid = [0; 2];
+    for (at, value) in fields {
+        put(page + at as u64, value);
+        valid[at / 512] |= 1 << (at / 8 % 64);
+    }
+    let bitmap = page + offset_of!(GhcbPage, valid_bitmap) as u64;
+    put(bitmap, valid[0]);
+    put(bitmap + 8, valid[1]);
+    // The last word of the page: version in bits 31:16, usage 0 above.
+    put(page + 0xFF8, u64::from(ghcb::PROTOCOL_VERSION) << 16);
+    ask(FREE);
+}

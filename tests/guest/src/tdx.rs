@@ -1,0 +1,76 @@
+//! What a guest can do wrong on TDX.
+#![allow(unsafe_code)] // reason: breaks the promises of tessera-hw on purpose
+
+use crate::window::{BEYOND, FREE, Guest, RAM, touch};
+use tessera_defs::breach::{self, Breach};
+use tessera_defs::tdx::tdcall::{self, TdcallRegs};
+use tessera_defs::tdx::vmcall;
+use tessera_hw::isolation;
+
+/// Every deed by its breach.
+pub const DEEDS: &[(&Breach, crate::Deed)] = &[
+    (&breach::UNVALIDATED_ACCESS, |guest| {
+        touch(guest.private(RAM))
+    }),
+    (&breach::DOUBLE_VALIDATION, |_| {
+        leaf(tdcall::MEM_PAGE_ACCEPT, FREE)
+    }),
+    (&breach::C_BIT_MISSING, |guest| touch(guest.shared(FREE))),
+    (&breach::SHARED_AS_PRIVATE, |guest| {
+        share(guest, FREE, 4096);
+        touch(guest.private(FREE));
+    }),
+    (&breach::UNALIGNED_ACCEPT, |_| {
+        leaf(tdcall::MEM_PAGE_ACCEPT, RAM | 0x800)
+    }),
+    (&breach::TDCALL_UNKNOWN, |_| leaf(0xEEE, 0)),
+    (&breach::TDCALL_OPERAND, |_| {
+        leaf(tdcall::MR_REPORT, FREE | 1)
+    }),
+    (&breach::VMCALL_MALFORMED, |_| {
+        call(0xC00, [vmcall::CPUID, 0, 0])
+    }),
+    (&breach::VMCALL_LEAK, |_| {
+        call(vmcall::STANDARD_MASK | 1 << 2, [vmcall::CPUID, 0, 0]);
+    }),
+    (&breach::MAP_GPA_INPUT, |guest| {
+        share(guest, FREE | 0x800, 4096)
+    }),
+    (&breach::FOREIGN_INSTRUCTION, |guest| {
+        let page = guest.private(FREE);
+        // SAFETY: PVALIDATE is undefined here.
+        unsafe { isolation::pvalidate(page, false, true) };
+    }),
+    (&breach::UNHANDLED_EXCEPTION, |_| crate::window::die()),
+    (&breach::OUT_OF_RANGE, |guest| touch(guest.private(BEYOND))),
+];
+
+/// One leaf with one operand; the status is ignored.
+fn leaf(rax: u64, rcx: u64) {
+    let mut regs = TdcallRegs {
+        rax,
+        rcx,
+        ..TdcallRegs::default()
+    };
+    // SAFETY: no operand here names memory that Rust owns.
+    unsafe { isolation::tdcall(&mut regs) };
+}
+
+/// A TDVMCALL that exposes `mask`, with R11 to R13; the answer is ignored.
+fn call(mask: u64, [r11, r12, r13]: [u64; 3]) {
+    let mut regs = TdcallRegs {
+        rax: tdcall::VP_VMCALL,
+        rcx: mask,
+        r11,
+        r12,
+        r13,
+        ..TdcallRegs::default()
+    };
+    // SAFETY: as in `leaf`.
+    unsafe { isolation::tdcall(&mut regs) };
+}
+
+fn share(guest: &Guest, gpa: u64, len: u64) {
+    let operands = [vmcall::MAP_GPA, gpa | guest.shared_bits(), len];
+    call(vmcall::STANDARD_MASK, operands);
+}
