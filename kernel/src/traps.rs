@@ -3,7 +3,6 @@
 
 use crate::{host, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
-use tessera_defs::snp::vc::PAGE_NOT_VALIDATED;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::STACK_TOP;
 use tessera_hw::gdt::{Segments, Stacks};
@@ -66,16 +65,11 @@ fn handle(frame: &mut TrapFrame) {
 /// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
 fn communication(frame: &mut TrapFrame) {
     let bytes = windows::code(frame.rip);
-    let event = vc::event(frame.error, bytes, frame, 0);
-    let Ok((event, length)) = event else {
+    let (event, length) = match vc::event(frame.error, bytes, frame, 0) {
+        Ok(found) => found,
         // The kernel touches only what it accepted: such a page was taken back.
-        refuse(
-            frame,
-            match frame.error {
-                PAGE_NOT_VALIDATED => Refusal::PageRemapped,
-                _ => Refusal::UnexpectedVc,
-            },
-        )
+        Err(NotServed::PageNotValidated(_)) => refuse(frame, Refusal::PageRemapped),
+        Err(_) => refuse(frame, Refusal::UnexpectedVc),
     };
     serve_event(frame, event, length, Refusal::UnexpectedVc);
 }
