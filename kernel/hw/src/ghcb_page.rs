@@ -38,6 +38,15 @@ impl GhcbPage {
         self.page.gpa()
     }
 
+    /// Another handle to the same page, for a second protocol over it. An exchange is whole:
+    /// interrupts are off from the first write to the last read, and nothing in between
+    /// executes another one, so handles of one processor never meet in the page.
+    pub fn handle(&self) -> Self {
+        // SAFETY: the same mapping, reached by single volatile accesses only; as above.
+        let page = unsafe { SharedPage::new(self.page.virt(), self.page.gpa()) };
+        Self { page }
+    }
+
     /// Gives the page back.
     pub fn into_page(self) -> SharedPage {
         self.page

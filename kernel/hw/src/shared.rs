@@ -27,6 +27,11 @@ impl SharedPage {
         self.gpa
     }
 
+    /// Virtual address of the mapping.
+    pub fn virt(&self) -> u64 {
+        self.virt
+    }
+
     /// The byte at `offset`. Panics outside the page.
     pub fn read_u8(&self, offset: usize) -> u8 {
         // SAFETY: `at` keeps it in the page, which is mapped by the promise of `new`.
