@@ -89,7 +89,13 @@ fn acceptance_falls_back_to_small_pages_and_catches_swaps() {
 fn enter_tells_exits_apart() {
     let run = |rax: u64| {
         lower::enter(
-            &mut Fake(|r: &mut TdcallRegs| (r.rax, r.r11) = (rax, 2)),
+            &mut Fake(|r: &mut TdcallRegs| {
+                assert_eq!((r.rcx, r.rdx), (1 << 52, 0x1000));
+                (r.rax, r.rcx, r.r8) = (rax, 0x11, 0x22);
+                (r.rsi, r.rdi) = (0xFFFF_FFFF_A09B_0010, 0x33);
+                (r.r10, r.r11) = (0x8000_0020, 2 << 32 | 0x77);
+                (r.r12, r.r13) = (3, 6);
+            }),
             1,
             0x1000,
         )
@@ -97,8 +103,29 @@ fn enter_tells_exits_apart() {
     let Ok(lower::Exit::L2(exit)) = run(10) else {
         panic!("an L2 exit")
     };
-    assert_eq!((exit.reason, exit.length), (10, 2));
-    assert_eq!(run(0x1100 << 32), Ok(lower::Exit::HostRouted));
-    assert_eq!(run(0x1102 << 32), Ok(lower::Exit::PendingInterrupt));
+    assert_eq!((exit.reason, exit.length, exit.information), (10, 2, 0x77));
+    assert_eq!((exit.qualification, exit.gpa, exit.cpl), (0x11, 0x22, 3));
+    assert_eq!(
+        (exit.cs as u16, exit.cs_base, exit.extended),
+        (0x10, 0x33, 6)
+    );
+    let lower::Exit::HostRouted(routed) = run(0x1100 << 32).unwrap() else {
+        panic!("host-routed")
+    };
+    assert_eq!(
+        routed.vectoring, 0x8000_0020,
+        "an event that must go in again"
+    );
+    assert!(matches!(run(0x1101 << 32), Ok(lower::Exit::HostRouted(_))));
+    let lower::Exit::PendingInterrupt(left) = run(0x1102 << 32 | 1).unwrap() else {
+        panic!("left for an interrupt")
+    };
+    assert_eq!((left.reason, left.vectoring), (1, 0x8000_0020));
+    let not_entered = Ok(lower::Exit::PendingInterrupt(lower::L2Exit::default()));
+    assert_eq!(
+        run(0x1120 << 32),
+        not_entered,
+        "registers still hold the input"
+    );
     assert_eq!(run(0xC000_0100 << 32).unwrap_err().guilty(), "platform");
 }

@@ -1,4 +1,5 @@
-//! The TDX module's CPUID leaf. Source: 348549 (TDX module base), "CPUID virtualization".
+//! The TDX module's CPUID leaf. Source: 348549 (TDX module base), "CPUID virtualization"; the
+//! registers are those of the fixed values in Intel's TDX module 1.5.
 
 /// Leaf that the TDX module answers itself, sub-leaf 0; the host is not asked.
 pub const LEAF: u32 = 0x21;

@@ -1,4 +1,4 @@
-//! TDG.VP.ENTER: running an L2 VM. Source: 354807, TDG.VP.ENTER.
+//! TDG.VP.ENTER: running an L2 VM. Source: 354807, TDG.VP.ENTER; 348551, its output operands.
 
 use crate::error::{Error, GuestFault, Result, guest};
 use crate::tdx::module::leaf;
@@ -6,38 +6,46 @@ use crate::traits::Tdcall;
 use tessera_defs::tdx::status::*;
 use tessera_defs::tdx::tdcall::*;
 
-/// Why TDG.VP.ENTER came back.
+/// Why TDG.VP.ENTER came back. Where the L2 VM ran, its event whose delivery was interrupted is
+/// in `L2Exit::vectoring` and lost unless L1 injects it again, whatever the variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// The L2 VM exited to L1.
     L2(L2Exit),
-    /// The host took the exit: nothing for L1, enter again.
-    HostRouted,
-    /// An interrupt for L1 is pending; the L2 VM was not entered, or left for it.
-    PendingInterrupt,
+    /// The host took the exit and resumed L1: nothing to serve, enter again.
+    HostRouted(L2Exit),
+    /// An interrupt for L1 is pending: the L2 VM was left for it, or was not entered (then
+    /// nothing of `L2Exit` is set, and what was to be injected still stands in the L2 VMCS).
+    PendingInterrupt(L2Exit),
 }
 
 /// Exit information, as the module returns it in registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct L2Exit {
-    /// RAX[31:0]: `defs::vmx` exit reason.
+    /// RAX[31:0]: `defs::vmx` exit reason; bit 31: the entry itself failed.
     pub reason: u32,
     /// RCX: exit qualification.
     pub qualification: u64,
     /// RDX: guest linear address.
     pub gla: u64,
-    /// RSI[7:0]... CS information of the L2 VM.
+    /// RSI[15:0]: CS selector; RSI[31:16]: its access rights; RSI[63:32]: its limit.
     pub cs: u64,
+    /// RDI: CS base.
+    pub cs_base: u64,
     /// R8: guest physical address.
     pub gpa: u64,
     /// R9[31:0]: VM-exit interruption information; R9[63:32]: error code.
     pub interruption: u64,
     /// R10[31:0]: IDT-vectoring information; R10[63:32]: error code.
     pub vectoring: u64,
-    /// R11[31:0]: instruction length in bytes.
-    pub length: u32,
-    /// R11[63:32]: instruction information.
+    /// R11[31:0]: instruction information.
     pub information: u32,
+    /// R11[63:32]: instruction length in bytes.
+    pub length: u32,
+    /// R12[1:0]: current privilege level of the L2 VM.
+    pub cpl: u8,
+    /// R13: extended qualification; bits 3:0 `EXTENDED_PENDING` for a page that is pending.
+    pub extended: u64,
 }
 
 /// Enters L2 VM `vm` (1 to 3) with the `L2EnterState` at `state_gpa` (256-byte aligned).
@@ -54,8 +62,11 @@ pub fn enter(call: &mut impl Tdcall, vm: u64, state_gpa: u64) -> Result<Exit> {
     call.tdcall(&mut regs);
     match regs.rax & CLASS_MASK {
         SUCCESS => Ok(Exit::L2(decode(&regs))),
-        L2_EXIT_HOST_ROUTED_ASYNC => Ok(Exit::HostRouted),
-        L2_EXIT_PENDING_INTERRUPT | PENDING_INTERRUPT => Ok(Exit::PendingInterrupt),
+        L2_EXIT_HOST_ROUTED_ASYNC | L2_EXIT_HOST_ROUTED_TDVMCALL => {
+            Ok(Exit::HostRouted(decode(&regs)))
+        }
+        L2_EXIT_PENDING_INTERRUPT => Ok(Exit::PendingInterrupt(decode(&regs))),
+        PENDING_INTERRUPT => Ok(Exit::PendingInterrupt(L2Exit::default())),
         _ => Err(Error::Platform {
             operation: "TDG.VP.ENTER",
             status: regs.rax,
@@ -69,10 +80,13 @@ fn decode(regs: &TdcallRegs) -> L2Exit {
         qualification: regs.rcx,
         gla: regs.rdx,
         cs: regs.rsi,
+        cs_base: regs.rdi,
         gpa: regs.r8,
         interruption: regs.r9,
         vectoring: regs.r10,
-        length: regs.r11 as u32,
-        information: (regs.r11 >> 32) as u32,
+        information: regs.r11 as u32,
+        length: (regs.r11 >> 32) as u32,
+        cpl: (regs.r12 & 3) as u8,
+        extended: regs.r13,
     }
 }
