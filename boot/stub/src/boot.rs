@@ -64,9 +64,7 @@ fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u6
     } else {
         (&launch.kernel, (POOL_START, POOL_END), STACK_START)
     };
-    // Our paravisor knows VMPLs, not L2 VMs.
-    let unfit = decision.start_paravisor && door == Door::Tdx;
-    if unfit || component.len == 0 {
+    if component.len == 0 {
         return Err(Refusal::ParavisorUnavailable);
     }
     let bits = platform.bits();
@@ -92,7 +90,7 @@ fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u6
         vp_count: claims::vp_count(),
         pm1a_cnt: u32::from(PM1A_CNT),
         direct: u32::from(door == Door::Pvh),
-        lower_entry: entry::lower(),
+        lower_entry: entry::lower(door),
         paravisor_below: u32::from(platform.is_lower()),
         reserved: 0,
         launch,

@@ -19,8 +19,10 @@ pub enum Door {
     Native = 3,
     /// By PVH; the argument is the start info's address.
     Pvh = 4,
-    /// From our paravisor, in a lower context.
-    Lower = 5,
+    /// From our paravisor, in VMPL 2.
+    Vmpl2 = 5,
+    /// From our paravisor, in an L2 VM.
+    L2 = 6,
 }
 
 impl Door {
@@ -30,7 +32,8 @@ impl Door {
             1 => Door::Snp,
             2 => Door::Tdx,
             4 => Door::Pvh,
-            5 => Door::Lower,
+            5 => Door::Vmpl2,
+            6 => Door::L2,
             _ => Door::Native,
         }
     }
@@ -49,12 +52,15 @@ global_asm!(
 global_asm!(
     ".section .text.entry, \"ax\"",
     ".code64",
-    ".global entry_snp, entry_native, entry_lower",
+    ".global entry_snp, entry_native, entry_vmpl2, entry_l2",
     "entry_snp:",
     "mov edi, 1",
     "jmp 2f",
-    "entry_lower:",
+    "entry_vmpl2:",
     "mov edi, 5",
+    "jmp 2f",
+    "entry_l2:",
+    "mov edi, 6",
     "jmp 2f",
     "entry_native:",
     "mov edi, 3",
@@ -147,12 +153,16 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    fn entry_lower();
+    fn entry_vmpl2();
+    fn entry_l2();
 }
 
-/// Address of the door that the paravisor uses.
-pub fn lower() -> u64 {
-    entry_lower as *const () as u64
+/// Address of the door for the lower context of a paravisor that is started from this one.
+pub fn lower(door: Door) -> u64 {
+    match door {
+        Door::Tdx => entry_l2 as *const () as u64,
+        _ => entry_vmpl2 as *const () as u64,
+    }
 }
 
 extern "C" fn door_main(door: u64, argument: u64) -> ! {

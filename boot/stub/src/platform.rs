@@ -34,7 +34,9 @@ pub enum Platform {
     /// L1 TD.
     Tdx,
     /// Lower context of our paravisor on AMD: VMPL 2 with vTOM.
-    Lower,
+    Vmpl2,
+    /// Lower context of our paravisor on Intel: an L2 VM.
+    L2,
 }
 
 impl Platform {
@@ -45,7 +47,8 @@ impl Platform {
             Door::Pvh => Platform::Plain(Entry::Pvh),
             Door::Snp => Platform::Snp(None),
             Door::Tdx => Platform::Tdx,
-            Door::Lower => Platform::Lower,
+            Door::Vmpl2 => Platform::Vmpl2,
+            Door::L2 => Platform::L2,
         }
     }
 
@@ -55,13 +58,13 @@ impl Platform {
         match self {
             Platform::Plain(_) => plain_refusal(refusal),
             // SAFETY: SNP was entered through its own door.
-            Platform::Snp(_) | Platform::Lower => ghcb_msr::terminate(
+            Platform::Snp(_) | Platform::Vmpl2 => ghcb_msr::terminate(
                 &mut unsafe { GhcbMsrPort::new() },
                 TERMINATE_SET_TESSERA,
                 refusal.code(),
             ),
-            // SAFETY: TDX was entered through its own door.
-            Platform::Tdx => tdx::vmcall::fatal(
+            // SAFETY: TDX was entered through its own doors; an L2's call goes to its L1.
+            Platform::Tdx | Platform::L2 => tdx::vmcall::fatal(
                 &mut unsafe { TdcallPort::new() },
                 vmcall::FATAL_TESSERA as u32 | u32::from(refusal.code()),
             ),
@@ -80,7 +83,7 @@ impl Platform {
     /// CPUID as a claim. SNP: from the CPUID page, where the security processor vetted it.
     pub fn cpuid(&mut self, leaf: u32) -> Result<[u32; 4], Refusal> {
         match self {
-            Platform::Plain(_) | Platform::Lower => {
+            Platform::Plain(_) | Platform::Vmpl2 | Platform::L2 => {
                 let answer = instr::cpuid(leaf, 0);
                 Ok([answer.eax, answer.ebx, answer.ecx, answer.edx])
             }
@@ -94,8 +97,10 @@ impl Platform {
     /// An MSR that may be absent (#GP). Errors: an answer that is neither.
     pub fn rdmsr(&mut self, msr: u32) -> Result<Option<u64>, Refusal> {
         let answer = match self {
-            // SAFETY: reading has no effect on memory.
-            Platform::Plain(_) | Platform::Lower => return Ok(unsafe { probe::rdmsr(msr) }),
+            Platform::Plain(_) | Platform::Vmpl2 | Platform::L2 => {
+                // SAFETY: reading has no effect on memory.
+                return Ok(unsafe { probe::rdmsr(msr) });
+            }
             Platform::Snp(Some(ghcb)) => ghcb::request::rdmsr(ghcb, msr),
             Platform::Snp(None) => return Err(Refusal::GhcbRegistrationRefused),
             // SAFETY: as in `refuse`.
@@ -117,7 +122,8 @@ impl Platform {
                 Evidence::plain(*entry, [leaf.ebx, leaf.ecx, leaf.edx])
             }
             Platform::Snp(_) => Evidence::snp(&snp_facts(true)?),
-            Platform::Lower => Evidence::snp(&snp_facts(false)?),
+            Platform::Vmpl2 => Evidence::snp(&snp_facts(false)?),
+            Platform::L2 => Ok(Evidence::tdx_l2()),
             Platform::Tdx => Evidence::tdx_l1(&tdx_facts()?),
         }
     }
@@ -126,7 +132,7 @@ impl Platform {
     pub fn bits(&self) -> PageBits {
         match self {
             Platform::Plain(_) => PageBits::default(),
-            Platform::Lower => PageBits {
+            Platform::Vmpl2 => PageBits {
                 private: 0,
                 shared: 1 << VTOM_BIT,
             },
@@ -134,7 +140,7 @@ impl Platform {
                 private: 1 << C_BIT,
                 shared: 0,
             },
-            Platform::Tdx => PageBits {
+            Platform::Tdx | Platform::L2 => PageBits {
                 private: 0,
                 shared: 1 << SHARED_BIT,
             },
@@ -143,7 +149,7 @@ impl Platform {
 
     /// Whether a paravisor of ours is below.
     pub fn is_lower(&self) -> bool {
-        matches!(self, Platform::Lower)
+        matches!(self, Platform::Vmpl2 | Platform::L2)
     }
 
     /// Whether the GHCB page is shared with the host.

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
 
 use crate::ghcb_page::GhcbPage;
-use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VmmcallPort};
+use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VmcallPort, VmmcallPort};
 use crate::instr;
 use crate::native::NativeCalls;
 use crate::shared::SharedPage;
@@ -28,13 +28,15 @@ pub enum Machine {
     /// SNP, VMPL 0.
     Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbMsrPort, RmpPort>),
     /// SNP, VMPL 2 below our paravisor.
-    Lower(NativeCalls, HvVisibility<VmmcallPort>),
+    Vmpl2(NativeCalls, HvVisibility<VmmcallPort>),
     /// L1 TD.
     Tdx(VmcallCalls<TdcallPort>, AcceptVisibility<TdcallPort>),
+    /// L2 VM below our paravisor.
+    L2(NativeCalls, HvVisibility<VmcallPort>),
 }
 
 impl Machine {
-    /// The machine of `mode`; `None` for a mode that this kernel has no strategies for.
+    /// The machine of `mode`.
     ///
     /// # Safety
     /// The stub decided on `mode`; where it has a GHCB, that page is shared, registered, and
@@ -66,8 +68,14 @@ impl Machine {
                     VmcallCalls(TdcallPort::new()),
                     AcceptVisibility(TdcallPort::new()),
                 )),
-                Mode::SnpParavisor => Some(lower()),
-                Mode::TdxParavisor => None,
+                Mode::SnpParavisor => {
+                    let visibility = below(VmmcallPort::new());
+                    Some(Machine::Vmpl2(NativeCalls::new(), visibility))
+                }
+                Mode::TdxParavisor => {
+                    let visibility = below(VmcallPort::new());
+                    Some(Machine::L2(NativeCalls::new(), visibility))
+                }
             }
         }
     }
@@ -77,33 +85,29 @@ impl Machine {
         match self {
             Machine::None(host, visibility) => Strategies { host, visibility },
             Machine::Snp(host, visibility) => Strategies { host, visibility },
-            Machine::Lower(host, visibility) => Strategies { host, visibility },
+            Machine::Vmpl2(host, visibility) => Strategies { host, visibility },
             Machine::Tdx(host, visibility) => Strategies { host, visibility },
+            Machine::L2(host, visibility) => Strategies { host, visibility },
         }
     }
 }
 
-/// Below our paravisor: says who this guest is, as hypercalls demand (TLFS 3.13), and takes
-/// the exchange page for their input.
+/// Page visibility below our paravisor: says who this guest is, as hypercalls demand
+/// (TLFS 3.13), and takes the exchange page for their input.
 ///
 /// # Safety
-/// VMPL 2 below our paravisor; the exchange page is in the direct map and nothing else's.
-unsafe fn lower() -> Machine {
+/// Below our paravisor; the exchange page is in the direct map and nothing else's.
+unsafe fn below<H>(call: H) -> HvVisibility<H> {
     use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
     use tessera_handoff::layout::{DIRECT_MAP, EXCHANGE_PAGE};
     // SAFETY: the caller's promise; the paravisor serves this MSR.
     unsafe {
         instr::wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID);
         let page = (DIRECT_MAP + EXCHANGE_PAGE) as *mut u8;
-        let input = core::slice::from_raw_parts_mut(page, 4096);
-        let (call, input_gpa) = (VmmcallPort::new(), EXCHANGE_PAGE);
-        Machine::Lower(
-            NativeCalls::new(),
-            HvVisibility {
-                call,
-                input,
-                input_gpa,
-            },
-        )
+        HvVisibility {
+            call,
+            input: core::slice::from_raw_parts_mut(page, 4096),
+            input_gpa: EXCHANGE_PAGE,
+        }
     }
 }

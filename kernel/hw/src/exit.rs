@@ -12,8 +12,8 @@ use tessera_protocol::{ghcb_msr, tdx};
 
 static MODE: AtomicU32 = AtomicU32::new(u32::MAX);
 
-/// `compose::Machine::new` says which platform this is.
-pub(crate) fn set_mode(mode: Mode) {
+/// Says which platform this is. `compose::Machine::new` does so too.
+pub fn set_mode(mode: Mode) {
     MODE.store(mode as u32, Ordering::Relaxed);
 }
 
@@ -29,7 +29,8 @@ pub fn fatal(code: u8) -> ! {
                 code,
             );
         }
-        Some(Mode::Tdx) => {
+        // An L2's call goes to the paravisor in L1, which passes it on.
+        Some(Mode::Tdx | Mode::TdxParavisor) => {
             let code = FATAL_TESSERA as u32 | u32::from(code);
             // SAFETY: composed for TDX.
             tdx::vmcall::fatal(&mut unsafe { TdcallPort::new() }, code);

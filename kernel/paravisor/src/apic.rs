@@ -1,11 +1,10 @@
-//! The lower guest's x2APIC timer, on VMPL 0's own.
+//! The lower guest's x2APIC timer, on the paravisor's own.
 
 use crate::context::Paravisor;
 use crate::msr::gp;
 use crate::traps::TIMER;
 use tessera_defs::x86::x2apic;
 use tessera_protocol::error::Result;
-use tessera_protocol::ghcb::request;
 
 const MASKED: u64 = 1 << 16;
 const MODE: u64 = 0b11 << 17;
@@ -26,7 +25,7 @@ pub struct Apic {
     pub pending: Option<u8>,
 }
 
-impl Paravisor {
+impl Paravisor<'_> {
     /// RDMSR of an x2APIC register.
     pub fn apic_read(&mut self, register: u32) -> Result<u64> {
         match register {
@@ -36,13 +35,13 @@ impl Paravisor {
             x2apic::SIVR => Ok(self.apic.sivr),
             x2apic::LVT_TIMER => Ok(self.apic.lvt_timer),
             x2apic::INITIAL_COUNT => Ok(self.apic.initial),
-            x2apic::CURRENT_COUNT => request::rdmsr(&mut self.ghcb, x2apic::CURRENT_COUNT),
+            x2apic::CURRENT_COUNT => self.host.rdmsr(x2apic::CURRENT_COUNT),
             x2apic::DIVIDE => Ok(self.apic.divide),
             _ => gp(),
         }
     }
 
-    /// WRMSR of an x2APIC register; the timer's go to VMPL 0's own timer, with its vector.
+    /// WRMSR of an x2APIC register; the timer's go to the paravisor's own, with its vector.
     pub fn apic_write(&mut self, register: u32, value: u64) -> Result<()> {
         match register {
             x2apic::EOI if value == 0 => Ok(()),
@@ -70,10 +69,10 @@ impl Paravisor {
         }
     }
 
-    /// VMPL 0's timer fired: it is acknowledged, and the guest's vector waits.
+    /// The paravisor's timer fired: it is acknowledged, and the guest's vector waits.
     pub fn tick(&mut self) {
-        if self.host_apic(x2apic::EOI, 0).is_err() {
-            crate::door::refuse(tessera_defs::refusal::Refusal::GhcbReplyInvalid);
+        if self.lower.end_of_interrupt(&mut *self.host).is_err() {
+            crate::door::refuse(self.host_fault());
         }
         let on = self.apic.sivr & ENABLE != 0 && self.apic.lvt_timer & MASKED == 0;
         let vector = (self.apic.lvt_timer & VECTOR) as u8;
@@ -83,6 +82,6 @@ impl Paravisor {
     }
 
     fn host_apic(&mut self, register: u32, value: u64) -> Result<()> {
-        request::wrmsr(&mut self.ghcb, register, value)
+        self.host.wrmsr(register, value)
     }
 }

@@ -1,51 +1,86 @@
-//! What the paravisor knows: its host door, its memory, and the lower guest's machine.
-#![allow(unsafe_code)] // makes VMPL 0's ports and the GHCB that the stub registered
+//! What the paravisor knows: its host, its memory, and the lower guest's machine.
+#![allow(unsafe_code)] // composes the strategies of the context in which the paravisor runs
 
 use crate::apic::Apic;
+use crate::lower::LowerGuest;
 use crate::memory::Memory;
 use bootloader_api::BootInfo;
 use bootloader_api::info::MemoryRegionKind;
+use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
-use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_handoff::handoff::{Handoff, MAGIC};
-use tessera_handoff::layout::{CPUID_PAGE, GHCB_PAGE, SHARED_MAP};
-use tessera_hw::ghcb_page::GhcbPage;
-use tessera_hw::host::{GhcbMsrPort, RmpPort};
-use tessera_hw::shared::SharedPage;
+use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
+use tessera_hw::compose::{Machine, Strategies};
+use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
 
 /// RAM ranges at most.
 const MAX_RAM: usize = 16;
 
+static mut MACHINE: Option<Machine> = None;
+
 /// The paravisor.
-pub struct Paravisor {
-    /// The registered GHCB.
-    pub ghcb: GhcbPage,
-    /// GHCB MSR protocol.
-    pub msr: GhcbMsrPort,
-    /// PVALIDATE and RMPADJUST.
-    pub rmp: RmpPort,
+pub struct Paravisor<'a> {
+    /// The mode of the lower guest.
+    pub mode: Mode,
+    /// Calls to the host: the same strategy as an enlightened kernel's.
+    pub host: &'static mut dyn HostCalls,
+    /// Page states, likewise.
+    pub visibility: &'static mut dyn PageVisibility,
     /// Direct map.
     pub memory: Memory,
-    /// The vetted CPUID page.
-    pub cpuid: CpuidPage,
-    /// The lower guest's local APIC.
+    /// The lower guest.
+    pub lower: &'a mut dyn LowerGuest,
+    /// Its local APIC.
     pub apic: Apic,
-    /// GUEST_OS_ID as the lower guest wrote it.
+    /// GUEST_OS_ID as it wrote it.
     pub guest_os_id: u64,
-    /// Where the lower context starts.
+    /// Where it starts.
     pub lower_entry: u64,
-    /// Memory outside the image is assigned to the guest already.
-    pub comes_private: bool,
     /// Usable RAM outside the image: start and end.
     pub ram: [(u64, u64); MAX_RAM],
 }
 
-impl Paravisor {
-    /// Copies what it needs from the hand-over, whose pages the lower guest will use again.
-    pub fn new(info: &'static mut BootInfo, block: &'static Handoff) -> Self {
-        if block.magic != MAGIC {
-            crate::door::refuse(Refusal::HandoffInvalid);
+/// The lower guest's mode, by the stub's hand-over. From here on a refusal has its door.
+pub fn mode(block: &Handoff) -> Mode {
+    let mode = Mode::from_u32(block.mode).filter(|_| block.magic == MAGIC);
+    let mode = mode.unwrap_or(Mode::None);
+    crate::door::install(mode);
+    mode
+}
+
+/// The mode of an enlightened kernel in the paravisor's place: what it uses itself.
+pub fn own_mode(mode: Mode) -> Mode {
+    match mode {
+        Mode::TdxParavisor => Mode::Tdx,
+        _ => Mode::Snp,
+    }
+}
+
+fn strategies(mode: Mode, block: &Handoff) -> Strategies {
+    let (private, ghcb) = (block.comes_private != 0, SHARED_MAP + GHCB_PAGE);
+    // SAFETY: the stub proved the platform; on SNP it shared and registered this GHCB and
+    // mapped it there. Called once, so this is the only reference to the storage.
+    unsafe {
+        let machine = &raw mut MACHINE;
+        let machine = &mut *machine;
+        *machine = Machine::new(own_mode(mode), private, ghcb, GHCB_PAGE);
+        match machine {
+            Some(machine) => machine.strategies(),
+            None => crate::door::refuse(Refusal::HandoffInvalid),
         }
+    }
+}
+
+impl<'a> Paravisor<'a> {
+    /// Copies what it needs from the hand-over, whose pages the lower guest will use again.
+    /// Called once.
+    pub fn new(
+        mode: Mode,
+        info: &'static mut BootInfo,
+        block: &'static Handoff,
+        memory: Memory,
+        lower: &'a mut dyn LowerGuest,
+    ) -> Self {
         let mut ram = [(0, 0); MAX_RAM];
         let usable = info
             .memory_regions
@@ -58,22 +93,16 @@ impl Paravisor {
                 None => crate::door::refuse(Refusal::MemoryMapInvalid),
             }
         }
-        let memory = Memory::new(block);
-        // SAFETY: VMPL 0; the stub shared and registered this GHCB and mapped it there.
-        let (ghcb, msr, rmp) = unsafe {
-            let page = SharedPage::new(SHARED_MAP + GHCB_PAGE, GHCB_PAGE);
-            (GhcbPage::new(page), GhcbMsrPort::new(), RmpPort::new())
-        };
+        let Strategies { host, visibility } = strategies(mode, block);
         Self {
-            ghcb,
-            msr,
-            rmp,
-            cpuid: memory.read(CPUID_PAGE),
+            mode,
+            host,
+            visibility,
             memory,
+            lower,
             apic: Apic::default(),
             guest_os_id: 0,
             lower_entry: block.lower_entry,
-            comes_private: block.comes_private != 0,
             ram,
         }
     }
@@ -86,5 +115,13 @@ impl Paravisor {
                 .ram
                 .iter()
                 .any(|(start, end)| (*start..*end).contains(&gpa))
+    }
+
+    /// The host broke the protocol of its calls.
+    pub fn host_fault(&self) -> Refusal {
+        match own_mode(self.mode) {
+            Mode::Tdx => Refusal::VmcallReplyInvalid,
+            _ => Refusal::GhcbReplyInvalid,
+        }
     }
 }

@@ -1,42 +1,36 @@
-//! CPUID for the lower guest: the vetted page below, the paravisor's own leaves on top.
+//! CPUID for the lower guest: the processor's answers, the paravisor's own leaves on top.
 
 use crate::context::Paravisor;
 use crate::pfe;
 use tessera_defs::hyperv as hv;
+use tessera_defs::mode::Mode;
 use tessera_defs::pfe as defs;
 use tessera_defs::snp::status::{CPUID_ENCRYPTION, VTOM_BIT};
+use tessera_defs::tdx;
 
 /// EAX, EBX, ECX, EDX. Isolation itself is hidden: the guest is not to use it by itself.
-pub fn answer(paravisor: &Paravisor, leaf: u32, subleaf: u32) -> [u32; 4] {
+pub fn answer(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
     match leaf {
-        0x4000_0000..=0x4FFF_FFFF => synthetic(leaf),
-        CPUID_ENCRYPTION => [0; 4],
-        _ => vetted(paravisor, leaf, subleaf),
+        0x4000_0000..=0x4FFF_FFFF => synthetic(paravisor, leaf),
+        CPUID_ENCRYPTION | tdx::cpuid::LEAF => [0; 4],
+        _ => paravisor.lower.cpuid(leaf, subleaf),
     }
 }
 
-fn vetted(paravisor: &Paravisor, leaf: u32, subleaf: u32) -> [u32; 4] {
-    let functions = paravisor
-        .cpuid
-        .functions
-        .iter()
-        .take(paravisor.cpuid.count as usize);
-    let of_leaf = functions.filter(|f| f.eax_in == leaf);
-    let found = of_leaf
-        .clone()
-        .find(|f| f.ecx_in == subleaf)
-        .or(of_leaf.clone().next());
-    found.map_or([0; 4], |f| [f.eax, f.ebx, f.ecx, f.edx])
-}
-
 /// Isolation leaf: EAX and EBX.
-pub const fn isolation() -> [u32; 2] {
-    let boundary = hv::ISOLATION_EBX_BOUNDARY_ACTIVE | VTOM_BIT << hv::ISOLATION_EBX_BOUNDARY_SHIFT;
-    [hv::ISOLATION_EAX_PARAVISOR, hv::ISOLATION_SNP | boundary]
+pub const fn isolation(mode: Mode) -> [u32; 2] {
+    let (kind, boundary) = match mode {
+        Mode::TdxParavisor => (hv::ISOLATION_TDX, tdx::page::SHARED_BIT),
+        _ => (hv::ISOLATION_SNP, VTOM_BIT),
+    };
+    let boundary = hv::ISOLATION_EBX_BOUNDARY_ACTIVE | boundary << hv::ISOLATION_EBX_BOUNDARY_SHIFT;
+    [hv::ISOLATION_EAX_PARAVISOR, kind | boundary]
 }
-const _: () = assert!(isolation()[1] == 0xBA2);
+// "Group B" of Linux' log on Hyper-V in these modes.
+const _: () = assert!(isolation(Mode::SnpParavisor)[1] == 0xBA2);
+const _: () = assert!(isolation(Mode::TdxParavisor)[1] == 0xBE3);
 
-fn synthetic(leaf: u32) -> [u32; 4] {
+fn synthetic(paravisor: &Paravisor<'_>, leaf: u32) -> [u32; 4] {
     let [b, c, d] = hv::VENDOR_SIGNATURE;
     let [pb, pc, pd] = defs::SIGNATURE;
     match leaf {
@@ -47,7 +41,7 @@ fn synthetic(leaf: u32) -> [u32; 4] {
             [eax, hv::FEATURE_EBX_ISOLATION, 0, 0]
         }
         hv::CPUID_ISOLATION => {
-            let [eax, ebx] = isolation();
+            let [eax, ebx] = isolation(paravisor.mode);
             [eax, ebx, 0, 0]
         }
         defs::CPUID_BASE => [defs::CPUID_TABLE, pb, pc, pd],

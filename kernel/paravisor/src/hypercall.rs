@@ -10,7 +10,7 @@ use tessera_defs::hyperv::{
 use tessera_protocol::hyperv::VisibilityRequest;
 
 /// The result value: status, and repetitions done.
-pub fn serve(paravisor: &mut Paravisor, control: u64, input: u64) -> u64 {
+pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64) -> u64 {
     let status = |code: u16| u64::from(code);
     if paravisor.guest_os_id == 0 {
         return status(HV_STATUS_ACCESS_DENIED);
@@ -34,7 +34,7 @@ pub fn serve(paravisor: &mut Paravisor, control: u64, input: u64) -> u64 {
         let Some(gpa) = allowed else {
             return status(HV_STATUS_INVALID_PARAMETER) | done << HYPERCALL_REP_COUNT_SHIFT;
         };
-        if grant::change(paravisor, gpa, request.shared).is_none() {
+        if grant::change(paravisor, gpa, request.shared).is_err() {
             return status(HV_STATUS_ACCESS_DENIED) | done << HYPERCALL_REP_COUNT_SHIFT;
         }
         done += 1;

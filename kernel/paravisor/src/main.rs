@@ -1,4 +1,5 @@
-//! The paravisor: VMPL 0 of an SNP guest. This file is its boot order.
+//! The paravisor: VMPL 0 of an SNP guest, or the L1 of a partitioned TD. This file is its boot
+//! order.
 #![no_std]
 #![no_main]
 
@@ -8,16 +9,22 @@ mod cpuid;
 mod door;
 mod grant;
 mod hypercall;
+mod lower;
 mod memory;
 mod msr;
 mod panic;
 mod pfe;
 mod run;
 mod service;
+mod snp;
+mod tdx;
 mod traps;
-mod vmsa;
 
 use bootloader_api::BootInfo;
+use context::Paravisor;
+use memory::Memory;
+use tessera_defs::mode::Mode;
+use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::Handoff;
 
 /// The stub calls this on the paravisor's stack, with its tables, interrupts off.
@@ -25,10 +32,24 @@ use tessera_handoff::handoff::Handoff;
 #[unsafe(no_mangle)]
 extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static Handoff) -> ! {
     traps::install();
-    let mut paravisor = context::Paravisor::new(info, block);
+    let mode = context::mode(block);
+    let memory = Memory::new(block);
+    match mode {
+        Mode::SnpParavisor => {
+            let lower = &mut snp::vmpl2::Vmpl2::new(&memory);
+            start(Paravisor::new(mode, info, block, memory, lower))
+        }
+        Mode::TdxParavisor => {
+            let lower = &mut tdx::l2::L2Vm::new();
+            start(Paravisor::new(mode, info, block, memory, lower))
+        }
+        _ => door::refuse(Refusal::HandoffInvalid),
+    }
+}
+
+fn start(mut paravisor: Paravisor<'_>) -> ! {
     grant::accept_memory(&mut paravisor);
     pfe::publish(&paravisor);
     grant::give_to_guest(&mut paravisor);
-    vmsa::build(&paravisor);
     run::forever(&mut paravisor)
 }

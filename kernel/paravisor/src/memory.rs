@@ -1,4 +1,4 @@
-//! VMPL 0's view of memory: the stub's tables, grown by a direct map of all RAM.
+//! The paravisor's view of memory: the stub's tables, grown by a direct map of all RAM.
 #![allow(unsafe_code)] // an address becomes memory here and nowhere else in the paravisor
 
 use tessera_defs::refusal::Refusal;
@@ -91,8 +91,8 @@ impl Memory {
     /// A value in private memory that is mapped, copied.
     pub fn read<T: FromBytes + Immutable>(&self, gpa: u64) -> T {
         let from = (DIRECT_MAP + gpa) as *const u8;
-        // SAFETY: callers name the image or RAM that `map` mapped; nothing else of VMPL 0
-        // refers to it, and the lower guest does not run meanwhile.
+        // SAFETY: callers name the image or RAM that `map` mapped; nothing else of the
+        // paravisor refers to it, and the lower guest does not run meanwhile.
         let bytes = unsafe { core::slice::from_raw_parts(from, size_of::<T>()) };
         T::read_from_bytes(bytes).expect("the length is the type's")
     }
@@ -113,16 +113,39 @@ pub const fn virt(gpa: u64) -> u64 {
     DIRECT_MAP + gpa
 }
 
-/// The lower VMSA as memory, while the lower context does not run.
-pub fn vmsa() -> &'static mut tessera_defs::snp::vmsa::Vmsa {
-    let at = (DIRECT_MAP + crate::vmsa::LOWER_VMSA) as *mut tessera_defs::snp::vmsa::Vmsa;
-    // SAFETY: the paravisor's own page; the run loop makes one reference at a time and holds
-    // none across a run of VMPL 2.
-    unsafe { &mut *at }
+/// A page of the paravisor's own that silicon reads and writes while the lower guest runs: the
+/// VMSA, or the L2's registers.
+pub struct OwnPage<T> {
+    gpa: u64,
+    holds: core::marker::PhantomData<T>,
 }
 
-/// Writes the first VMSA.
-pub fn place_vmsa(gpa: u64, area: &tessera_defs::snp::vmsa::Vmsa) {
-    assert!(gpa == crate::vmsa::LOWER_VMSA);
-    *vmsa() = *area;
+impl<T: FromBytes + IntoBytes> OwnPage<T> {
+    /// The page at `gpa`.
+    ///
+    /// # Safety
+    /// The page is the paravisor's own, in the direct map, and nothing else's.
+    pub const unsafe fn new(gpa: u64) -> Self {
+        assert!(gpa.is_multiple_of(PAGE) && size_of::<T>() <= PAGE as usize);
+        let holds = core::marker::PhantomData;
+        Self { gpa, holds }
+    }
+
+    /// Guest physical address.
+    pub const fn gpa(&self) -> u64 {
+        self.gpa
+    }
+
+    /// What stands there, while the lower guest does not run.
+    pub fn get(&self) -> &T {
+        // SAFETY: the promise of `new`; any bytes are a `T`, and page alignment is enough for
+        // it. The reference ends before the lower guest runs, which needs `&mut self`'s owner.
+        unsafe { &*(virt(self.gpa) as *const T) }
+    }
+
+    /// The same, to change.
+    pub fn get_mut(&mut self) -> &mut T {
+        // SAFETY: as `get`.
+        unsafe { &mut *(virt(self.gpa) as *mut T) }
+    }
 }

@@ -11,22 +11,22 @@ const APIC_BASE: u64 = 0xFEE0_0000 | 1 << 8 | x2apic::BASE_EN | x2apic::BASE_EXT
 const X2APIC: core::ops::Range<u32> = 0x800..0x840;
 
 /// RDMSR. Errors: #GP for an MSR that is not here.
-pub fn read(paravisor: &mut Paravisor, msr: u32) -> Result<u64> {
+pub fn read(paravisor: &mut Paravisor<'_>, msr: u32) -> Result<u64> {
     match msr {
         MSR_APIC_BASE => Ok(APIC_BASE),
         hv::MSR_ISOLATION_CONFIG => {
-            let [eax, ebx] = cpuid::isolation();
+            let [eax, ebx] = cpuid::isolation(paravisor.mode);
             Ok(u64::from(eax) | u64::from(ebx) << 32)
         }
         hv::MSR_GUEST_OS_ID => Ok(paravisor.guest_os_id),
         hv::MSR_VP_INDEX => Ok(0),
         register if X2APIC.contains(&register) => paravisor.apic_read(register),
-        _ => gp(),
+        other => paravisor.lower.rdmsr(other).map_or_else(gp, Ok),
     }
 }
 
 /// WRMSR. Errors: #GP for an MSR or a value that is not here.
-pub fn write(paravisor: &mut Paravisor, msr: u32, value: u64) -> Result<()> {
+pub fn write(paravisor: &mut Paravisor<'_>, msr: u32, value: u64) -> Result<()> {
     match msr {
         MSR_APIC_BASE if value == APIC_BASE => Ok(()),
         hv::MSR_GUEST_OS_ID => {
@@ -34,7 +34,7 @@ pub fn write(paravisor: &mut Paravisor, msr: u32, value: u64) -> Result<()> {
             Ok(())
         }
         register if X2APIC.contains(&register) => paravisor.apic_write(register, value),
-        _ => gp(),
+        other => paravisor.lower.wrmsr(other, value).map_or_else(gp, Ok),
     }
 }
 

@@ -4,5 +4,5 @@ use tessera_defs::refusal::GUEST_PANIC;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    crate::door::leave(GUEST_PANIC)
+    tessera_hw::exit::fatal(GUEST_PANIC)
 }

@@ -2,7 +2,6 @@
 
 use crate::context::Paravisor;
 use tessera_defs::hyperv as hv;
-use tessera_defs::mode::Mode;
 use tessera_defs::pfe::{Entry, OWNER, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service};
 use tessera_defs::port::{COM1, PM1A_CNT};
 use tessera_handoff::layout::PFE_PAGE;
@@ -85,14 +84,14 @@ pub fn table_leaf() -> [u32; 4] {
 }
 
 /// Writes the table. The guest gets the page read-only.
-pub fn publish(paravisor: &Paravisor) {
+pub fn publish(paravisor: &Paravisor<'_>) {
     let header = TableHeader {
         magic: TABLE_MAGIC,
         version: VERSION,
         owner: OWNER,
         entries: SERVICES.len() as u32,
         entry_size: size_of::<Entry>() as u32,
-        mode: Mode::SnpParavisor as u32,
+        mode: paravisor.mode as u32,
         reserved: 0,
     };
     let at = PFE_PAGE + size_of::<TableHeader>() as u64;

@@ -1,4 +1,4 @@
-//! VMPL 0 takes one interrupt, its own timer, at one place in its loop. All else is refused.
+//! The paravisor takes one interrupt, its own timer, at one place in its loop. All else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, TrapFrame};
 
-/// Vector of VMPL 0's own timer.
+/// Vector of the paravisor's own timer.
 pub const TIMER: u8 = 0x50;
 
 static mut SEGMENTS: Segments = Segments::new();
@@ -22,7 +22,7 @@ pub fn install() {
         ring0: STACK_TOP,
         ist: [0; 7],
     };
-    // SAFETY: called once, on the only processor; VMPL 0 has no ring 3.
+    // SAFETY: called once, on the only processor; there is no ring 3.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
         (*segments).install(stacks);
@@ -40,6 +40,7 @@ fn handle(frame: &mut TrapFrame) {
     match frame.vector as u8 {
         TIMER => TICKED.store(true, Ordering::Relaxed),
         vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
+        vector::VE => crate::door::refuse(Refusal::UnexpectedVe),
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ => {}

@@ -28,6 +28,8 @@ pub mod secondary {
     pub const WBINVD: u32 = 1 << 6;
     /// Virtual-interrupt delivery; on at first.
     pub const VIRTUAL_INTERRUPTS: u32 = 1 << 9;
+    /// Mode-based execute control for EPT: Xs and Xu apart.
+    pub const MODE_BASED_EXECUTE: u32 = 1 << 22;
     /// At the start of an L2 VM.
     pub const L2_INITIAL: u32 = 0x1338_B3FA;
     /// Bits that L1 may write.

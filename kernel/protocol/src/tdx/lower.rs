@@ -14,9 +14,11 @@ pub enum Exit {
     L2(L2Exit),
     /// The host took the exit and resumed L1: nothing to serve, enter again.
     HostRouted(L2Exit),
-    /// An interrupt for L1 is pending: the L2 VM was left for it, or was not entered (then
-    /// nothing of `L2Exit` is set, and what was to be injected still stands in the L2 VMCS).
+    /// The L2 VM was left because an interrupt for L1 is pending.
     PendingInterrupt(L2Exit),
+    /// An interrupt for L1 is pending, and the L2 VM was not entered: what was to be injected
+    /// still stands in its VMCS.
+    NotEntered,
 }
 
 /// Exit information, as the module returns it in registers.
@@ -66,7 +68,7 @@ pub fn enter(call: &mut impl Tdcall, vm: u64, state_gpa: u64) -> Result<Exit> {
             Ok(Exit::HostRouted(decode(&regs)))
         }
         L2_EXIT_PENDING_INTERRUPT => Ok(Exit::PendingInterrupt(decode(&regs))),
-        PENDING_INTERRUPT => Ok(Exit::PendingInterrupt(L2Exit::default())),
+        PENDING_INTERRUPT => Ok(Exit::NotEntered),
         _ => Err(Error::Platform {
             operation: "TDG.VP.ENTER",
             status: regs.rax,

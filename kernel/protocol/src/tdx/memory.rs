@@ -4,8 +4,10 @@ use crate::error::{Error, GuestFault, HostFault, Result, guest, host};
 use crate::tdx::call::module;
 use crate::tdx::module::leaf;
 use crate::traits::Tdcall;
-use tessera_defs::tdx::page::{LEVEL_2M, LEVEL_4K};
-use tessera_defs::tdx::status::{CLASS_MASK, PAGE_ALREADY_ACCEPTED, PAGE_SIZE_MISMATCH, SUCCESS};
+use tessera_defs::tdx::page::{LEVEL_2M, LEVEL_4K, attr};
+use tessera_defs::tdx::status::{
+    CLASS_MASK, EPT_WALK_FAILED, PAGE_ALREADY_ACCEPTED, PAGE_SIZE_MISMATCH, SUCCESS,
+};
 use tessera_defs::tdx::tdcall::*;
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 
@@ -52,14 +54,15 @@ pub fn attr_rd(call: &mut impl Tdcall, gpa: u64) -> Result<(u64, u64)> {
 }
 
 /// TDG.MEM.PAGE.ATTR.WR: sets the bits of `mask` in GPA_ATTR of the page at `gpa` (level by
-/// `large`) to those of `attributes`.
+/// `large`) to those of `attributes`; GPA_ATTR as it is then, which the caller must check:
+/// success does not say that the attributes were set. Errors: `Platform`, `BadAddress`.
 pub fn attr_wr(
     call: &mut impl Tdcall,
     gpa: u64,
     large: bool,
     attributes: u64,
     mask: u64,
-) -> Result<()> {
+) -> Result<u64> {
     let (size, level) = if large {
         (LARGE_PAGE_SIZE, LEVEL_2M)
     } else {
@@ -74,6 +77,28 @@ pub fn attr_wr(
         r8: mask,
         ..leaf(MEM_PAGE_ATTR_WR)
     };
-    module(call, "TDG.MEM.PAGE.ATTR.WR", regs)?;
-    Ok(())
+    Ok(module(call, "TDG.MEM.PAGE.ATTR.WR", regs)?.rdx)
+}
+
+/// Gives L2 VM 1 `permissions` (`attr::R`, `W`, `XS`, `XU`) on an accepted page, and no others.
+/// A 2 MiB page that the host backs by 4 KiB pages is done in 512 steps. Errors: `Platform`,
+/// also where the module says that it did so and the attributes differ.
+pub fn grant(call: &mut impl Tdcall, gpa: u64, large: bool, permissions: u64) -> Result<()> {
+    let field = |bits: u64| bits << attr::L2_VM1_SHIFT;
+    let wanted = field(attr::VALID | permissions);
+    let mask = field(attr::RWX | attr::MASK_INV_EPT);
+    match attr_wr(call, gpa, large, wanted, mask) {
+        Ok(now) if now & field(attr::VALID | attr::RWX) == wanted => Ok(()),
+        Ok(now) => Err(Error::Platform {
+            operation: "TDG.MEM.PAGE.ATTR.WR",
+            status: now,
+        }),
+        Err(Error::Platform { status, .. })
+            if large && matches!(status & CLASS_MASK, PAGE_SIZE_MISMATCH | EPT_WALK_FAILED) =>
+        {
+            (0..LARGE_PAGE_SIZE / PAGE_SIZE)
+                .try_for_each(|i| grant(call, gpa + i * PAGE_SIZE, false, permissions))
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -1,16 +1,13 @@
-//! The lower context's VMSA, in the paravisor's own memory.
+//! The lower context's first VMSA.
 
-use crate::context::Paravisor;
-use crate::grant::LOWER;
+use crate::snp::vmpl2::LOWER;
 use tessera_defs::snp::status::{VTOM_BIT, features};
 use tessera_defs::snp::vc::INVALID;
 use tessera_defs::snp::vmsa::{ATTRIB_CODE64, ATTRIB_DATA, ATTRIB_LDT, ATTRIB_TSS, Segment, Vmsa};
 use tessera_defs::x86::efer;
-use tessera_handoff::layout::{BOOT_TABLES, PARAVISOR_PAGES, STUB_END};
+use tessera_handoff::layout::{BOOT_TABLES, STUB_END};
 use zerocopy::FromZeros;
 
-/// Where it stands.
-pub const LOWER_VMSA: u64 = PARAVISOR_PAGES + 0x4000;
 /// SEV_FEATURES of the lower context.
 pub const LOWER_FEATURES: u64 = features::SNP_ACTIVE | features::VTOM | features::REFLECT_VC;
 /// PE, ET, NE, WP, PG.
@@ -19,8 +16,8 @@ const CR0: u64 = 0x8001_0031;
 const CR4: u64 = 1 << 5 | 1 << 6;
 const PAT: u64 = 0x0007_0406_0007_0406;
 
-/// Fills it in: 64-bit, at the stub's lower door, with its boot tables.
-pub fn build(paravisor: &Paravisor) {
+/// 64-bit, at the stub's lower door, with its boot tables.
+pub fn first(entry: u64) -> Vmsa {
     let segment = |selector, attrib| Segment {
         selector,
         attrib,
@@ -40,17 +37,15 @@ pub fn build(paravisor: &Paravisor) {
         limit: 0xFFFF,
         ..Segment::default()
     };
-    area.gdtr.limit = 0;
-    area.idtr.limit = 0;
     area.vmpl = LOWER;
     area.efer = efer::LME | efer::LMA | efer::NXE | efer::SVME;
     (area.cr0, area.cr3, area.cr4) = (CR0, BOOT_TABLES, CR4);
     (area.dr6, area.dr7, area.rflags) = (0xFFFF_0FF0, 0x400, 2);
-    (area.rip, area.rsp) = (paravisor.lower_entry, STUB_END);
+    (area.rip, area.rsp) = (entry, STUB_END);
     (area.g_pat, area.xcr0) = (PAT, 1);
     (area.mxcsr, area.x87_fcw) = (0x1F80, 0x37F);
     area.sev_features = LOWER_FEATURES;
     area.virtual_tom = 1 << VTOM_BIT;
     area.guest_exit_code = INVALID;
-    crate::memory::place_vmsa(LOWER_VMSA, &area);
+    area
 }

@@ -1,0 +1,104 @@
+//! The lower guest: what the paravisor needs of VMPL 2, or of an L2 VM, without saying which.
+
+use crate::memory::Memory;
+use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
+use tessera_isolation::strategy::traits::{HostCalls, Pages};
+use tessera_protocol::error::Result as Protocol;
+use tessera_protocol::exception::event::{Event, NotServed};
+use tessera_protocol::registers::Registers;
+
+/// What the lower guest may do with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Read it.
+    Read,
+    /// Everything.
+    All,
+}
+
+/// What goes into the guest at its next entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// An external interrupt; the guest takes interrupts now (`takes_interrupts`).
+    Interrupt(u8),
+    /// #GP(0).
+    GeneralProtection,
+}
+
+/// An exit that asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// What.
+    pub event: Event,
+    /// Bytes of the instruction.
+    pub length: u8,
+}
+
+/// Registers of the guest while it does not run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GuestRegisters {
+    /// In the order of their encoding.
+    pub general: [u64; 16],
+    /// RIP.
+    pub rip: u64,
+}
+
+impl Registers for GuestRegisters {
+    fn register(&self, number: u8) -> u64 {
+        self.general[usize::from(number & 15)]
+    }
+    fn set_register(&mut self, number: u8, value: u64) {
+        self.general[usize::from(number & 15)] = value;
+    }
+    fn rip(&self) -> u64 {
+        self.rip
+    }
+    fn set_rip(&mut self, rip: u64) {
+        self.rip = rip;
+    }
+}
+
+/// One lower guest.
+pub trait LowerGuest {
+    /// Takes secrets that are not the guest's out of what it will see.
+    fn hide_secrets(&mut self, memory: &Memory);
+    /// Lets the guest use accepted private pages. Errors: who refused.
+    fn grant(&mut self, pages: Pages, access: Grant) -> Result<(), Refusal>;
+    /// Builds and registers the context: 64-bit, at `entry`, on the boot tables.
+    fn build(&mut self, entry: u64) -> Result<(), Refusal>;
+    /// Runs it until it leaves; `None` where it left without asking for anything.
+    fn enter(&mut self) -> Result<Option<Exit>, NotServed>;
+    /// Its registers.
+    fn registers(&self) -> GuestRegisters;
+    /// Sets them, after an instruction was served.
+    fn set_registers(&mut self, registers: &GuestRegisters);
+    /// Whether it would take an external interrupt at its next entry. Where not, and where the
+    /// platform can, it is left as soon as it would.
+    fn takes_interrupts(&mut self) -> bool;
+    /// Puts an event into the next entry.
+    fn inject(&mut self, injection: Injection);
+    /// CPUID as nobody but the processor answers it.
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4];
+    /// RDMSR of a register of the processor that the context holds; `None` for all others.
+    fn rdmsr(&mut self, msr: u32) -> Option<u64>;
+    /// WRMSR of such a register; `None` for all others, and for values that it cannot hold.
+    fn wrmsr(&mut self, msr: u32, value: u64) -> Option<()>;
+    /// Ends the interrupt that the paravisor's own timer raised.
+    fn end_of_interrupt(&mut self, host: &mut dyn HostCalls) -> Protocol<()>;
+}
+
+/// A run of pages in pieces of 2 MiB where they are aligned, else of 4 KiB: offset, and whether
+/// it is large.
+pub fn pieces(pages: Pages) -> impl Iterator<Item = (u64, bool)> {
+    let (start, end) = (pages.gpa, pages.gpa + pages.count * PAGE_SIZE);
+    let mut at = start;
+    core::iter::from_fn(move || {
+        let large = at.is_multiple_of(LARGE_PAGE_SIZE) && end - at >= LARGE_PAGE_SIZE;
+        let piece = (at - start, large);
+        (at < end).then(|| {
+            at += if large { LARGE_PAGE_SIZE } else { PAGE_SIZE };
+            piece
+        })
+    })
+}

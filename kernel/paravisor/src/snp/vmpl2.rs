@@ -1,0 +1,190 @@
+//! VMPL 2: RMPADJUST gives it pages, its VMSA holds its state, the GHCB's run-VMPL event runs
+//! it, ReflectVC brings its exits. Sources: APM vol. 2, 15.36; GHCB 56421 rev. 2.04, 4.1.
+#![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
+
+use super::vmsa::{LOWER_FEATURES, first};
+use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
+use crate::memory::{Memory, OwnPage};
+use tessera_defs::refusal::Refusal;
+use tessera_defs::snp::cpuid_page::CpuidPage;
+use tessera_defs::snp::rmp::{PERM_ALL, PERM_READ};
+use tessera_defs::snp::secrets::SecretsPage;
+use tessera_defs::snp::vc::{self, event};
+use tessera_defs::snp::vmsa::Vmsa;
+use tessera_defs::x86::{vector, x2apic};
+use tessera_handoff::layout::{CPUID_PAGE, GHCB_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, SHARED_MAP};
+use tessera_hw::ghcb_page::GhcbPage;
+use tessera_hw::host::RmpPort;
+use tessera_hw::shared::SharedPage;
+use tessera_isolation::strategy::traits::{HostCalls, Pages};
+use tessera_protocol::error::{Error, Result as Protocol};
+use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::vc::reflected;
+use tessera_protocol::ghcb::request;
+use tessera_protocol::rmp;
+
+/// VMPL of the lower guest.
+pub const LOWER: u8 = 2;
+/// Where the paravisor keeps the whole secrets page.
+const SECRETS_COPY: u64 = PARAVISOR_PAGES;
+/// The lower VMSA.
+const LOWER_VMSA: u64 = PARAVISOR_PAGES + 0x4000;
+const RFLAGS_IF: u64 = 1 << 9;
+
+/// The lower guest in VMPL 2.
+pub struct Vmpl2 {
+    ghcb: GhcbPage,
+    rmp: RmpPort,
+    cpuid: CpuidPage,
+    vmsa: OwnPage<Vmsa>,
+}
+
+impl Vmpl2 {
+    /// Called once.
+    pub fn new(memory: &Memory) -> Self {
+        // SAFETY: VMPL 0; the stub shared and registered this GHCB and mapped it there, and
+        // handles of one processor never meet in it; the VMSA's page is nothing else's.
+        let (ghcb, rmp, vmsa) = unsafe {
+            let page = SharedPage::new(SHARED_MAP + GHCB_PAGE, GHCB_PAGE);
+            (
+                GhcbPage::new(page),
+                RmpPort::new(),
+                OwnPage::new(LOWER_VMSA),
+            )
+        };
+        Self {
+            ghcb,
+            rmp,
+            cpuid: memory.read(CPUID_PAGE),
+            vmsa,
+        }
+    }
+
+    fn permit(&mut self, virt: u64, large: bool, permissions: u8) -> Result<(), Refusal> {
+        rmp::rmpadjust(&mut self.rmp, virt, large, LOWER, permissions, false)
+            .map_err(|_| Refusal::RmpadjustFailed)
+    }
+
+    /// What VMPL 2 left in its VMSA; a wake-up without an exit leaves INVALID there.
+    fn exit(&mut self) -> Result<Option<Exit>, NotServed> {
+        let area = self.vmsa.get_mut();
+        let code = core::mem::replace(&mut area.guest_exit_code, vc::INVALID);
+        if code == vc::INVALID {
+            return Ok(None);
+        }
+        if area.guest_exit_int_info & event::VALID != 0 {
+            area.event_inj = area.guest_exit_int_info;
+        }
+        let event = reflected(code, area.guest_exit_info1, area.guest_exit_info2)?;
+        let length = area.guest_nrip.wrapping_sub(area.rip);
+        let length = u8::try_from(length).ok().filter(|n| (1..=15).contains(n));
+        let length = length.ok_or(NotServed::Unknown(code))?;
+        Ok(Some(Exit { event, length }))
+    }
+}
+
+impl LowerGuest for Vmpl2 {
+    /// Keeps the secrets page, and leaves a copy without the keys of VMPL 0 and 1.
+    fn hide_secrets(&mut self, memory: &Memory) {
+        let mut secrets: SecretsPage = memory.read(SECRETS_PAGE);
+        memory.write(SECRETS_COPY, &secrets);
+        secrets.vmpck[0] = [0; 32];
+        secrets.vmpck[1] = [0; 32];
+        memory.write(SECRETS_PAGE, &secrets);
+    }
+
+    fn grant(&mut self, pages: Pages, access: Grant) -> Result<(), Refusal> {
+        let permissions = match access {
+            Grant::Read => PERM_READ,
+            Grant::All => PERM_ALL,
+        };
+        for (offset, large) in pieces(pages) {
+            self.permit(pages.virt + offset, large, permissions)?;
+        }
+        Ok(())
+    }
+
+    fn build(&mut self, entry: u64) -> Result<(), Refusal> {
+        *self.vmsa.get_mut() = first(entry);
+        let virt = crate::memory::virt(self.vmsa.gpa());
+        rmp::rmpadjust(&mut self.rmp, virt, false, LOWER, 0, true)
+            .map_err(|_| Refusal::RmpadjustFailed)?;
+        request::ap_create(
+            &mut self.ghcb,
+            0,
+            LOWER,
+            self.vmsa.gpa(),
+            LOWER_FEATURES,
+            false,
+        )
+        .map_err(|_| Refusal::LowerContextRefused)
+    }
+
+    fn enter(&mut self) -> Result<Option<Exit>, NotServed> {
+        // A host that does not run the context refuses it, whatever its code.
+        request::run_vmpl(&mut self.ghcb, LOWER).map_err(|_| Error::Platform {
+            operation: "run-VMPL",
+            status: LOWER.into(),
+        })?;
+        self.exit()
+    }
+
+    fn registers(&self) -> GuestRegisters {
+        let a = self.vmsa.get();
+        GuestRegisters {
+            general: [
+                a.rax, a.rcx, a.rdx, a.rbx, a.rsp, a.rbp, a.rsi, a.rdi, a.r8, a.r9, a.r10, a.r11,
+                a.r12, a.r13, a.r14, a.r15,
+            ],
+            rip: a.rip,
+        }
+    }
+
+    fn set_registers(&mut self, registers: &GuestRegisters) {
+        let a = self.vmsa.get_mut();
+        [
+            a.rax, a.rcx, a.rdx, a.rbx, a.rsp, a.rbp, a.rsi, a.rdi, a.r8, a.r9, a.r10, a.r11,
+            a.r12, a.r13, a.r14, a.r15,
+        ] = registers.general;
+        a.rip = registers.rip;
+    }
+
+    fn takes_interrupts(&mut self) -> bool {
+        let area = self.vmsa.get();
+        area.rflags & RFLAGS_IF != 0 && area.event_inj & event::VALID == 0
+    }
+
+    fn inject(&mut self, injection: Injection) {
+        self.vmsa.get_mut().event_inj = match injection {
+            Injection::Interrupt(vector) => event::VALID | u64::from(vector),
+            Injection::GeneralProtection => {
+                let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
+                event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP)
+            }
+        };
+    }
+
+    /// From the page that the security processor vetted.
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        let functions = self.cpuid.functions.iter().take(self.cpuid.count as usize);
+        let of_leaf = functions.filter(|f| f.eax_in == leaf);
+        let found = of_leaf
+            .clone()
+            .find(|f| f.ecx_in == subleaf)
+            .or(of_leaf.clone().next());
+        found.map_or([0; 4], |f| [f.eax, f.ebx, f.ecx, f.edx])
+    }
+
+    /// The processor's registers never leave VMPL 2.
+    fn rdmsr(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+
+    fn wrmsr(&mut self, _: u32, _: u64) -> Option<()> {
+        None
+    }
+
+    fn end_of_interrupt(&mut self, host: &mut dyn HostCalls) -> Protocol<()> {
+        host.wrmsr(x2apic::EOI, 0)
+    }
+}

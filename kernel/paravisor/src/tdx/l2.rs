@@ -1,0 +1,261 @@
+//! L2 VM 1: page attributes give it pages, TDG.VP.ENTER runs it and brings its exits. Sources:
+//! 354807 (TD partitioning), 348551 (TDG.VP.ENTER, TDG.MEM.PAGE.ATTR.WR).
+#![allow(unsafe_code)] // reason: TDCALL, CPUID and EOI of the L1, and the pages it lends
+
+use super::entry_state;
+use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
+use crate::memory::{Memory, OwnPage};
+use tessera_defs::refusal::Refusal;
+use tessera_defs::tdx::field::vmcs1;
+use tessera_defs::tdx::page::attr;
+use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
+use tessera_defs::tdx::vmcall;
+use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
+use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector, x2apic};
+use tessera_handoff::layout::{PARAVISOR_PAGES, STUB_END};
+use tessera_hw::host::TdcallPort;
+use tessera_hw::instr;
+use tessera_isolation::strategy::traits::{HostCalls, Pages};
+use tessera_protocol::error::Result as Protocol;
+use tessera_protocol::exception::event::{Event, NotServed};
+use tessera_protocol::exception::ve;
+use tessera_protocol::tdx::lower::{self, L2Exit};
+use tessera_protocol::tdx::memory as page;
+use tessera_protocol::tdx::module::{vp_rd, vp_wr};
+use tessera_protocol::tdx::vmcall as host;
+use zerocopy::FromZeros;
+
+/// L2_ENTER_GUEST_STATE.
+const STATE: u64 = PARAVISOR_PAGES + 0x4000;
+/// The L2's virtual-APIC page: the module demands one; the guest's x2APIC accesses exit.
+const APIC_PAGE: u64 = PARAVISOR_PAGES + 0x5000;
+const RFLAGS_IF: u64 = 1 << 9;
+
+/// An event for the next entry: entry interruption information, error code, and the length of
+/// a software interrupt's instruction.
+#[derive(Clone, Copy)]
+struct Injected {
+    information: u32,
+    error: u32,
+    length: u32,
+}
+
+/// The lower guest in L2 VM 1.
+pub struct L2Vm {
+    call: TdcallPort,
+    state: OwnPage<L2EnterState>,
+    /// What the next entry injects.
+    injection: Option<Injected>,
+    /// The last exit's instruction is done, so that no shadow of it is left.
+    stepped: bool,
+    /// An exit was asked for as soon as the guest takes interrupts.
+    window: bool,
+}
+
+impl L2Vm {
+    /// Called once.
+    pub fn new() -> Self {
+        // SAFETY: L1 of a TD; the page of the state is nothing else's.
+        let (call, state) = unsafe { (TdcallPort::new(), OwnPage::new(STATE)) };
+        Self {
+            call,
+            state,
+            injection: None,
+            stepped: false,
+            window: false,
+        }
+    }
+
+    fn write(&mut self, encoding: u32, value: u64, mask: u64) -> Protocol<()> {
+        vp_wr(&mut self.call, vmcs1(encoding), value, mask)?;
+        Ok(())
+    }
+
+    /// Asks for an exit once the guest takes interrupts, or no longer.
+    fn request_window(&mut self, wanted: bool) {
+        let bit = u64::from(primary::INTERRUPT_WINDOW);
+        let value = if wanted { bit } else { 0 };
+        if self.window != wanted && self.write(vmcs::PRIMARY_CONTROLS, value, bit).is_ok() {
+            self.window = wanted;
+        }
+    }
+
+    /// The event for the next entry; none leaves the field invalid.
+    fn load_injection(&mut self) -> Protocol<()> {
+        if let Some(event) = self.injection {
+            let mut write = |field, value: u32| self.write(field, value.into(), 0xFFFF_FFFF);
+            write(vmcs::ENTRY_EXCEPTION_ERROR_CODE, event.error)?;
+            write(vmcs::ENTRY_INSTRUCTION_LENGTH, event.length)?;
+            write(vmcs::ENTRY_INTERRUPTION_INFO, event.information)?;
+        }
+        Ok(())
+    }
+
+    /// The L2 ran. What was injected is delivered; an event whose delivery this exit interrupted
+    /// goes in again.
+    fn interrupted(&mut self, exit: &L2Exit) {
+        let (vectoring, error) = (exit.vectoring as u32, (exit.vectoring >> 32) as u32);
+        self.injection = (vectoring & event::VALID != 0).then_some(Injected {
+            information: vectoring & !event::RESERVED,
+            error,
+            length: exit.length,
+        });
+    }
+
+    /// What an exit of the L2 asks for.
+    fn exit(&mut self, exit: &L2Exit) -> Result<Option<Exit>, NotServed> {
+        if exit.reason & vmx::ENTRY_FAILURE != 0 {
+            return Err(NotServed::Unknown(exit.reason.into()));
+        }
+        match exit.reason & vmx::BASIC_REASON {
+            vmx::EXTERNAL_INTERRUPT | vmx::INTERRUPT_WINDOW => Ok(None),
+            vmx::TDCALL => self.tdcall(),
+            reason => {
+                let event = ve::event(reason, exit.qualification, exit.gpa)?;
+                let length = u8::try_from(exit.length).ok().filter(|n| *n <= 15);
+                let length = length.filter(|n| *n > 0 || matches!(event, Event::Mmio { .. }));
+                let length = length.ok_or(NotServed::Unknown(exit.reason.into()))?;
+                Ok(Some(Exit { event, length }))
+            }
+        }
+    }
+}
+
+impl L2Vm {
+    /// A TDCALL of the L2. ReportFatalError is passed on, so that the guest's refusals leave by
+    /// the architectural door; nothing else is served.
+    fn tdcall(&mut self) -> Result<Option<Exit>, NotServed> {
+        let state = self.state.get();
+        let fatal = state.r11 == vmcall::REPORT_FATAL_ERROR && state.r10 == 0;
+        if state.rax != VP_VMCALL || !fatal {
+            return Err(NotServed::Unknown(vmx::TDCALL.into()));
+        }
+        host::fatal(&mut self.call, state.r12 as u32);
+        instr::halt_forever()
+    }
+}
+
+impl LowerGuest for L2Vm {
+    /// The image has no secrets on TDX: keys come by TDCALL, which is L1's.
+    fn hide_secrets(&mut self, _: &Memory) {}
+
+    /// The module does not say by its status whether attributes were set, so they are compared.
+    fn grant(&mut self, pages: Pages, access: Grant) -> Result<(), Refusal> {
+        let bits = match access {
+            Grant::Read => attr::R,
+            Grant::All => attr::RWX,
+        };
+        for (offset, large) in pieces(pages) {
+            let gpa = pages.gpa + offset;
+            page::grant(&mut self.call, gpa, large, bits).map_err(|_| Refusal::TdcallFailed)?;
+        }
+        Ok(())
+    }
+
+    fn build(&mut self, entry: u64) -> Result<(), Refusal> {
+        entry_state::write(&mut self.call, APIC_PAGE).map_err(|_| Refusal::LowerContextRefused)?;
+        let mut state = L2EnterState::new_zeroed();
+        (state.rip, state.rsp, state.rflags) = (entry, STUB_END, 2);
+        *self.state.get_mut() = state;
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<Option<Exit>, NotServed> {
+        self.load_injection()?;
+        let left = lower::enter(&mut self.call, L2_VM, self.state.gpa())?;
+        self.stepped = false;
+        match left {
+            lower::Exit::NotEntered => Ok(None),
+            lower::Exit::HostRouted(exit) | lower::Exit::PendingInterrupt(exit) => {
+                self.interrupted(&exit);
+                Ok(None)
+            }
+            lower::Exit::L2(exit) => {
+                self.interrupted(&exit);
+                self.exit(&exit)
+            }
+        }
+    }
+
+    fn registers(&self) -> GuestRegisters {
+        let s = self.state.get();
+        GuestRegisters {
+            general: [
+                s.rax, s.rcx, s.rdx, s.rbx, s.rsp, s.rbp, s.rsi, s.rdi, s.r8, s.r9, s.r10, s.r11,
+                s.r12, s.r13, s.r14, s.r15,
+            ],
+            rip: s.rip,
+        }
+    }
+
+    fn set_registers(&mut self, registers: &GuestRegisters) {
+        let s = self.state.get_mut();
+        [
+            s.rax, s.rcx, s.rdx, s.rbx, s.rsp, s.rbp, s.rsi, s.rdi, s.r8, s.r9, s.r10, s.r11,
+            s.r12, s.r13, s.r14, s.r15,
+        ] = registers.general;
+        s.rip = registers.rip;
+        self.stepped = true;
+    }
+
+    fn takes_interrupts(&mut self) -> bool {
+        let shadow = u64::from(interruptibility::STI | interruptibility::MOV_SS);
+        let field = vmcs1(vmcs::GUEST_INTERRUPTIBILITY);
+        let blocked = if self.stepped {
+            vp_wr(&mut self.call, field, 0, shadow).is_err()
+        } else {
+            !vp_rd(&mut self.call, field).is_ok_and(|bits| bits & shadow == 0)
+        };
+        let open = self.state.get().rflags & RFLAGS_IF != 0;
+        let takes = open && !blocked && self.injection.is_none();
+        self.request_window(!takes);
+        takes
+    }
+
+    fn inject(&mut self, injection: Injection) {
+        let what = match injection {
+            Injection::Interrupt(vector) => event::EXTERNAL | u32::from(vector),
+            Injection::GeneralProtection => {
+                event::EXCEPTION | event::ERROR_CODE | u32::from(vector::GP)
+            }
+        };
+        self.injection = Some(Injected {
+            information: event::VALID | what,
+            error: 0,
+            length: 0,
+        });
+    }
+
+    /// The module answers L1's CPUID itself, but for the hypervisor's leaves.
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        let answer = instr::cpuid(leaf, subleaf);
+        [answer.eax, answer.ebx, answer.ecx, answer.edx]
+    }
+
+    fn rdmsr(&mut self, msr: u32) -> Option<u64> {
+        let field = match msr {
+            MSR_EFER => vmcs::GUEST_EFER,
+            MSR_PAT => vmcs::GUEST_PAT,
+            _ => return None,
+        };
+        vp_rd(&mut self.call, vmcs1(field)).ok()
+    }
+
+    /// Of EFER only SCE changes: the guest stays in long mode, NXE is fixed.
+    fn wrmsr(&mut self, msr: u32, value: u64) -> Option<()> {
+        match msr {
+            MSR_EFER if value & !efer::SCE == efer::LME | efer::LMA | efer::NXE => {
+                self.write(vmcs::GUEST_EFER, value, efer::SCE).ok()
+            }
+            MSR_PAT => self.write(vmcs::GUEST_PAT, value, u64::MAX).ok(),
+            _ => None,
+        }
+    }
+
+    /// EOI is virtualised for a TD: the instruction itself, no host.
+    fn end_of_interrupt(&mut self, _: &mut dyn HostCalls) -> Protocol<()> {
+        // SAFETY: a register of the virtual APIC; ends the interrupt that was taken.
+        unsafe { instr::wrmsr(x2apic::EOI, 0) };
+        Ok(())
+    }
+}
