@@ -145,7 +145,7 @@ pub static ALL: &[Scenario] = &[
     lie("inject-13", "a general protection fault at random moments",
         &[(SNP, refuses(Refusal::UnexpectedException)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
     lie("inject-20", "a #VE at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedVe)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
+        &[(SNP, refuses(Refusal::UnexpectedVe)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedVe))]),
     lie("inject-29", "a #VC at random moments",
         &[(SNP, refuses(Refusal::UnexpectedVc)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedVc))]),
     lie("inject-0x80", "a system call that nobody made",
