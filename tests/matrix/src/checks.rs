@@ -12,7 +12,7 @@ const SAME: [&str; 2] = ["kernel", "stub"];
 /// What is wrong with one row, a sentence each.
 pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     let orderly = matches!(row.outcome, Outcome::Runs | Outcome::Unmeasured);
-    let mut faults = operations::faults(&row.strategies, &row.operations, orderly);
+    let mut faults = operations::faults(row.boot.mode, &row.strategies, &row.operations, orderly);
     // Our paravisor shows its guest Hyper-V's interface, whatever the host looks like.
     let below = matches!(row.boot.mode, Mode::SnpParavisor | Mode::TdxParavisor);
     let host = row.boot.scenario.profile;

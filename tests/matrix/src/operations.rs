@@ -1,9 +1,14 @@
 //! Whether the isolation operations that the host saw are those of the reported strategies.
 
+use tessera_defs::mode::Mode;
+
 /// What a strategy does, as the host sees it.
 struct Strategy {
     /// Name in the kernel's banner.
     name: &'static str,
+    /// The mode in which it does so; the same strategy over another paravisor shows other
+    /// operations. `None` for all.
+    mode: Option<Mode>,
     /// Operations that must be seen when it is used to the end of an orderly boot.
     needs: &'static [&'static str],
     /// Operations that it explains beside those.
@@ -13,6 +18,7 @@ struct Strategy {
 const fn silent(name: &'static str) -> Strategy {
     Strategy {
         name,
+        mode: None,
         needs: &[],
         explains: &[],
     }
@@ -30,52 +36,79 @@ static STRATEGIES: &[Strategy] = &[
     silent("apic-timer"),
     Strategy {
         name: "ghcb",
+        mode: None,
         needs: &["vmgexit"],
         explains: &["hypercall"],
     },
     Strategy {
         name: "snp-psc",
+        mode: None,
         needs: &["psc"],
         explains: &[],
     },
     // RMPADJUST is how the stub learns its VMPL.
     Strategy {
         name: "pvalidate",
+        mode: None,
         needs: &["pvalidate"],
         explains: &["rmpadjust"],
     },
     silent("ghcb-x2apic"),
     Strategy {
         name: "tdvmcall",
+        mode: None,
         needs: &["tdvmcall"],
         explains: &["tdcall", "hypercall"],
     },
     Strategy {
         name: "tdx-mapgpa",
+        mode: None,
         needs: &["map-gpa"],
         explains: &[],
     },
     Strategy {
         name: "tdx-accept",
+        mode: None,
         needs: &["accept"],
         explains: &[],
     },
     silent("tdvmcall-x2apic"),
     silent("tdx-mrtd"),
-    // Below our paravisor on AMD: what the host sees is VMPL 0's.
+    // Below our paravisor: what the host sees is VMPL 0's or L1's.
     Strategy {
         name: "hypercall",
+        mode: Some(Mode::SnpParavisor),
         needs: &["ap-creation", "run-vmpl", "vmgexit"],
         explains: &[],
     },
     Strategy {
         name: "hv-visibility",
+        mode: Some(Mode::SnpParavisor),
         needs: &["psc", "pvalidate"],
         explains: &[],
     },
     Strategy {
         name: "paravisor-accepted",
+        mode: Some(Mode::SnpParavisor),
         needs: &["rmpadjust"],
+        explains: &[],
+    },
+    Strategy {
+        name: "hypercall",
+        mode: Some(Mode::TdxParavisor),
+        needs: &["vp-enter", "tdvmcall"],
+        explains: &["tdcall"],
+    },
+    Strategy {
+        name: "hv-visibility",
+        mode: Some(Mode::TdxParavisor),
+        needs: &["map-gpa", "accept"],
+        explains: &[],
+    },
+    Strategy {
+        name: "paravisor-accepted",
+        mode: Some(Mode::TdxParavisor),
+        needs: &["page-attributes"],
         explains: &[],
     },
     silent("unbound"),
@@ -84,12 +117,18 @@ static STRATEGIES: &[Strategy] = &[
 
 /// What does not fit, a sentence each. `orderly`: the boot went to its end, so that everything
 /// that a strategy needs must have been seen.
-pub fn faults(strategies: &[String], operations: &[String], orderly: bool) -> Vec<String> {
-    check(STRATEGIES, strategies, operations, orderly)
+pub fn faults(
+    mode: Mode,
+    strategies: &[String],
+    operations: &[String],
+    orderly: bool,
+) -> Vec<String> {
+    check(STRATEGIES, mode, strategies, operations, orderly)
 }
 
 fn check(
     known: &[Strategy],
+    mode: Mode,
     strategies: &[String],
     operations: &[String],
     orderly: bool,
@@ -97,7 +136,8 @@ fn check(
     let mut faults = Vec::new();
     let mut used = Vec::new();
     for name in strategies {
-        match known.iter().find(|strategy| strategy.name == name) {
+        let is = |s: &&Strategy| s.name == name && s.mode.is_none_or(|of| of == mode);
+        match known.iter().find(is) {
             Some(strategy) => used.push(strategy),
             None => faults.push(format!("the kernel reports the unknown strategy `{name}`")),
         }
@@ -137,15 +177,29 @@ mod tests {
     static KNOWN: &[Strategy] = &[
         Strategy {
             name: "a",
+            mode: None,
             needs: &["x"],
             explains: &["y"],
         },
         silent("b"),
+        Strategy {
+            name: "d",
+            mode: Some(Mode::Tdx),
+            needs: &[],
+            explains: &[],
+        },
     ];
 
     fn faults(strategies: &[&str], operations: &[&str], orderly: bool) -> usize {
         let own = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        check(KNOWN, &own(strategies), &own(operations), orderly).len()
+        check(
+            KNOWN,
+            Mode::Snp,
+            &own(strategies),
+            &own(operations),
+            orderly,
+        )
+        .len()
     }
 
     #[test]
@@ -162,6 +216,7 @@ mod tests {
         assert_eq!(faults(&["b"], &["x"], true), 1);
         assert_eq!(faults(&["b"], &["x"], false), 1);
         assert_eq!(faults(&["c"], &[], true), 1);
+        assert_eq!(faults(&["d"], &[], true), 1);
         assert_eq!(faults(&[], &[], true), 1);
     }
 }
