@@ -1,6 +1,7 @@
 //! What the paravisor knows: its host, its memory, and the lower guest's machine.
 #![allow(unsafe_code)] // composes the strategies of the context in which the paravisor runs
 
+use crate::accept::Accepted;
 use crate::apic::Apic;
 use crate::lower::LowerGuest;
 use crate::memory::Memory;
@@ -17,6 +18,7 @@ use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
 const MAX_RAM: usize = 16;
 
 static mut MACHINE: Option<Machine> = None;
+static mut ACCEPTED: [u64; 8192] = [0; 8192];
 
 /// The paravisor.
 pub struct Paravisor<'a> {
@@ -36,8 +38,10 @@ pub struct Paravisor<'a> {
     pub guest_os_id: u64,
     /// Where it starts.
     pub lower_entry: u64,
-    /// Usable RAM outside the image: start and end.
-    pub ram: [(u64, u64); MAX_RAM],
+    /// What of RAM is accepted.
+    pub accepted: Accepted,
+    /// Usable RAM outside the image: start and end; unused slots are empty.
+    ram: [(u64, u64); MAX_RAM],
 }
 
 /// The lower guest's mode, by the stub's hand-over. From here on a refusal has its door.
@@ -103,18 +107,30 @@ impl<'a> Paravisor<'a> {
             apic: Apic::default(),
             guest_os_id: 0,
             lower_entry: block.lower_entry,
+            // SAFETY: called once, so this is the only reference to it.
+            accepted: Accepted::new(unsafe { &mut *(&raw mut ACCEPTED) }),
             ram,
         }
     }
 
-    /// Whether a private page belongs to the lower guest, so that it may be read for it.
-    pub fn is_guest_ram(&self, gpa: u64) -> bool {
-        let image = crate::grant::image_page_is_guests(gpa);
-        image
-            || self
-                .ram
-                .iter()
-                .any(|(start, end)| (*start..*end).contains(&gpa))
+    /// Ranges of RAM outside the image: start and end.
+    pub fn ram_ranges(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        self.ram.into_iter().filter(|(start, end)| start < end)
+    }
+
+    /// Whether `gpa` is RAM outside the image.
+    pub fn in_ram(&self, gpa: u64) -> bool {
+        self.ram_ranges()
+            .any(|(start, end)| (start..end).contains(&gpa))
+    }
+
+    /// Whether a private page belongs to the lower guest; then it is accepted from here on.
+    pub fn is_guest_ram(&mut self, gpa: u64) -> bool {
+        if self.in_ram(gpa) {
+            crate::accept::ensure(self, gpa);
+            return true;
+        }
+        crate::grant::image_page_is_guests(gpa)
     }
 
     /// The host broke the protocol of its calls.

@@ -1,4 +1,4 @@
-//! What the lower guest gets: all accepted RAM, and the image without the paravisor's part.
+//! What the lower guest gets of the image, and whose a page is.
 
 use crate::context::Paravisor;
 use crate::lower::Grant;
@@ -17,7 +17,8 @@ pub fn image_page_is_guests(gpa: u64) -> bool {
     (IMAGE_START..IMAGE_END).contains(&gpa) && !own
 }
 
-fn pages(start: u64, end: u64) -> Pages {
+/// The pages from `start` to `end`.
+pub fn pages(start: u64, end: u64) -> Pages {
     Pages {
         gpa: start,
         virt: virt(start),
@@ -25,18 +26,8 @@ fn pages(start: u64, end: u64) -> Pages {
     }
 }
 
-/// Accepts all RAM outside the image (the service `ACCEPTED_MEMORY`).
-pub fn accept_memory(paravisor: &mut Paravisor<'_>) {
-    for (start, end) in paravisor.ram.into_iter().filter(|(start, end)| start < end) {
-        paravisor.memory.map(start, end);
-        if let Err(refusal) = paravisor.visibility.accept(pages(start, end)) {
-            crate::door::refuse(refusal);
-        }
-    }
-}
-
-/// Gives the lower guest its memory. The paravisor's own stays without permissions, as launch
-/// and acceptance left it.
+/// Gives the lower guest the image. The paravisor's own memory stays without permissions, as
+/// the launch left it.
 pub fn give_to_guest(paravisor: &mut Paravisor<'_>) {
     paravisor.lower.hide_secrets(&paravisor.memory);
     boot_tables(paravisor);
@@ -44,11 +35,10 @@ pub fn give_to_guest(paravisor: &mut Paravisor<'_>) {
         if image_page_is_guests(gpa) {
             let read_only = gpa == PFE_PAGE;
             let access = if read_only { Grant::Read } else { Grant::All };
-            permit(paravisor, pages(gpa, gpa + PAGE), access);
+            if let Err(refusal) = paravisor.lower.grant(pages(gpa, gpa + PAGE), access) {
+                crate::door::refuse(refusal);
+            }
         }
-    }
-    for (start, end) in paravisor.ram.into_iter().filter(|(start, end)| start < end) {
-        permit(paravisor, pages(start, end), Grant::All);
     }
 }
 
@@ -67,12 +57,6 @@ fn boot_tables(paravisor: &mut Paravisor<'_>) {
         .write(BOOT_TABLES + PAGE, &table((BOOT_TABLES + 2 * PAGE) | 0x23));
     let large: [u64; 512] = core::array::from_fn(|n| (n as u64) << 21 | 0xE3);
     paravisor.memory.write(BOOT_TABLES + 2 * PAGE, &large);
-}
-
-fn permit(paravisor: &mut Paravisor<'_>, pages: Pages, access: Grant) {
-    if let Err(refusal) = paravisor.lower.grant(pages, access) {
-        crate::door::refuse(refusal);
-    }
 }
 
 /// Makes a page of the guest shared or private. Errors: who refused.

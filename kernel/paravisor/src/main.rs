@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod accept;
 mod apic;
 mod context;
 mod cpuid;
@@ -34,21 +35,24 @@ extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static 
     traps::install();
     let mode = context::mode(block);
     let memory = Memory::new(block);
+    let comes_private = block.comes_private != 0;
     match mode {
         Mode::SnpParavisor => {
             let lower = &mut snp::vmpl2::Vmpl2::new(&memory);
-            start(Paravisor::new(mode, info, block, memory, lower))
+            let paravisor = Paravisor::new(mode, info, block, memory, lower);
+            start(paravisor, comes_private)
         }
         Mode::TdxParavisor => {
             let lower = &mut tdx::l2::L2Vm::new();
-            start(Paravisor::new(mode, info, block, memory, lower))
+            let paravisor = Paravisor::new(mode, info, block, memory, lower);
+            start(paravisor, comes_private)
         }
         _ => door::refuse(Refusal::HandoffInvalid),
     }
 }
 
-fn start(mut paravisor: Paravisor<'_>) -> ! {
-    grant::accept_memory(&mut paravisor);
+fn start(mut paravisor: Paravisor<'_>, comes_private: bool) -> ! {
+    accept::prepare(&mut paravisor, comes_private);
     pfe::publish(&paravisor);
     grant::give_to_guest(&mut paravisor);
     run::forever(&mut paravisor)

@@ -1,5 +1,6 @@
 //! The loop: run the lower guest, see why it came back, serve it, run it again.
 
+use crate::accept;
 use crate::context::Paravisor;
 use crate::lower::{Exit, Injection};
 use crate::service::Services;
@@ -41,13 +42,14 @@ fn serve_exit(paravisor: &mut Paravisor<'_>, exit: Exit) -> Result<(), NotServed
     Ok(())
 }
 
-/// What is not served is #GP, or the end.
+/// What is not served: memory to accept, #GP, or the end.
 fn judge(paravisor: &mut Paravisor<'_>, served: Result<(), NotServed>) {
     match served {
         Ok(()) => {}
         Err(NotServed::Protocol(Error::Host(HostFault::Inject(vector::GP)))) => {
             paravisor.lower.inject(Injection::GeneralProtection);
         }
+        Err(NotServed::PageNotValidated(gpa)) => accept::on_demand(paravisor, gpa),
         Err(NotServed::Protocol(Error::Platform { .. })) => {
             crate::door::refuse(Refusal::LowerContextRefused)
         }

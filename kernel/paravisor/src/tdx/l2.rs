@@ -7,7 +7,7 @@ use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
 use crate::memory::{Memory, OwnPage};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::tdx::field::vmcs1;
-use tessera_defs::tdx::page::attr;
+use tessera_defs::tdx::page::{SHARED_BIT, attr};
 use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
 use tessera_defs::tdx::vmcall;
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
@@ -112,6 +112,7 @@ impl L2Vm {
             vmx::TDCALL => self.tdcall(),
             reason => {
                 let event = ve::event(reason, exit.qualification, exit.gpa)?;
+                let event = ve::shared_only(event, 1 << SHARED_BIT)?;
                 let length = u8::try_from(exit.length).ok().filter(|n| *n <= 15);
                 let length = length.filter(|n| *n > 0 || matches!(event, Event::Mmio { .. }));
                 let length = length.ok_or(NotServed::Unknown(exit.reason.into()))?;

@@ -1,0 +1,91 @@
+//! RAM that the lower guest has not touched is not accepted. Its first access brings an exit;
+//! the chunk of 2 MiB around it is accepted then, given to the guest, and the access goes on.
+
+use crate::context::Paravisor;
+use crate::grant::{image_page_is_guests, pages};
+use crate::lower::Grant;
+use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::LARGE_PAGE_SIZE;
+
+/// Chunks that the table has room for; RAM beyond 1 TiB is accepted before the guest starts.
+const CHUNKS: usize = 1 << 19;
+
+/// Which chunks are accepted, a bit each.
+pub struct Accepted {
+    bits: &'static mut [u64; CHUNKS / 64],
+}
+
+impl Accepted {
+    /// None yet.
+    pub fn new(bits: &'static mut [u64; CHUNKS / 64]) -> Self {
+        Self { bits }
+    }
+
+    fn place(chunk: u64) -> (usize, u64) {
+        ((chunk / 64) as usize, 1 << (chunk % 64))
+    }
+
+    fn get(&self, chunk: u64) -> bool {
+        let (word, bit) = Self::place(chunk);
+        self.bits.get(word).is_none_or(|word| word & bit != 0)
+    }
+
+    fn set(&mut self, chunk: u64) {
+        let (word, bit) = Self::place(chunk);
+        if let Some(word) = self.bits.get_mut(word) {
+            *word |= bit;
+        }
+    }
+}
+
+/// Maps all RAM, and accepts what cannot wait: what the table has no bit for, and everything
+/// on a host whose memory the guest must ask for page by page.
+pub fn prepare(paravisor: &mut Paravisor<'_>, comes_private: bool) {
+    let lazy_end = if comes_private {
+        CHUNKS as u64 * LARGE_PAGE_SIZE
+    } else {
+        0
+    };
+    for (start, end) in paravisor.ram_ranges() {
+        paravisor.memory.map(start, end);
+        let mut at = start.max(lazy_end);
+        while at < end {
+            let chunk_end = (at / LARGE_PAGE_SIZE + 1) * LARGE_PAGE_SIZE;
+            ensure(paravisor, at);
+            at = chunk_end;
+        }
+    }
+}
+
+/// Makes sure that the chunk of `gpa` is accepted and the guest's.
+pub fn ensure(paravisor: &mut Paravisor<'_>, gpa: u64) {
+    let chunk = gpa / LARGE_PAGE_SIZE;
+    if paravisor.accepted.get(chunk) {
+        return;
+    }
+    let (first, last) = (chunk * LARGE_PAGE_SIZE, (chunk + 1) * LARGE_PAGE_SIZE);
+    for (start, end) in paravisor.ram_ranges() {
+        let (start, end) = (start.max(first), end.min(last));
+        if start < end {
+            let pages = pages(start, end);
+            let done = paravisor.visibility.accept(pages);
+            let done = done.and_then(|()| paravisor.lower.grant(pages, Grant::All));
+            if let Err(refusal) = done {
+                crate::door::refuse(refusal);
+            }
+        }
+    }
+    paravisor.accepted.set(chunk);
+}
+
+/// The guest met a page that is not accepted, or that is not its own.
+pub fn on_demand(paravisor: &mut Paravisor<'_>, gpa: u64) {
+    let fresh = !paravisor.accepted.get(gpa / LARGE_PAGE_SIZE);
+    match paravisor.in_ram(gpa) {
+        true if fresh => ensure(paravisor, gpa),
+        // It was accepted: the host took it back.
+        true => crate::door::refuse(Refusal::PageRemapped),
+        false if image_page_is_guests(gpa) => crate::door::refuse(Refusal::PageRemapped),
+        false => crate::door::refuse(Refusal::LowerGuestFault),
+    }
+}
