@@ -106,6 +106,9 @@ breaches! {
     OUT_OF_RANGE "out-of-range"
         "the guest touched an address that is neither memory nor a device"
         "stay inside the memory map";
+    USER_STACK_IN_KERNEL "user-stack-in-kernel"
+        "the kernel took an exception on the stack pointer of ring 3: an event hit it between SYSCALL and its stack switch"
+        "give every vector that a host can inject an interrupt stack (IST)";
     WX_VIOLATION "wx-violation"
         "the guest executes memory that it can also write"
         "map code read-only and data no-execute";

@@ -78,9 +78,11 @@ pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology
     for (i, (class, count)) in counted.enumerate() {
         let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
     }
+    let [told, stopped] = vmm.lies_told();
     let _ = writeln!(
         out,
-        "}},\"pages_accepted\":{accepted},\"pages_shared\":{shared},\"instructions\":{}}}",
+        "}},\"pages_accepted\":{accepted},\"pages_shared\":{shared},\"instructions\":{},\
+         \"lie_told\":{told},\"lie_stopped\":{stopped}}}",
         vmm.stats.instructions
     );
 }

@@ -25,6 +25,7 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     if row.boot.scenario.direct || matches!(row.outcome, Outcome::Broken(_)) {
         return faults;
     }
+    faults.extend(untold(row));
     let altered = ALTERING.contains(&row.boot.scenario.lie);
     let differ = |name: &&&str| row.loaded.get(**name) != image.loaded.get(**name);
     let different: Vec<_> = SAME.iter().filter(differ).collect();
@@ -37,6 +38,27 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
         faults.push("the host was to change a byte of kernel or stub, and did not".into());
     }
     faults
+}
+
+/// A lie that was not told proves nothing; one that silicon stops must at least be tried.
+fn untold(row: &Row) -> Option<String> {
+    let scenario = row.boot.scenario;
+    match (
+        scenario.lie,
+        scenario.stopped,
+        row.lie_told,
+        row.lie_stopped,
+    ) {
+        ("none", _, 0, 0) | (_, true, 0, 1..) => None,
+        ("none", ..) => Some("an honest host counted a lie".into()),
+        (lie, true, told, tried) => Some(format!(
+            "silicon was to stop `{lie}`: it was told {told} times and stopped {tried} times"
+        )),
+        (_, false, 1.., 0) => None,
+        (lie, false, told, stopped) => Some(format!(
+            "the host was to lie (`{lie}`): it did {told} times, and silicon stopped it {stopped} times"
+        )),
+    }
 }
 
 /// Marks every row whose file, kernel or stub differs from the first row's that has one.
@@ -130,5 +152,23 @@ mod tests {
         assert_eq!(row(&other, &image, Some("hyperv")).len(), 1);
         other.loaded.clear();
         assert_eq!(row(&other, &image, Some("hyperv")).len(), 2);
+    }
+
+    #[test]
+    fn a_lie_must_be_told_and_where_silicon_stops_it_tried() {
+        let of = |name: &str, told, stopped| {
+            let boot = Boot {
+                mode: Mode::Snp,
+                scenario: scenario::ALL.iter().find(|s| s.name == name).unwrap(),
+                expected: Expected::Runs,
+            };
+            let mut row = Row::new(boot, Outcome::Runs);
+            (row.lie_told, row.lie_stopped) = (told, stopped);
+            untold(&row).is_none()
+        };
+        assert!(of("acpi-garbage", 1, 0) && !of("acpi-garbage", 0, 0));
+        assert!(of("friendly", 0, 0) && !of("friendly", 1, 0));
+        assert!(of("inject-any", 0, 7) && !of("inject-any", 0, 0) && !of("inject-any", 1, 7));
+        assert!(!of("acpi-garbage", 0, 3));
     }
 }

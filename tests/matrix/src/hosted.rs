@@ -74,6 +74,9 @@ fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
         scenario.lie,
         scenario.memory,
     );
+    if !scenario.words.is_empty() {
+        text += &format!(" {}", scenario.words);
+    }
     if !image.hash.is_empty() {
         text += &format!(" hash={}", image.hash);
     }

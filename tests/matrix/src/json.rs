@@ -28,6 +28,8 @@ struct Object<'a> {
     pages_accepted: u64,
     pages_shared: u64,
     instructions: u64,
+    lie_told: u64,
+    lie_stopped: u64,
     wall_ms: u64,
 }
 
@@ -54,6 +56,8 @@ pub fn line(row: &Row) -> String {
         pages_accepted: row.pages_accepted,
         pages_shared: row.pages_shared,
         instructions: row.instructions,
+        lie_told: row.lie_told,
+        lie_stopped: row.lie_stopped,
         wall_ms: row.wall_ms,
     };
     serde_json::to_string(&object).expect("strings, numbers and string keys are always JSON")
@@ -88,6 +92,6 @@ mod tests {
         ] {
             assert_eq!(value[key], wanted, "{key}");
         }
-        assert_eq!(value.as_object().unwrap().len(), 20);
+        assert_eq!(value.as_object().unwrap().len(), 22);
     }
 }

@@ -8,6 +8,7 @@ pub mod console;
 pub mod direct;
 mod failed;
 pub mod hosted;
+mod inject;
 pub mod json;
 pub mod junit;
 pub mod operations;

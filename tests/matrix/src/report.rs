@@ -45,6 +45,10 @@ pub struct Ended {
     pub pages_shared: u64,
     /// Instructions of the guest.
     pub instructions: u64,
+    /// How often the scenario's lie was told.
+    pub lie_told: u64,
+    /// How often silicon kept it from the guest.
+    pub lie_stopped: u64,
 }
 
 /// A whole report. `ended` is missing when the run was cut off.
@@ -94,7 +98,7 @@ mod tests {
         r#"{"event":"loaded","hashes":{"kernel":"aa","stub":"bb"},"launch_digest":null}"#;
     const TRACE: &str =
         r#"{"event":"trace","n":1,"exit":"cpuid","exit_code":114,"info1":0,"info2":0,"rip":5}"#;
-    const END: &str = r#"{"event":"end","end":"refused","reason":"debug-forbidden","rip":1048577,"set":5,"code":1,"operations":["vmgexit"],"exits":{"cpuid":4},"pages_accepted":3,"pages_shared":1,"instructions":900}"#;
+    const END: &str = r#"{"event":"end","end":"refused","reason":"debug-forbidden","rip":1048577,"set":5,"code":1,"operations":["vmgexit"],"exits":{"cpuid":4},"pages_accepted":3,"pages_shared":1,"instructions":900,"lie_told":1,"lie_stopped":0}"#;
 
     #[test]
     fn a_recorded_report_is_read() {

@@ -32,6 +32,10 @@ pub struct Row {
     pub pages_shared: u64,
     /// Instructions of the guest.
     pub instructions: u64,
+    /// How often the host told the scenario's lie; nothing without the test host.
+    pub lie_told: u64,
+    /// How often silicon kept it from the guest.
+    pub lie_stopped: u64,
     /// Wall-clock time in milliseconds.
     pub wall_ms: u64,
     /// The guest's instruction pointer at the end, from the host.
@@ -59,6 +63,8 @@ impl Row {
             pages_accepted: 0,
             pages_shared: 0,
             instructions: 0,
+            lie_told: 0,
+            lie_stopped: 0,
             wall_ms: 0,
             rip: None,
             place: None,

@@ -156,6 +156,8 @@ fn fill(row: &mut Row, report: Option<Report>) {
         row.pages_accepted = ended.pages_accepted;
         row.pages_shared = ended.pages_shared;
         row.instructions = ended.instructions;
+        row.lie_told = ended.lie_told;
+        row.lie_stopped = ended.lie_stopped;
         row.rip = Some(ended.rip);
     }
 }

@@ -1,6 +1,7 @@
 //! The table of scenarios: what each stands for, and the one outcome per mode.
 
-use crate::outcome::Expected;
+use crate::{inject, outcome::Expected};
+use std::sync::LazyLock;
 use tessera_defs::{
     mode::{HostProfile, Mode},
     refusal::Refusal,
@@ -32,6 +33,12 @@ pub struct Scenario {
     pub what: &'static str,
     /// `lie=` of the test host.
     pub lie: &'static str,
+    /// Further words for the test host.
+    pub words: &'static str,
+    /// Silicon keeps the lie from the guest: it must have been tried, and never told.
+    pub stopped: bool,
+    /// Part of the quick tier.
+    pub quick: bool,
     /// What the host looks like.
     pub profile: HostProfile,
     /// The policy in the image.
@@ -45,10 +52,13 @@ pub struct Scenario {
 }
 
 /// What most scenarios are.
-const BASE: Scenario = Scenario {
+pub(crate) const BASE: Scenario = Scenario {
     name: "",
     what: "",
     lie: "none",
+    words: "",
+    stopped: false,
+    quick: true,
     profile: HostProfile::HyperV,
     variant: Variant::Demo,
     memory: 64,
@@ -79,9 +89,12 @@ const SNP: Mode = Mode::Snp;
 const TDX: Mode = Mode::Tdx;
 const SNPP: Mode = Mode::SnpParavisor;
 
-/// Every scenario that the code supports, friendly ones first.
+/// Every scenario that the code supports, friendly ones first, the family of injections last.
+pub static ALL: LazyLock<Vec<Scenario>> =
+    LazyLock::new(|| TABLE.iter().copied().chain(inject::family()).collect());
+
 #[rustfmt::skip]
-pub static ALL: &[Scenario] = &[
+static TABLE: &[Scenario] = &[
     Scenario { name: "friendly", what: "an honest host with Hyper-V's interface",
         modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
     Scenario { name: "friendly-kvm", what: "an honest host without Hyper-V's interface",
@@ -137,21 +150,6 @@ pub static ALL: &[Scenario] = &[
         &[(SNP, RUNS)]),
     lie("ghcb-out-of-range", "replies through the GHCB with values that cannot be",
         &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid)), (TDX, refuses(Refusal::VmcallReplyInvalid))]),
-    lie("inject-64", "external interrupts that nobody asked for: harmless",
-        &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)]),
-    // The TDX module lets no host inject an exception, so nothing reaches the guest there.
-    lie("inject-3", "a breakpoint exception at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedException)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
-    lie("inject-13", "a general protection fault at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedException)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedException))]),
-    lie("inject-20", "a #VE at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedVe)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedVe))]),
-    lie("inject-29", "a #VC at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedVc)), (TDX, RUNS), (SNPP, refuses(Refusal::UnexpectedVc))]),
-    lie("inject-0x80", "a system call that nobody made",
-        &[(SNP, refuses(Refusal::InjectedInterrupt)), (TDX, refuses(Refusal::InjectedInterrupt)), (SNPP, refuses(Refusal::InjectedInterrupt))]),
-    lie("inject-nmi", "an NMI at random moments",
-        &[(SNP, refuses(Refusal::UnexpectedException))]),
     Scenario { name: "placement-paravisor", what: "an owner who always wants the paravisor, and a host that offers it",
         variant: Variant::Paravisor, modes: &[(SNPP, RUNS)], ..BASE },
     Scenario { name: "placement-paravisor-kvm", what: "the same on a host without Hyper-V's interface: policy alone decides",
@@ -189,7 +187,8 @@ impl Boot {
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
-    /// Every friendly scenario in each of its modes, every other one in one mode, in turn.
+    /// Every friendly scenario in each of its modes, every other one in one mode, in turn; a
+    /// part of the family of injections.
     Quick,
     /// Everything.
     Full,
@@ -238,6 +237,9 @@ impl Selection {
                 expected,
             })
             .collect();
+        if !(named || scenario.quick || self.tier == Tier::Full) {
+            return Vec::new();
+        }
         let all = named || self.tier == Tier::Full || scenario.name.starts_with("friendly");
         match boots.len() {
             0 => boots,

@@ -6,19 +6,20 @@ use std::fmt::Write;
 /// The heading over the rows.
 pub fn heading() -> String {
     format!(
-        "{:<15} {:<20} {:<34} {:<6} {:>8} {:>7} {:>12} {:>7}",
-        "mode", "scenario", "outcome", "result", "accepted", "shared", "instructions", "ms"
+        "{:<15} {:<24} {:<34} {:<6} {:>6} {:>8} {:>7} {:>12} {:>7}",
+        "mode", "scenario", "outcome", "result", "lies", "accepted", "shared", "instructions", "ms"
     )
 }
 
 /// One row, without a line break.
 pub fn line(row: &Row) -> String {
     format!(
-        "{:<15} {:<20} {:<34} {:<6} {:>8} {:>7} {:>12} {:>7}",
+        "{:<15} {:<24} {:<34} {:<6} {:>6} {:>8} {:>7} {:>12} {:>7}",
         row.boot.mode.name(),
         row.boot.scenario.name,
         row.outcome.name(),
         if row.passed() { "ok" } else { "FAILED" },
+        row.lie_told + row.lie_stopped,
         row.pages_accepted,
         row.pages_shared,
         row.instructions,

@@ -28,7 +28,7 @@ for word in "$@"; do
   esac
 done
 loaded() { echo "{\"event\":\"loaded\",\"hashes\":{\"kernel\":\"$1\",\"stub\":\"s\"},\"launch_digest\":null}" >> "$report"; }
-end() { echo "{\"event\":\"end\",\"end\":\"$1\",\"reason\":$2,\"rip\":4096,\"set\":$3,\"code\":$4,\"operations\":[$5],\"exits\":{\"cpuid\":2},\"pages_accepted\":1,\"pages_shared\":2,\"instructions\":3}" >> "$report"; }
+end() { echo "{\"event\":\"end\",\"end\":\"$1\",\"reason\":$2,\"rip\":4096,\"set\":$3,\"code\":$4,\"operations\":[$5],\"exits\":{\"cpuid\":2},\"pages_accepted\":1,\"pages_shared\":2,\"instructions\":3,\"lie_told\":${told:-0},\"lie_stopped\":0}" >> "$report"; }
 says() { printf 'tessera: mode=%s profile=hyperv strategies=native,plain\ninit: mode=%s pages accepted=1 shared=2 ticks=3\ntessera: shutdown\n' "$1" "$1" >> "$console"; }
 "#;
 
@@ -171,12 +171,20 @@ fn another_kernel_and_unexplained_operations_fail() {
 
 #[test]
 fn a_refusal_passes_only_where_it_is_expected() {
-    let fake = fake("loaded k; end refused '\"msr-disagrees\"' 7 7; exit 1");
+    let fake = fake("case $scenario in *lie=none*) ;; *) told=1 ;; esac; loaded k; end refused '\"msr-disagrees\"' 7 7; exit 1");
     let rows = rows(&fake, &["friendly", "msr-disagrees", "unknown-isolation"]);
     let passed: Vec<_> = rows.iter().map(Row::passed).collect();
     assert_eq!(passed, [false, true, false]);
     assert!(junit::document(&rows).contains("tests=\"3\" failures=\"2\""));
     assert!(table::summary(&rows).starts_with("1 of 3 "));
+}
+
+#[test]
+fn a_lie_that_was_not_told_fails_whatever_the_outcome() {
+    let fake = fake("loaded k; says none; end shutdown null 0 0; exit 1");
+    let row = rows(&fake, &["acpi-garbage"]).remove(0);
+    assert!(!row.passed() && row.outcome.name() == "runs");
+    assert!(row.faults[0].contains("acpi-garbage"), "{:?}", row.faults);
 }
 
 #[test]

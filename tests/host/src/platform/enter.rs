@@ -1,16 +1,30 @@
 //! One entry into a context, the same for every technology: timer, interrupts, counts.
 
 use crate::{
+    memory::walk::Physical,
     report::End,
-    svm::{exit, vcpu::Vcpu},
+    silicon::deliver,
+    svm::{
+        exit,
+        vcpu::{Vcpu, reg},
+    },
     vmm::{Vmm, scenario::Inject},
 };
-use tessera_defs::{breach, snp::vc::event};
+use tessera_defs::{
+    breach,
+    snp::vc::{self, event},
+    x86::vector,
+};
+use tessera_handoff::layout::KERNEL_VIRT;
 
 /// The guest comes back after so many instructions at the latest.
 const SLICE: u64 = 5_000_000;
 /// The same for a lower context while the one below it has an interrupt to get.
 const LOWER_SLICE: u64 = 20_000;
+/// The same, at random up to twice that, while the vmm waits for a moment of the guest.
+const HUNT_SLICE: u64 = 1500;
+/// Bytes behind SYSCALL in which a kernel may still be on ring 3's stack pointer.
+const SYSCALL_ENTRY: u64 = 32;
 
 /// Enters the context once; the exit stands in its VMCB. `interruptible`: the vmm may offer
 /// interrupts to this context.
@@ -24,7 +38,11 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
     let waits = !interruptible && vmm.pending_interrupt().is_some();
-    let slice = if waits { LOWER_SLICE } else { SLICE };
+    let slice = match waits {
+        _ if vmm.hunts(vcpu) => HUNT_SLICE + vmm.random() % HUNT_SLICE,
+        true => LOWER_SLICE,
+        false => SLICE,
+    };
     let deadline = vmm
         .apic
         .deadline()
@@ -48,36 +66,47 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
     }
 }
 
-/// Puts the scenario's injection into EVENTINJ, where nothing else is to be injected.
-/// Exceptions that push an error code get 0.
-pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
+/// Injects what the scenario says, where nothing else is to be injected: by EVENTINJ, or through
+/// the guest's IDT in software where QEMU's EVENTINJ would drop the error code. `memory` is the
+/// context's own view. `None`: the guest cannot take it, which is a triple fault.
+pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Option<()> {
     if vcpu.vmcb.control.event_inj & event::VALID != 0 {
-        return;
+        return Some(());
     }
-    let Some(inject) = vmm.injection() else {
-        return;
+    let Some(inject) = vmm.injection(vcpu) else {
+        return Some(());
     };
-    vmm.blind |= vcpu.vmcb.save.idtr.base == 0;
+    vmm.tell();
     match inject {
         // EVENTINJ refuses exceptions 2 and 31 (APM vol. 2, 15.20): an NMI and an interrupt.
-        Inject::Nmi | Inject::Vector(2) => {
+        Inject::Nmi | Inject::Any | Inject::Vector(2) => {
             vcpu.vmcb.control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
         }
+        Inject::Vector(vector @ (21 | vector::VC | 30)) => {
+            let code = if vector == vector::VC { vc::CPUID } else { 0 };
+            return deliver::deliver(vcpu, memory, vector, code).ok();
+        }
         Inject::Vector(vector @ 0..=30) => {
-            let error = matches!(vector, 8 | 10..=14 | 17 | 21 | 29 | 30).then_some(0);
+            let error = matches!(vector, 8 | 10..=14 | 17).then_some(0);
             vcpu.inject_exception(vector, error);
         }
         Inject::Vector(vector) => {
             vcpu.vmcb.control.event_inj = event::VALID | u64::from(vector);
         }
     }
+    Some(())
 }
 
-/// What a triple fault comes to. A guest that the host hit before it had an IDT was killed by
-/// the host; nothing else is to be said about it.
+/// What a triple fault comes to.
 pub fn shutdown(vmm: &Vmm) -> End {
-    if vmm.blind {
-        return End::Denied("injected-before-idt");
-    }
     End::Breach(vmm.offence.unwrap_or(&breach::UNHANDLED_EXCEPTION))
+}
+
+/// Ring 0 of a kernel that has system calls, on a stack of ring 3's choice: whoever traps there
+/// lets ring 3 say where the kernel writes. The first instructions behind SYSCALL are left out.
+pub fn user_stack(vcpu: &Vcpu) -> bool {
+    let save = &vcpu.vmcb.save;
+    let entry = save.rip.wrapping_sub(save.lstar) < SYSCALL_ENTRY;
+    let kernel = save.lstar != 0 && save.cpl == 0 && save.rip >= KERNEL_VIRT;
+    kernel && !entry && vcpu.regs[reg::RSP] >> 63 == 0
 }

@@ -75,7 +75,7 @@ impl Plain {
         self.vcpu.inject_exception(vector::GP, Some(0));
     }
 
-    fn nested_fault(&mut self, memory: &Memory) -> Step {
+    fn nested_fault(&mut self, vmm: &Vmm, memory: &Memory) -> Step {
         let gpa = self.vcpu.vmcb.control.exit_info_2;
         match memory.frame(gpa / PAGE as u64) {
             Some(frame) => {
@@ -83,7 +83,8 @@ impl Plain {
                 Step::Continue
             }
             None if gpa < memory.size() && crate::memory::frames::is_ram(gpa / PAGE as u64) => {
-                Step::End(End::Denied("page-withheld"))
+                vmm.tells(lies::PAGE_WITHHELD);
+                Step::End(End::Denied(lies::PAGE_WITHHELD))
             }
             None => Step::End(End::Breach(&breach::OUT_OF_RANGE)),
         }
@@ -184,11 +185,16 @@ impl Technology for Plain {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        enter::inject(vmm, &mut self.vcpu);
+        if enter::inject(vmm, &mut self.vcpu, &mut View(memory)).is_none() {
+            return Step::End(enter::shutdown(vmm));
+        }
         enter::enter(vmm, &mut self.vcpu, true);
+        if enter::user_stack(&self.vcpu) {
+            return Step::End(End::Breach(&breach::USER_STACK_IN_KERNEL));
+        }
         let code = self.vcpu.vmcb.control.exit_code;
         match code {
-            exit::NPF => return self.nested_fault(memory),
+            exit::NPF => return self.nested_fault(vmm, memory),
             exit::INTR | exit::NMI | exit::VINTR => return Step::Continue,
             vc::SHUTDOWN => return Step::End(enter::shutdown(vmm)),
             vc::IOIO => self.port(vmm),

@@ -13,9 +13,12 @@ mod visibility;
 
 use super::{Access, LaunchPage, Step, Technology, enter};
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::{
+        frames::{Memory, PAGE},
+        walk,
+    },
     report::End,
-    silicon::snp::{launch::LaunchDigest, rmp::Rmp},
+    silicon::snp::{access::Seen, launch::LaunchDigest, rmp::Rmp},
     svm::bitmaps::Bitmaps,
     vmm::Vmm,
 };
@@ -101,10 +104,23 @@ impl Technology for Snp {
         let Some(context) = &mut self.contexts[current] else {
             return Step::End(End::Breach(&tessera_defs::breach::VMSA_INVALID));
         };
-        if current == 0 {
-            enter::inject(vmm, &mut context.vcpu);
+        let mut seen = Seen {
+            view: context.view,
+            rmp: &self.rmp,
+            memory,
+        };
+        let here = vmm.scenario.inject_lower == (current != 0);
+        if here && enter::inject(vmm, &mut context.vcpu, &mut seen).is_none() {
+            return Step::End(enter::shutdown(vmm));
+        }
+        if let Some(virt) = vmm.trap_page(&context.vcpu).filter(|_| here) {
+            let found = walk::translate(&context.vcpu.vmcb.save, &mut seen, virt);
+            found.into_iter().for_each(|at| context.npt.forget(at.gpa));
         }
         enter::enter(vmm, &mut context.vcpu, current == 0);
+        if enter::user_stack(&context.vcpu) {
+            return Step::End(End::Breach(&tessera_defs::breach::USER_STACK_IN_KERNEL));
+        }
         let step = self.exit(vmm, memory);
         let over = vmm.end.is_some() || matches!(step, Step::End(_));
         if over && self.leaked(memory) {

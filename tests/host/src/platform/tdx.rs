@@ -10,14 +10,18 @@ mod tests;
 
 use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
 use crate::{
-    memory::frames::{Memory, PAGE},
-    report,
-    silicon::tdx::{state, td::Td},
+    memory::{
+        frames::{Memory, PAGE},
+        walk,
+    },
+    report::{self, End},
+    silicon::tdx::{state, td::Td, view},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
     vmm::{Vmm, lies, scenario::Inject},
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
 use tessera_defs::{
+    breach,
     mode::{HostProfile, Mode},
     tdx::field::attributes,
     x86::x2apic,
@@ -60,23 +64,39 @@ impl Tdx {
         if scenario.profile == HostProfile::Kvm {
             self.td.attributes |= attributes::SEPT_VE_DISABLE;
         }
-        if scenario.lies(lies::DEBUG_POLICY) {
+        if vmm.tells(lies::DEBUG_POLICY) {
             self.td.attributes |= attributes::DEBUG;
         }
-        let l2 = scenario.mode == Mode::TdxParavisor && !scenario.lies(lies::NO_MULTI_VMPL);
+        let l2 = scenario.mode == Mode::TdxParavisor && !vmm.tells(lies::NO_MULTI_VMPL);
         self.td.l2_vms = u64::from(l2);
         self.td.vcpus = scenario.smp;
     }
 
     /// The vmm can only post external interrupts and NMIs to a TD; the module stops the rest.
-    fn inject(&mut self, vmm: &mut Vmm) {
-        if let Some(Inject::Nmi) = vmm.scenario.inject {
-            return enter::inject(vmm, &mut self.vcpu);
+    fn inject(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
+        let mut seen = view::Seen {
+            sept: &self.td.sept,
+            shared: &self.shared,
+            memory,
+        };
+        if let Some(virt) = vmm.trap_page(&self.vcpu) {
+            let found = walk::translate(&self.vcpu.vmcb.save, &mut seen, virt);
+            found.into_iter().for_each(|at| self.npt.forget(at.gpa));
         }
-        if let Some(Inject::Vector(vector @ 32..)) = vmm.injection() {
-            let now = vmm.now();
-            // SELF_IPI takes every vector.
-            let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
+        if let Some(Inject::Nmi) = vmm.scenario.inject {
+            // An NMI goes by EVENTINJ, which cannot fail here.
+            let _ = enter::inject(vmm, &mut self.vcpu, &mut seen);
+            return;
+        }
+        match vmm.injection(&self.vcpu) {
+            Some(Inject::Vector(vector @ 32..)) => {
+                let now = vmm.now();
+                vmm.tell();
+                // SELF_IPI takes every vector.
+                let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
+            }
+            Some(_) => vmm.stopped(),
+            None => {}
         }
     }
 }
@@ -116,8 +136,11 @@ impl Technology for Tdx {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        self.inject(vmm);
+        self.inject(vmm, memory);
         enter::enter(vmm, &mut self.vcpu, true);
+        if enter::user_stack(&self.vcpu) {
+            return Step::End(End::Breach(&breach::USER_STACK_IN_KERNEL));
+        }
         self.exit(vmm, memory)
     }
 

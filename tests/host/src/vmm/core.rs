@@ -1,13 +1,9 @@
 //! The vmm's state and the services that every technology's exits come to.
 
-use super::{
-    apic::Apic,
-    hypercall::HyperV,
-    scenario::{Inject, Scenario},
-    stats::Stats,
-};
+use super::{apic::Apic, hypercall::HyperV, lies, scenario::Scenario, stats::Stats};
 use crate::{machine::Machine, report::End};
 use alloc::string::String;
+use core::cell::Cell;
 use tessera_defs::breach::Breach;
 
 /// The host's software.
@@ -27,10 +23,8 @@ pub struct Vmm {
     pub offence: Option<&'static Breach>,
     /// Added to the machine's time stamp to give the guest's: HLT leaps forward.
     pub skew: u64,
-    /// An injection came while the guest had no IDT.
-    pub blind: bool,
-    /// A lie that is told once was told.
-    pub told: bool,
+    /// How often the scenario's lie was told, and how often silicon kept it from the guest.
+    lies: [Cell<u64>; 2],
     /// Code and infos of the last exit.
     pub last_exit: (u64, [u64; 2]),
     pub(super) ioapic_index: u32,
@@ -39,14 +33,14 @@ pub struct Vmm {
     /// The machine below.
     pub machine: Machine,
     random: u64,
-    until_injection: u64,
+    pub(super) until_injection: u64,
 }
 
 impl Vmm {
     /// A vmm on a machine.
     pub fn new(scenario: Scenario, machine: Machine) -> Self {
         let random = scenario.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut vmm = Self {
+        Self {
             scenario,
             apic: Apic::default(),
             hyperv: HyperV::default(),
@@ -54,8 +48,7 @@ impl Vmm {
             end: None,
             offence: None,
             skew: 0,
-            blind: false,
-            told: false,
+            lies: Default::default(),
             last_exit: (0, [0; 2]),
             ioapic_index: 0,
             line: String::with_capacity(128),
@@ -63,9 +56,7 @@ impl Vmm {
             machine,
             random,
             until_injection: 0,
-        };
-        vmm.until_injection = 2 + vmm.random() % 150;
-        vmm
+        }
     }
 
     /// The guest's time stamp: one tick is one instruction, or a nanosecond of halt.
@@ -79,6 +70,42 @@ impl Vmm {
         self.random ^= self.random << 25;
         self.random ^= self.random >> 27;
         self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 8
+    }
+
+    /// Whether the scenario's lie is `name`: asked only where that lie is told at once, because
+    /// a yes is counted.
+    pub fn tells(&self, name: &str) -> bool {
+        let tells = self.scenario.lies(name);
+        if tells {
+            self.tell();
+        }
+        tells
+    }
+
+    /// Counts that the scenario's lie was told.
+    pub fn tell(&self) {
+        self.lies[0].set(self.lies[0].get() + 1);
+    }
+
+    /// Counts that silicon kept the scenario's lie from the guest.
+    pub fn stopped(&self) {
+        self.lies[1].set(self.lies[1].get() + 1);
+    }
+
+    /// How often the lie was told, and how often silicon stopped it.
+    pub fn lies_told(&self) -> [u64; 2] {
+        [self.lies[0].get(), self.lies[1].get()]
+    }
+
+    /// The lie was told.
+    pub fn told(&self) -> bool {
+        self.lies[0].get() > 0
+    }
+
+    /// The lie was told, and concerns who has which page: what the guest meets there is the
+    /// host's doing.
+    pub fn took_pages(&self) -> bool {
+        self.told() && lies::PAGE_LIES.contains(&self.scenario.lie)
     }
 
     /// Notes an isolation operation that the host saw.
@@ -101,17 +128,6 @@ impl Vmm {
         let deadline = self.apic.deadline()?;
         self.skew = self.skew.wrapping_add(deadline.saturating_sub(self.now()));
         Some(())
-    }
-
-    /// What to inject before this entry, by the scenario and the seed.
-    pub fn injection(&mut self) -> Option<Inject> {
-        let inject = self.scenario.inject?;
-        self.until_injection -= 1;
-        if self.until_injection > 0 {
-            return None;
-        }
-        self.until_injection = 1 + self.random() % 400;
-        Some(inject)
     }
 
     /// Runs over the limits of the scenario.

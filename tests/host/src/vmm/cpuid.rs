@@ -85,7 +85,9 @@ impl Vmm {
         let [b, c, d] = hyperv::VENDOR_SIGNATURE;
         let truncated = self.scenario.lies(lies::LEAVES_TRUNCATED);
         match leaf {
-            hyperv::CPUID_VENDOR if truncated => [hyperv::CPUID_RECOMMENDATIONS, b, c, d],
+            hyperv::CPUID_VENDOR if self.tells(lies::LEAVES_TRUNCATED) => {
+                [hyperv::CPUID_RECOMMENDATIONS, b, c, d]
+            }
             hyperv::CPUID_VENDOR => [hyperv::CPUID_ISOLATION, b, c, d],
             hyperv::CPUID_INTERFACE => [hyperv::INTERFACE_SIGNATURE, 0, 0, 0],
             hyperv::CPUID_VERSION => [20348, 10 << 16, 0, 0],
@@ -106,6 +108,9 @@ impl Vmm {
     /// EAX and EBX of the isolation leaf.
     pub fn isolation(&self) -> [u32; 2] {
         let mut kind = isolation_type(self.scenario.mode);
+        if lies::ISOLATION_LEAF.contains(&self.scenario.lie) {
+            self.tell();
+        }
         match self.scenario.lie {
             lies::LEAF_OTHER_VENDOR if kind == hyperv::ISOLATION_SNP => {
                 kind = hyperv::ISOLATION_TDX;

@@ -45,6 +45,23 @@ lies! {
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }
 
+/// Lies of the isolation leaf alone.
+pub const ISOLATION_LEAF: &[&str] = &[
+    LEAF_OTHER_VENDOR,
+    PARAVISOR_REQUESTED,
+    PARAVISOR_NOT_REQUESTED,
+    UNKNOWN_ISOLATION,
+];
+
+/// Lies after which a page is not where, or not what, the guest was told.
+pub const PAGE_LIES: &[&str] = &[
+    PAGE_REMAPPED,
+    PAGE_SWAPPED,
+    DOUBLE_VALIDATE,
+    PSC_LIES,
+    PSC_HALF,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

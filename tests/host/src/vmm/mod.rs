@@ -5,6 +5,7 @@ pub mod core;
 pub mod cpuid;
 pub mod hypercall;
 pub mod image;
+pub mod inject;
 pub mod lies;
 pub mod mmio;
 pub mod msr;

@@ -51,7 +51,7 @@ impl Vmm {
 
     fn isolation_msr(&self) -> u64 {
         let [eax, mut ebx] = self.isolation();
-        if self.scenario.lies(lies::MSR_DISAGREES) {
+        if self.tells(lies::MSR_DISAGREES) {
             ebx ^= 1;
         }
         u64::from(ebx) << 32 | u64::from(eax)

@@ -26,9 +26,13 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
     match vmm.scenario.lie {
         lies::MEMORY_MAP_OVERLAP => {
             let image = (layout::IMAGE_END - layout::IMAGE_START) / 4096;
+            vmm.tell();
             ranges.insert(1, (layout::IMAGE_START / 4096, image));
         }
-        lies::MEMORY_MAP_HUGE => ranges[1].1 = 1 << 44,
+        lies::MEMORY_MAP_HUGE => {
+            vmm.tell();
+            ranges[1].1 = 1 << 44;
+        }
         _ => {}
     }
     ranges.push((0, 0));
@@ -44,7 +48,7 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
 /// A MADT with one x2APIC entry per processor (ACPI 6.5, 5.2.12).
 pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
     let len = 44 + 16 * vmm.scenario.smp as usize;
-    if vmm.scenario.lies(lies::ACPI_GARBAGE) {
+    if vmm.tells(lies::ACPI_GARBAGE) {
         return (0..len).map(|_| vmm.random() as u8).collect();
     }
     let mut table = Vec::with_capacity(len);

@@ -8,13 +8,30 @@ use alloc::{
 };
 use tessera_defs::mode::{HostProfile, Mode};
 
-/// What is injected by `lie=inject-<vector>` or `lie=inject-nmi`.
+/// What is injected by `lie=inject-<vector>`, `inject-nmi` or `inject-any`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inject {
     /// An exception (0..=31) or external interrupt (32..).
     Vector(u8),
     /// An NMI.
     Nmi,
+    /// One of the exceptions 0 to 31, another one each time.
+    Any,
+}
+
+/// When it is injected: `inject_at=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// At any time.
+    Any,
+    /// While the boot stub runs.
+    Stub,
+    /// While the kernel (or the paravisor) runs.
+    Kernel,
+    /// While ring 3 runs.
+    User,
+    /// At the first instruction behind SYSCALL.
+    Syscall,
 }
 
 /// A range to hash after loading.
@@ -39,6 +56,10 @@ pub struct Scenario {
     pub lie: &'static str,
     /// Injection, if the lie is one.
     pub inject: Option<Inject>,
+    /// When the injection comes.
+    pub inject_at: At,
+    /// The injection goes to the lower context instead of the lowest one.
+    pub inject_lower: bool,
     /// Seed of the pseudo-random choices.
     pub seed: u64,
     /// Bytes of memory.
@@ -62,6 +83,8 @@ impl Default for Scenario {
             profile: HostProfile::HyperV,
             lie: lies::NONE,
             inject: None,
+            inject_at: At::Any,
+            inject_lower: false,
             seed: 1,
             memory: 64 << 20,
             smp: 1,
@@ -99,6 +122,8 @@ impl Scenario {
                 }
             }
             "lie" => self.set_lie(value)?,
+            "inject_at" => self.inject_at = at(value)?,
+            "inject_lower" => self.inject_lower = value == "1",
             "seed" => self.seed = value.parse().ok()?,
             "memory" => self.memory = bytes(value)?,
             "smp" => self.smp = value.parse().ok().filter(|n| (1..=255).contains(n))?,
@@ -116,6 +141,7 @@ impl Scenario {
             self.lie = "inject";
             self.inject = Some(match (vector, vector.strip_prefix("0x")) {
                 ("nmi", _) => Inject::Nmi,
+                ("any", _) => Inject::Any,
                 (_, Some(hex)) => Inject::Vector(u8::from_str_radix(hex, 16).ok()?),
                 _ => Inject::Vector(vector.parse().ok()?),
             });
@@ -138,6 +164,17 @@ impl Scenario {
             _ => matches!(self.mode, Mode::SnpParavisor | Mode::TdxParavisor),
         }
     }
+}
+
+fn at(value: &str) -> Option<At> {
+    Some(match value {
+        "any" => At::Any,
+        "stub" => At::Stub,
+        "kernel" => At::Kernel,
+        "user" => At::User,
+        "syscall" => At::Syscall,
+        _ => return None,
+    })
 }
 
 fn bytes(value: &str) -> Option<u64> {
@@ -197,5 +234,7 @@ mod tests {
         assert_eq!(inject("lie=inject-0x80"), Some(Inject::Vector(0x80)));
         assert_eq!(inject("lie=inject-13"), Some(Inject::Vector(13)));
         assert_eq!(inject("lie=inject-nmi"), Some(Inject::Nmi));
+        let lower = Scenario::parse("lie=inject-any inject_at=syscall inject_lower=1").unwrap();
+        assert_eq!((lower.inject_at, lower.inject_lower), (At::Syscall, true));
     }
 }

@@ -83,7 +83,7 @@ impl Vmm {
             vmcall::CPUID => {
                 let (leaf, sub) = (r12 as u32, r13 as u32);
                 let [a, b, c, d] = self.cpuid(leaf, (self.machine.cpuid)(leaf, sub));
-                let high = u64::from(self.scenario.lies(lies::GHCB_OUT_OF_RANGE)) << 32;
+                let high = u64::from(self.tells(lies::GHCB_OUT_OF_RANGE)) << 32;
                 [
                     vmcall::SUCCESS,
                     function,

@@ -193,10 +193,6 @@ impl Snp {
         gpa: u64,
         fault: Fault,
     ) -> Step {
-        let lying = matches!(
-            vmm.scenario.lie,
-            lies::PSC_LIES | lies::PAGE_REMAPPED | lies::PAGE_SWAPPED | lies::PSC_HALF
-        );
         let end = match fault {
             Fault::Size => {
                 if let Some(frame) = memory.frame(gpa / PAGE as u64) {
@@ -204,9 +200,14 @@ impl Snp {
                 }
                 return Step::Continue;
             }
-            Fault::Unmapped { .. } if is_memory(memory, gpa) => End::Denied("page-withheld"),
+            Fault::Unmapped { .. } if is_memory(memory, gpa) => {
+                vmm.tells(lies::PAGE_WITHHELD);
+                End::Denied(lies::PAGE_WITHHELD)
+            }
             Fault::Unmapped { .. } => End::Breach(&breach::OUT_OF_RANGE),
-            Fault::NotAssigned | Fault::Assigned if lying => End::Denied(vmm.scenario.lie),
+            Fault::NotAssigned | Fault::Assigned if vmm.took_pages() => {
+                End::Denied(vmm.scenario.lie)
+            }
             Fault::NotAssigned => End::Breach(&breach::SHARED_AS_PRIVATE),
             Fault::Assigned => End::Breach(&breach::C_BIT_MISSING),
             Fault::Permission => End::Breach(permission_breach(gpa)),

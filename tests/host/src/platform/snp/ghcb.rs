@@ -102,7 +102,7 @@ impl Snp {
         let request = *page;
         page.valid_bitmap = [0; 2];
         let (info1, info2, next) = self.event(vmm, memory, gpa, &request, page)?;
-        let lied = vmm.scenario.lies(lies::GHCB_OUT_OF_RANGE);
+        let lied = vmm.tells(lies::GHCB_OUT_OF_RANGE);
         page.sw_exit_info1 = if lied { 7 } else { info1 };
         page.sw_exit_info2 = info2;
         always[1..].iter().for_each(|at| set_valid(page, *at));

@@ -119,7 +119,7 @@ impl Snp {
         if vmm.scenario.lies(lies::PAGE_WITHHELD) {
             (image_end..pages).for_each(|gfn| memory.map(gfn, None));
         }
-        if vmm.scenario.lies(lies::DOUBLE_VALIDATE) {
+        if vmm.tells(lies::DOUBLE_VALIDATE) {
             for gfn in image_end..image_end + 512 {
                 if let Some(frame) = memory.frame(gfn) {
                     self.rmp.launch(frame, gfn, false);
@@ -157,6 +157,7 @@ fn secrets(vmm: &mut Vmm) -> SecretsPage {
 fn cpuid_page(vmm: &Vmm) -> CpuidPage {
     let mut page = CpuidPage::new_zeroed();
     page.count = LEAVES.len() as u32;
+    let tampered = vmm.tells(lies::CPUID_TAMPERED);
     for (place, (leaf, sub)) in page.functions.iter_mut().zip(LEAVES) {
         let [eax, ebx, ecx, edx] = vmm.cpuid(leaf, (vmm.machine.cpuid)(leaf, sub));
         *place = CpuidFunction {
@@ -169,7 +170,7 @@ fn cpuid_page(vmm: &Vmm) -> CpuidPage {
             edx,
             ..CpuidFunction::default()
         };
-        if vmm.scenario.lies(lies::CPUID_TAMPERED) {
+        if tampered {
             place.reserved = 1;
             if leaf == tessera_defs::snp::status::CPUID_ENCRYPTION {
                 place.ebx ^= 1;

@@ -28,8 +28,8 @@ impl Snp {
         }
         match self.msr_request(vmm, memory, request) {
             Ok((reply, next)) => {
-                let out_of_range = vmm.scenario.lies(lies::GHCB_OUT_OF_RANGE);
-                let lied = out_of_range && request & proto::INFO_MASK == proto::CPUID_REQUEST;
+                let cpuid = request & proto::INFO_MASK == proto::CPUID_REQUEST;
+                let lied = cpuid && vmm.tells(lies::GHCB_OUT_OF_RANGE);
                 let reply = if lied { reply ^ 1 << 12 } else { reply };
                 if let Some(context) = &mut self.contexts[self.current] {
                     context.ghcb_msr = reply;
@@ -51,6 +51,7 @@ impl Snp {
             return Step::Continue;
         };
         if vmm.scenario.lies(lies::SPURIOUS_WAKE) && vmm.random().is_multiple_of(3) {
+            vmm.tell();
             return Step::Continue;
         }
         match self.switch(vmm, memory, next) {
@@ -143,7 +144,8 @@ pub(super) fn not_shared(vmm: &Vmm) -> End {
 /// Hypervisor features: SNP and AP creation; several VMPLs where the platform is configured for
 /// a paravisor.
 pub(super) fn features(vmm: &Vmm) -> u64 {
-    let multi = vmm.scenario.mode == Mode::SnpParavisor && !vmm.scenario.lies(lies::NO_MULTI_VMPL);
+    let hidden = vmm.tells(lies::NO_MULTI_VMPL);
+    let multi = vmm.scenario.mode == Mode::SnpParavisor && !hidden;
     let several = if multi {
         proto::hv_features::MULTI_VMPL
     } else {

@@ -14,7 +14,7 @@ use crate::{
         instructions::{self, Pvalidate, Stop},
     },
     svm::vcpu::reg,
-    vmm::Vmm,
+    vmm::{Vmm, lies},
 };
 use tessera_defs::{
     breach,
@@ -77,7 +77,7 @@ impl Snp {
                 .map(|eax| (eax, false))
         };
         match result {
-            Ok((eax, carry)) => self.page_result(kind, size, gpa, (eax, carry), length),
+            Ok((eax, carry)) => self.page_result(vmm, kind, size, gpa, (eax, carry), length),
             Err(Stop::NotValidated) => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [0, gpa]),
             Err(Stop::Host(fault)) => self.host_fault(vmm, memory, gpa, fault),
         }
@@ -85,6 +85,7 @@ impl Snp {
 
     fn page_result(
         &mut self,
+        vmm: &Vmm,
         kind: Kind,
         size: u32,
         gpa: u64,
@@ -102,6 +103,9 @@ impl Snp {
         context.vcpu.skip(length);
         let first = gpa / PAGE as u64;
         (first..first + count).for_each(|gfn| self.forget(gfn));
+        if eax == code::FAIL_SIZEMISMATCH {
+            vmm.tells(lies::SIZE_MISMATCH);
+        }
         match (kind, eax) {
             (Kind::Pvalidate, code::FAIL_INPUT) => {
                 return Step::End(End::Breach(&breach::PVALIDATE_INPUT));

@@ -21,8 +21,14 @@ impl Snp {
         shared: bool,
     ) -> bool {
         match vmm.scenario.lie {
-            lies::VISIBILITY_REFUSED => return false,
-            lies::PSC_LIES => return true,
+            lies::VISIBILITY_REFUSED => {
+                vmm.tell();
+                return false;
+            }
+            lies::PSC_LIES => {
+                vmm.tell();
+                return true;
+            }
             _ => {}
         }
         let count = if large { 512 } else { 1 };
@@ -40,7 +46,7 @@ impl Snp {
     ) -> bool {
         let Some(frame) = memory.frame(gfn) else {
             // The promise of memory that is withheld goes on.
-            return vmm.scenario.lies(lies::PAGE_WITHHELD);
+            return vmm.tells(lies::PAGE_WITHHELD);
         };
         let entry = self.rmp.get(frame);
         if shared != entry.assigned {
@@ -79,7 +85,7 @@ impl Snp {
     /// bundle, which it still has to read.
     pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         let gfn = layout::BUNDLE_BASE / PAGE as u64;
-        if vmm.told || self.rip() < layout::KERNEL_VIRT {
+        if vmm.told() || self.rip() < layout::KERNEL_VIRT {
             return;
         }
         let frames = match vmm.scenario.lie {
@@ -87,7 +93,7 @@ impl Snp {
             lies::PAGE_SWAPPED => [memory.frame(gfn + 1), memory.frame(gfn)],
             _ => return,
         };
-        vmm.told = true;
+        vmm.tell();
         for (gfn, frame) in [gfn, gfn + 1].into_iter().zip(frames) {
             let Some(frame) = frame else { continue };
             if memory.frame(gfn) != Some(frame) {

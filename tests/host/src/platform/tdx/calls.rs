@@ -65,7 +65,7 @@ impl Tdx {
             (MEM_PAGE_ACCEPT, status::OPERAND_INVALID) => {
                 vmm.offence = Some(&breach::UNALIGNED_ACCEPT);
             }
-            (MEM_PAGE_ACCEPT, status::PAGE_ALREADY_ACCEPTED) if !vmm.told => {
+            (MEM_PAGE_ACCEPT, status::PAGE_ALREADY_ACCEPTED) if !vmm.took_pages() => {
                 vmm.offence = Some(&breach::DOUBLE_VALIDATION);
             }
             (VP_VMCALL, _) => vmm.offence = Some(&breach::VMCALL_LEAK),

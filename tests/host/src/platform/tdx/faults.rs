@@ -48,7 +48,7 @@ impl Tdx {
 
     /// An unaccepted page. Where the TD gets no #VE, the host could only enter it again.
     fn pending(&mut self, vmm: &mut Vmm, gpa: u64, info: u64) -> Step {
-        let lied = vmm.told;
+        let lied = vmm.took_pages();
         if self.td.attributes & attributes::SEPT_VE_DISABLE != 0 || self.vectoring() {
             return Step::End(match lied {
                 true => End::Denied(vmm.scenario.lie),
@@ -68,7 +68,7 @@ impl Tdx {
     /// Nothing in the shared EPT: a device, or memory that the TD never asked to share.
     fn device(&mut self, vmm: &Vmm, memory: &Memory, gpa: u64, info: u64) -> Step {
         let gfn = (gpa & !SHARED) / PAGE as u64;
-        if vmm.told && vmm.scenario.lies(lies::PSC_LIES) {
+        if vmm.told() && vmm.scenario.lies(lies::PSC_LIES) {
             return Step::End(End::Denied(lies::PSC_LIES));
         }
         if memory.frame(gfn).is_some() || self.td.sept.mapped(gfn).is_some() {

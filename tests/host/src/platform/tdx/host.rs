@@ -35,12 +35,13 @@ impl Tdx {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
         }
         let large = large
-            && !vmm.scenario.lies(lies::SIZE_MISMATCH)
+            && !vmm.tells(lies::SIZE_MISMATCH)
             && (gfn..gfn + LARGE)
                 .all(|gfn| memory.frame(gfn).is_some() && !self.shared.contains(&gfn));
         let count = if large { LARGE } else { 1 };
         for gfn in gfn..gfn + count {
             let Some(frame) = memory.frame(gfn) else {
+                vmm.tells(lies::PAGE_WITHHELD);
                 return Step::End(End::Denied(lies::PAGE_WITHHELD));
             };
             self.td.sept.augment(gfn, frame, large);
@@ -69,10 +70,16 @@ impl Tdx {
             return (vmcall::INVALID_OPERAND, gpa);
         }
         match vmm.scenario.lie {
-            lies::VISIBILITY_REFUSED => return (vmcall::INVALID_OPERAND, gpa),
-            lies::PSC_HALF => return (vmcall::RETRY, gpa),
+            lies::VISIBILITY_REFUSED => {
+                vmm.tell();
+                return (vmcall::INVALID_OPERAND, gpa);
+            }
+            lies::PSC_HALF => {
+                vmm.tell();
+                return (vmcall::RETRY, gpa);
+            }
             lies::PSC_LIES => {
-                vmm.told = true;
+                vmm.tell();
                 return (vmcall::SUCCESS, 0);
             }
             _ => {}
@@ -113,7 +120,7 @@ impl Tdx {
             }
             // The only way to give a TD accepted pages is to add them, which MRTD shows.
             lies::DOUBLE_VALIDATE => {
-                vmm.told = true;
+                vmm.tell();
                 for gfn in TARGET..TARGET + LARGE {
                     if let Some(frame) = memory.frame(gfn) {
                         self.td.mrtd.add(gfn * PAGE as u64);
@@ -129,7 +136,7 @@ impl Tdx {
     /// bundle, which it still has to read. A page that is replaced is pending again.
     pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         let gfn = BUNDLE_BASE / PAGE as u64;
-        if vmm.told || self.vcpu.vmcb.save.rip < KERNEL_VIRT {
+        if vmm.told() || self.vcpu.vmcb.save.rip < KERNEL_VIRT {
             return;
         }
         let frames = match vmm.scenario.lie {
@@ -137,7 +144,7 @@ impl Tdx {
             lies::PAGE_SWAPPED => [memory.frame(gfn + 1), memory.frame(gfn)],
             _ => return,
         };
-        vmm.told = true;
+        vmm.tell();
         for (gfn, frame) in [gfn, gfn + 1].into_iter().zip(frames) {
             if let Some(frame) = frame {
                 self.drop_page(gfn);

@@ -33,7 +33,7 @@ impl Snp {
         if last >= psc::MAX_ENTRIES || page.shared_buffer[4..8] != [0; 4] {
             return Err(MALFORMED);
         }
-        let stop = match vmm.scenario.lies(lies::PSC_HALF) {
+        let stop = match vmm.tells(lies::PSC_HALF) {
             true => last.div_ceil(2),
             false => last + 1,
         };

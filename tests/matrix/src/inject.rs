@@ -1,0 +1,153 @@
+//! The family of injections: every exception, an NMI, the system-call vector of old and an
+//! ordinary one, at each moment of the guest's life. Written out it would be the same line
+//! some 280 times.
+
+use crate::{
+    outcome::Expected,
+    scenario::{BASE, Scenario},
+};
+use tessera_defs::{
+    mode::Mode,
+    refusal::Refusal,
+    x86::vector::{VC, VE},
+};
+
+/// What is injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Vector(u8),
+    Nmi,
+}
+use Event::{Nmi, Vector};
+
+/// A vector that our kernel uses for nothing.
+const ORDINARY: u8 = 81;
+/// The system-call vector of 32-bit Linux.
+const INT80: u8 = 0x80;
+
+/// When: `inject_at=` of the test host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Stub,
+    Kernel,
+    User,
+    Syscall,
+}
+
+/// Name, and words for people.
+const MOMENTS: [(At, &str, &str); 4] = [
+    (At::Stub, "stub", "while the boot stub decides"),
+    (At::Kernel, "kernel", "while the kernel boots"),
+    (At::User, "user", "while ring 3 runs"),
+    (
+        At::Syscall,
+        "syscall",
+        "on ring 3's stack pointer, right behind SYSCALL",
+    ),
+];
+
+/// What the quick tier takes: each moment and each kind of event, in the lowest context and in
+/// the lower one of a paravisor.
+#[rustfmt::skip]
+const QUICK: [(Event, At, bool); 8] = [
+    (Vector(3), At::Stub, false), (Vector(VC), At::Syscall, false),
+    (Nmi, At::User, false), (Vector(INT80), At::Kernel, false),
+    (Vector(VE), At::Kernel, true), (Vector(13), At::Syscall, true),
+    (Vector(ORDINARY), At::User, true), (Vector(29), At::Stub, true),
+];
+
+/// The scenarios, in order of event and moment; `inject-13-kernel` goes to VMPL 0 or the TD,
+/// `inject-lower-13-kernel` to the guest above a paravisor.
+pub fn family() -> Vec<Scenario> {
+    let events = (0..=31).chain([ORDINARY, INT80]).map(Vector).chain([Nmi]);
+    let mut all = vec![stopped()];
+    for event in events {
+        for (at, name, what) in MOMENTS {
+            let event_name = match event {
+                Vector(vector) => vector.to_string(),
+                Nmi => "nmi".into(),
+            };
+            for lower in [false, true] {
+                let context = if lower { "lower-" } else { "" };
+                let words = if lower { " inject_lower=1" } else { "" };
+                all.push(Scenario {
+                    name: keep(format!("inject-{context}{event_name}-{name}")),
+                    what: keep(format!("{} {what}", describe(event))),
+                    lie: keep(format!("inject-{event_name}")),
+                    words: keep(format!("inject_at={name}{words}")),
+                    quick: QUICK.contains(&(event, at, lower)),
+                    modes: modes(event, at, lower).leak(),
+                    ..BASE
+                });
+            }
+        }
+    }
+    all
+}
+
+/// The TDX module lets no host inject an exception: nothing reaches the guest.
+fn stopped() -> Scenario {
+    Scenario {
+        name: "inject-any",
+        what: "every exception at random moments, where silicon lets none through",
+        lie: "inject-any",
+        stopped: true,
+        modes: &[(Mode::Tdx, Expected::Runs)],
+        ..BASE
+    }
+}
+
+/// Made once, and needed as long as the program runs.
+fn keep(text: String) -> &'static str {
+    text.leak()
+}
+
+fn describe(event: Event) -> String {
+    match event {
+        Vector(VC) => "a forged #VC".into(),
+        Vector(VE) => "a forged #VE".into(),
+        Vector(INT80) => "a system call that nobody made".into(),
+        Vector(vector @ 0..=31) => format!("exception {vector}"),
+        Vector(_) => "an interrupt that nobody asked for".into(),
+        Nmi => "an NMI".into(),
+    }
+}
+
+fn modes(event: Event, at: At, lower: bool) -> Vec<(Mode, Expected)> {
+    if lower {
+        return vec![(Mode::SnpParavisor, direct(event, at))];
+    }
+    let mut modes = vec![(Mode::Snp, direct(event, at))];
+    // A paravisor has no ring 3.
+    if matches!(at, At::Stub | At::Kernel) {
+        modes.push((Mode::SnpParavisor, in_paravisor(event, at)));
+    }
+    match event {
+        Nmi => modes.push((Mode::Tdx, direct(event, at))),
+        // Interrupts are posted: the processor holds them back until the TD allows them.
+        Vector(ORDINARY) => modes.push((Mode::Tdx, Expected::Runs)),
+        Vector(INT80) => modes.push((Mode::Tdx, Expected::Refuses(Refusal::InjectedInterrupt))),
+        Vector(_) => {}
+    }
+    modes
+}
+
+/// What stub and kernel do, whose interrupts are off everywhere but in ring 3 and while they
+/// wait: an interrupt against that was forced.
+fn direct(event: Event, at: At) -> Expected {
+    Expected::Refuses(match event {
+        Vector(ORDINARY) if at == At::User => return Expected::Runs,
+        Vector(ORDINARY | INT80) => Refusal::InjectedInterrupt,
+        Vector(VC) => Refusal::UnexpectedVc,
+        Vector(VE) => Refusal::UnexpectedVe,
+        Vector(_) | Nmi => Refusal::UnexpectedException,
+    })
+}
+
+/// The same for VMPL 0 of a paravisor: its "kernel" is the paravisor itself.
+fn in_paravisor(event: Event, at: At) -> Expected {
+    match (event, at) {
+        (Vector(ORDINARY), At::Kernel) => Expected::Runs,
+        _ => direct(event, at),
+    }
+}
