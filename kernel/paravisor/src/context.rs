@@ -98,6 +98,9 @@ impl<'a> Paravisor<'a> {
             }
         }
         let Strategies { host, visibility } = strategies(mode, block);
+        let accepted = &raw mut ACCEPTED;
+        // SAFETY: called once, so this is the only reference to it.
+        let accepted = unsafe { &mut *accepted };
         Self {
             mode,
             host,
@@ -107,8 +110,7 @@ impl<'a> Paravisor<'a> {
             apic: Apic::default(),
             guest_os_id: 0,
             lower_entry: block.lower_entry,
-            // SAFETY: called once, so this is the only reference to it.
-            accepted: Accepted::new(unsafe { &mut *(&raw mut ACCEPTED) }),
+            accepted: Accepted::new(accepted),
             ram,
         }
     }

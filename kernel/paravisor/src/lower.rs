@@ -20,7 +20,7 @@ pub enum Grant {
 /// What goes into the guest at its next entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Injection {
-    /// An external interrupt; the guest takes interrupts now (`takes_interrupts`).
+    /// An external interrupt, after `takes_interrupts`.
     Interrupt(u8),
     /// #GP(0).
     GeneralProtection,
@@ -73,8 +73,8 @@ pub trait LowerGuest {
     fn registers(&self) -> GuestRegisters;
     /// Sets them, after an instruction was served.
     fn set_registers(&mut self, registers: &GuestRegisters);
-    /// Whether it would take an external interrupt at its next entry. Where not, and where the
-    /// platform can, it is left as soon as it would.
+    /// Whether an external interrupt can be given to it now. Where not, it is left as soon as it
+    /// can.
     fn takes_interrupts(&mut self) -> bool;
     /// Puts an event into the next entry.
     fn inject(&mut self, injection: Injection);

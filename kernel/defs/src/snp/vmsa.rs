@@ -143,3 +143,25 @@ pub const ATTRIB_DATA: u16 = 0xC93;
 pub const ATTRIB_TSS: u16 = 0x8B;
 /// Register-image attributes: LDT.
 pub const ATTRIB_LDT: u16 = 0x82;
+
+/// VINTR_CTRL, used with AlternateInjection: the context's interrupts by whoever may write its
+/// save area, not by the host. Source: APM vol. 2, 15.36.16 and table B-4; positions checked
+/// against OpenVMM (`SevVirtualInterruptControl`) and mushroom, which both run on hardware.
+pub mod vintr {
+    /// An interrupt is to be delivered as soon as RFLAGS.IF and its priority allow; cleared by
+    /// the processor when it is.
+    pub const IRQ: u64 = 1 << 8;
+    /// Global interrupt flag.
+    pub const GIF: u64 = 1 << 9;
+    /// Interrupt shadow.
+    pub const SHADOW: u64 = 1 << 10;
+    /// Priority, 4 bits.
+    pub const PRIORITY_SHIFT: u32 = 16;
+    /// The priority is not compared with the TPR.
+    pub const IGNORE_TPR: u64 = 1 << 20;
+    /// Vector, 8 bits.
+    pub const VECTOR_SHIFT: u32 = 32;
+    /// An event whose delivery was interrupted stands in GUEST_EXITINTINFO; VMRUN refuses the
+    /// context until this is cleared.
+    pub const BUSY: u64 = 1 << 63;
+}

@@ -10,7 +10,7 @@ use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_defs::snp::rmp::{PERM_ALL, PERM_READ};
 use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::vc::{self, event};
-use tessera_defs::snp::vmsa::Vmsa;
+use tessera_defs::snp::vmsa::{Vmsa, vintr};
 use tessera_defs::x86::{vector, x2apic};
 use tessera_handoff::layout::{CPUID_PAGE, GHCB_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, SHARED_MAP};
 use tessera_hw::ghcb_page::GhcbPage;
@@ -29,7 +29,6 @@ pub const LOWER: u8 = 2;
 const SECRETS_COPY: u64 = PARAVISOR_PAGES;
 /// The lower VMSA.
 const LOWER_VMSA: u64 = PARAVISOR_PAGES + 0x4000;
-const RFLAGS_IF: u64 = 1 << 9;
 
 /// The lower guest in VMPL 2.
 pub struct Vmpl2 {
@@ -69,11 +68,13 @@ impl Vmpl2 {
     fn exit(&mut self) -> Result<Option<Exit>, NotServed> {
         let area = self.vmsa.get_mut();
         let code = core::mem::replace(&mut area.guest_exit_code, vc::INVALID);
+        let interrupted = core::mem::take(&mut area.guest_exit_int_info);
+        area.vintr_ctrl &= !vintr::BUSY;
+        if interrupted & event::VALID != 0 {
+            area.event_inj = interrupted;
+        }
         if code == vc::INVALID {
             return Ok(None);
-        }
-        if area.guest_exit_int_info & event::VALID != 0 {
-            area.event_inj = area.guest_exit_int_info;
         }
         let event = reflected(code, area.guest_exit_info1, area.guest_exit_info2)?;
         let length = area.guest_nrip.wrapping_sub(area.rip);
@@ -147,21 +148,31 @@ impl LowerGuest for Vmpl2 {
             a.r12, a.r13, a.r14, a.r15,
         ] = registers.general;
         a.rip = registers.rip;
+        // The instruction is done, so that no shadow of it is left.
+        a.vintr_ctrl &= !vintr::SHADOW;
     }
 
+    /// The processor waits for RFLAGS.IF itself; one interrupt at a time has room.
     fn takes_interrupts(&mut self) -> bool {
-        let area = self.vmsa.get();
-        area.rflags & RFLAGS_IF != 0 && area.event_inj & event::VALID == 0
+        self.vmsa.get().vintr_ctrl & vintr::IRQ == 0
     }
 
     fn inject(&mut self, injection: Injection) {
-        self.vmsa.get_mut().event_inj = match injection {
-            Injection::Interrupt(vector) => event::VALID | u64::from(vector),
+        let area = self.vmsa.get_mut();
+        match injection {
+            Injection::Interrupt(vector) => {
+                let (priority, vector) = (u64::from(vector >> 4), u64::from(vector));
+                area.vintr_ctrl = vintr::IRQ
+                    | vintr::GIF
+                    | vintr::IGNORE_TPR
+                    | priority << vintr::PRIORITY_SHIFT
+                    | vector << vintr::VECTOR_SHIFT;
+            }
             Injection::GeneralProtection => {
                 let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
-                event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP)
+                area.event_inj = event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP);
             }
-        };
+        }
     }
 
     /// From the page that the security processor vetted.

@@ -9,7 +9,10 @@ use tessera_handoff::layout::{BOOT_TABLES, STUB_END};
 use zerocopy::FromZeros;
 
 /// SEV_FEATURES of the lower context.
-pub const LOWER_FEATURES: u64 = features::SNP_ACTIVE | features::VTOM | features::REFLECT_VC;
+///
+/// AlternateInjection keeps the host's events out: the guest gets what stands in this save area.
+pub const LOWER_FEATURES: u64 =
+    features::SNP_ACTIVE | features::VTOM | features::REFLECT_VC | features::ALTERNATE_INJECTION;
 /// PE, ET, NE, WP, PG.
 const CR0: u64 = 0x8001_0031;
 /// PAE, MCE.

@@ -34,7 +34,11 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
     } else {
         None
     };
-    vcpu.offer_interrupt(offered);
+    // A lower context has interrupts of its own, or none.
+    if interruptible {
+        vcpu.offer_interrupt(offered);
+    }
+    vcpu.take_at_once();
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
     let waits = !interruptible && vmm.pending_interrupt().is_some();

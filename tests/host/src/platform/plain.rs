@@ -126,15 +126,7 @@ impl Plain {
         self.vcpu.skip(1);
         let enabled = self.vcpu.vmcb.save.rflags & 1 << 9 != 0;
         match vmm.halt().filter(|()| enabled) {
-            Some(()) => {
-                // The interrupt that ends HLT comes before the next instruction, which may be
-                // CLI; QEMU runs one block after VMRUN before it looks at V_IRQ.
-                if let Some(vector) = vmm.pending_interrupt() {
-                    self.vcpu.vmcb.control.event_inj = event::VALID | u64::from(vector);
-                    vmm.apic.accept(vector);
-                }
-                Step::Continue
-            }
+            Some(()) => Step::Continue,
             None => Step::End(End::Hang("halted for ever")),
         }
     }

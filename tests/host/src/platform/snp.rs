@@ -69,8 +69,11 @@ impl Snp {
         if vmpl == self.current {
             return true;
         }
-        if self.contexts.get(vmpl).is_none_or(Option::is_none) {
-            return false;
+        match self.contexts.get(vmpl) {
+            // The host runs VMPL 0 again, which has to take the event.
+            Some(Some(context)) if context.busy(memory) => return true,
+            Some(Some(_)) => {}
+            _ => return false,
         }
         if let Some(context) = &mut self.contexts[self.current] {
             (vmm.machine.save_fpu)(&mut context.vcpu);
@@ -110,7 +113,12 @@ impl Technology for Snp {
             memory,
         };
         let here = vmm.scenario.inject_lower == (current != 0);
-        if here && enter::inject(vmm, &mut context.vcpu, &mut seen).is_none() {
+        if context.alternate() {
+            // The host's EVENTINJ is not looked at.
+            if here && vmm.injection(&context.vcpu).is_some() {
+                vmm.stopped();
+            }
+        } else if here && enter::inject(vmm, &mut context.vcpu, &mut seen).is_none() {
             return Step::End(enter::shutdown(vmm));
         }
         if let Some(virt) = vmm.trap_page(&context.vcpu).filter(|_| here) {

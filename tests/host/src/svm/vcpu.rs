@@ -18,6 +18,8 @@ pub mod reg {
     pub const R8: usize = 8;
 }
 
+const RFLAGS_IF: u64 = 1 << 9;
+
 /// FXSAVE area (APM vol. 2, figure 11-9).
 #[repr(C, align(16))]
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +89,19 @@ impl Vcpu {
         if let Some(vector) = vector {
             control.int_ctl |= vmcb::V_IRQ | u32::from(vector >> 4) << 16;
             control.int_vector = u32::from(vector);
+        }
+    }
+
+    /// An offered interrupt that the guest takes before its next instruction becomes an injected
+    /// event: QEMU runs one block after VMRUN before it looks at V_IRQ, the processor looks
+    /// first (APM vol. 2, 15.21.4), and the next instruction may be CLI.
+    pub fn take_at_once(&mut self) {
+        let open = self.vmcb.save.rflags & RFLAGS_IF != 0;
+        let control = &mut self.vmcb.control;
+        let busy = control.event_inj & event::VALID != 0 || control.interrupt_shadow & 1 != 0;
+        if open && !busy && control.int_ctl & vmcb::V_IRQ != 0 {
+            control.int_ctl &= !vmcb::V_IRQ;
+            control.event_inj = event::VALID | u64::from(control.int_vector);
         }
     }
 

@@ -6,7 +6,11 @@ use crate::{
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
 };
 use tessera_defs::{
-    snp::{status::features, vc::event, vmsa::Vmsa},
+    snp::{
+        status::features,
+        vc::event,
+        vmsa::{Vmsa, vintr},
+    },
     x86::efer,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -76,6 +80,32 @@ impl Context {
             vmsa::store(&self.vcpu, &mut area);
             write(memory, self.frame, &area);
         }
+    }
+
+    /// Interrupts and events are those of the save area; the host's are ignored.
+    pub fn alternate(&self) -> bool {
+        self.features & features::ALTERNATE_INJECTION != 0
+    }
+
+    /// A nested fault interrupted the delivery of an event. The host may not inject it again
+    /// (`Vcpu::reinject`): it is noted in the save area, which is busy until VMPL 0 took it.
+    /// Whether that was so.
+    pub fn hold_event(&mut self, memory: &mut Memory) -> bool {
+        let pending = self.vcpu.vmcb.control.exit_int_info;
+        let held = self.alternate() && pending & event::VALID != 0;
+        if held && let Some(mut area) = read(memory, self.frame) {
+            self.vcpu.vmcb.control.event_inj = 0;
+            area.guest_exit_int_info = pending;
+            area.vintr_ctrl |= vintr::BUSY;
+            write(memory, self.frame, &area);
+        }
+        held
+    }
+
+    /// VMRUN would leave at once: VMEXIT_BUSY.
+    pub fn busy(&self, memory: &mut Memory) -> bool {
+        let area = read(memory, self.frame);
+        self.alternate() && area.is_some_and(|area| area.vintr_ctrl & vintr::BUSY != 0)
     }
 
     /// Writes what a reflected exit says: code, infos, interrupted event, next RIP.

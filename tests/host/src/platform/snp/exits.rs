@@ -175,6 +175,9 @@ impl Snp {
         match context.view.resolve(&self.rmp, memory, info[1], wants) {
             Outcome::Map(frame, access) => {
                 context.npt.map(info[1], memory.address(frame), access);
+                if context.hold_event(memory) {
+                    self.switch(vmm, memory, 0);
+                }
                 Step::Continue
             }
             Outcome::NotValidated => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [info[0], gpa]),

@@ -2,7 +2,10 @@
 //! Source: APM vol. 2, tables B-2 and B-4.
 
 use crate::svm::vcpu::Vcpu;
-use tessera_defs::snp::vmsa::Vmsa;
+use tessera_defs::snp::{
+    status::features,
+    vmsa::{Vmsa, vintr},
+};
 
 macro_rules! each_field {
     ($do:ident) => {
@@ -25,8 +28,36 @@ pub fn load(vmsa: &Vmsa, vcpu: &mut Vcpu) {
     fpu[2..4].copy_from_slice(&vmsa.x87_fsw.to_le_bytes());
     fpu[24..28].copy_from_slice(&vmsa.mxcsr.to_le_bytes());
     fpu[160..416].copy_from_slice(&vmsa.fpreg_xmm);
-    vcpu.vmcb.control.event_inj = vmsa.event_inj;
-    vcpu.vmcb.control.interrupt_shadow = vmsa.vintr_ctrl & 1;
+    if alternate(vmsa) {
+        load_interrupts(vmsa, vcpu);
+    }
+}
+
+/// Interrupts and events of the context are its save area's, and the host's fields are ignored.
+pub fn alternate(vmsa: &Vmsa) -> bool {
+    vmsa.sev_features & features::ALTERNATE_INJECTION != 0
+}
+
+fn load_interrupts(vmsa: &Vmsa, vcpu: &mut Vcpu) {
+    let (control, wanted) = (&mut vcpu.vmcb.control, vmsa.vintr_ctrl);
+    control.event_inj = vmsa.event_inj;
+    control.interrupt_shadow = u64::from(wanted & vintr::SHADOW != 0);
+    let vector = (wanted >> vintr::VECTOR_SHIFT) as u8;
+    let offered = wanted & vintr::IRQ != 0;
+    vcpu.offer_interrupt(offered.then_some(vector));
+}
+
+fn store_interrupts(vcpu: &Vcpu, vmsa: &mut Vmsa) {
+    let control = &vcpu.vmcb.control;
+    vmsa.event_inj = control.event_inj;
+    let mut now = vmsa.vintr_ctrl & !(vintr::IRQ | vintr::SHADOW);
+    if !vcpu.interrupt_taken() {
+        now |= vintr::IRQ;
+    }
+    if control.interrupt_shadow & 1 != 0 {
+        now |= vintr::SHADOW;
+    }
+    vmsa.vintr_ctrl = now;
 }
 
 /// #VMEXIT's store into a save area. GUEST_EXIT_* and the feature fields are left alone.
@@ -43,8 +74,9 @@ pub fn store(vcpu: &Vcpu, vmsa: &mut Vmsa) {
     vmsa.x87_fsw = u16::from_le_bytes([fpu[2], fpu[3]]);
     vmsa.mxcsr = u32::from_le_bytes([fpu[24], fpu[25], fpu[26], fpu[27]]);
     vmsa.fpreg_xmm.copy_from_slice(&fpu[160..416]);
-    vmsa.event_inj = vcpu.vmcb.control.event_inj;
-    vmsa.vintr_ctrl = vcpu.vmcb.control.interrupt_shadow & 1;
+    if alternate(vmsa) {
+        store_interrupts(vcpu, vmsa);
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +85,26 @@ mod tests {
     use crate::svm::bitmaps::Bitmaps;
     use std::boxed::Box;
     use zerocopy::{FromBytes, FromZeros, IntoBytes};
+
+    #[test]
+    fn interrupts_are_the_save_areas_only_with_alternate_injection() {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        let mut area = Vmsa::new_zeroed();
+        area.vintr_ctrl = vintr::IRQ | 0x40 << vintr::VECTOR_SHIFT | vintr::SHADOW;
+        area.event_inj = 1 << 31 | 13;
+        load(&area, &mut vcpu);
+        assert!(vcpu.interrupt_taken() && vcpu.vmcb.control.event_inj == 0);
+        area.sev_features = features::ALTERNATE_INJECTION;
+        load(&area, &mut vcpu);
+        assert!(!vcpu.interrupt_taken());
+        assert_eq!(vcpu.vmcb.control.int_vector, 0x40);
+        assert_eq!(vcpu.vmcb.control.event_inj, 1 << 31 | 13);
+        assert_eq!(vcpu.vmcb.control.interrupt_shadow, 1);
+        vcpu.offer_interrupt(None);
+        vcpu.vmcb.control.interrupt_shadow = 0;
+        store(&vcpu, &mut area);
+        assert_eq!(area.vintr_ctrl, 0x40 << vintr::VECTOR_SHIFT);
+    }
 
     #[test]
     fn what_is_loaded_is_stored_again() {
