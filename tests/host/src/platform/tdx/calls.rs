@@ -43,6 +43,10 @@ impl Tdx {
             Served::Done => self.judge(vmm, leaf),
             Served::Unknown => vmm.offence = Some(&breach::TDCALL_UNKNOWN),
             Served::Missing { gfn, large } => return self.augment(vmm, memory, gfn, large),
+            Served::Demote(gfn) => {
+                self.td.sept.demote(gfn);
+                return Step::Continue;
+            }
             Served::Enter => return Step::End(Self::no_partitioning()),
             Served::Vmcall => {
                 self.vcpu.skip(length);
