@@ -171,7 +171,9 @@ fn another_kernel_and_unexplained_operations_fail() {
 
 #[test]
 fn a_refusal_passes_only_where_it_is_expected() {
-    let fake = fake("case $scenario in *lie=none*) ;; *) told=1 ;; esac; loaded k; end refused '\"msr-disagrees\"' 7 7; exit 1");
+    let fake = fake(
+        "case $scenario in *lie=none*) ;; *) told=1 ;; esac; loaded k; end refused '\"msr-disagrees\"' 7 7; exit 1",
+    );
     let rows = rows(&fake, &["friendly", "msr-disagrees", "unknown-isolation"]);
     let passed: Vec<_> = rows.iter().map(Row::passed).collect();
     assert_eq!(passed, [false, true, false]);

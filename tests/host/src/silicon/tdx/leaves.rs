@@ -38,12 +38,17 @@ const NEVER_EXPOSED: u64 = 1 << 0 | 1 << 1 | 1 << 4 | 0xFFFF_FFFF << 32;
 const R9: usize = 9;
 const R10: usize = 10;
 
+/// Whether TDG.VP.VMCALL may show the host the registers of this mask.
+pub fn may_expose(mask: u64) -> bool {
+    mask & NEVER_EXPOSED == 0
+}
+
 /// Serves the leaf in RAX: bits 15:0; the version in 23:16 must be 0, as the rest.
 pub fn serve(td: &mut Td, memory: &mut Memory, regs: &mut [u64; 16]) -> Served {
     let (rcx, rdx, r8) = (regs[reg::RCX], regs[reg::RDX], regs[reg::R8]);
     let leaf = regs[reg::RAX];
     let status = match leaf {
-        VP_VMCALL if rcx & NEVER_EXPOSED == 0 => return Served::Vmcall,
+        VP_VMCALL if may_expose(rcx) => return Served::Vmcall,
         VP_VMCALL => status::OPERAND_INVALID | status::OPERAND_RCX,
         VP_ENTER => return Served::Enter,
         MEM_PAGE_ACCEPT => match accept(&mut td.sept, memory, rcx) {
