@@ -33,10 +33,10 @@ impl Tdx {
             return self.general_protection();
         }
         let leaf = self.vcpu.regs[reg::RAX] & 0xFFFF;
-        vmm.note(if leaf == MEM_PAGE_ACCEPT {
-            "accept"
-        } else {
-            "tdcall"
+        vmm.note(match leaf {
+            MEM_PAGE_ACCEPT => "accept",
+            MEM_PAGE_ATTR_WR => "page-attributes",
+            _ => "tdcall",
         });
         match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
             Served::Done => self.judge(vmm, leaf),

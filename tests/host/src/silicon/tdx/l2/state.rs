@@ -67,6 +67,8 @@ pub fn store(fields: &mut Vmcs, vcpu: &Vcpu, status: u16, ssp: u64) -> L2EnterSt
     ] {
         segment::store(fields, register, image);
     }
+    // QEMU's LTR leaves the type of an available TSS in the register; a processor, a busy one.
+    let task = fields.get(vmcs::GUEST_TR_AR) | 2;
     // The privilege level is SS.DPL, even of an unusable SS.
     let rights = fields.get(vmcs::GUEST_SS_AR) & !(3 << 5);
     let features = save.efer & !efer::SVME;
@@ -78,6 +80,7 @@ pub fn store(fields: &mut Vmcs, vcpu: &Vcpu, status: u16, ssp: u64) -> L2EnterSt
     let controls = fields.get(vmcs::ENTRY_CONTROLS) & !u64::from(entry::IA32E) | long;
     let nmi = fields.get(vmcs::GUEST_INTERRUPTIBILITY) & u64::from(interruptibility::NMI);
     for (encoding, value) in [
+        (vmcs::GUEST_TR_AR, task),
         (vmcs::GUEST_SS_AR, rights | u64::from(save.cpl & 3) << 5),
         (vmcs::GUEST_GDTR_BASE, save.gdtr.base),
         (vmcs::GUEST_GDTR_LIMIT, save.gdtr.limit.into()),
@@ -185,6 +188,7 @@ mod tests {
         assert_eq!((vcpu.vmcb.save.cpl, vcpu.regs[15]), (3, 16));
         assert_eq!(vcpu.vmcb.save.cr4, 0x60);
         vcpu.vmcb.save.cpl = 0;
+        vcpu.vmcb.save.tr.attrib = 0x89;
         vcpu.vmcb.control.interrupt_shadow = 1;
         let state = store(&mut fields, &vcpu, 0x5231, 9);
         assert_eq!((state.rax, state.rsp, state.r15), (1, 5, 16));
@@ -193,6 +197,7 @@ mod tests {
         assert_eq!(fields.get(vmcs::GUEST_CR4), 0x2060);
         assert_eq!(fields.get(vmcs::GUEST_EFER), 0xD01);
         assert_eq!(fields.get(vmcs::GUEST_SS_AR), 0xC093);
+        assert_eq!(fields.get(vmcs::GUEST_TR_AR), 0x8B);
         assert_eq!(fields.get(vmcs::GUEST_INTERRUPTIBILITY), 1);
         let long = u64::from(entry::IA32E);
         assert_eq!(fields.get(vmcs::ENTRY_CONTROLS) & long, long);
