@@ -88,6 +88,15 @@ breaches! {
     L2_STATE_INVALID "l2-state-invalid"
         "TDG.VP.ENTER was given a state that cannot be entered"
         "set up the L2 VMCS and L2_ENTER_GUEST_STATE as the TD partitioning specification says";
+    L2_ENTER_OPERAND "l2-enter-operand"
+        "TDG.VP.ENTER was given an unaligned or shared state, a VM that does not exist, or no virtual-APIC page"
+        "align the state to 256 bytes, name VM 1 in RCX[53:52], and set the L2 VMCS's virtual-APIC page";
+    METADATA_DENIED "metadata-denied"
+        "TDG.VP.RD or TDG.VP.WR was given a field that the module does not let L1 read or change so"
+        "write only the bits that the L2 VMCS's table lists for L1, with a mask of those bits";
+    PAGE_ATTR_INPUT "page-attr-input"
+        "TDG.MEM.PAGE.ATTR.WR was given attributes of L1 or of a VM that does not exist, or ones that no page can have"
+        "give attributes of L2 VMs only, with VALID, and W only with R";
     UNHANDLED_EXCEPTION "unhandled-exception"
         "the guest had a triple fault: an exception that its IDT does not handle"
         "install handlers for #VC (SNP) or #VE (TDX) before the first instruction that needs them";

@@ -38,6 +38,8 @@ pub const MSR_WRITE: u32 = 32;
 pub const INVALID_GUEST_STATE: u32 = 33;
 /// PAUSE.
 pub const PAUSE: u32 = 40;
+/// Virtualised EOI: the end of an interrupt that L1 wants to see; the vector is the qualification.
+pub const VIRTUALIZED_EOI: u32 = 45;
 /// EPT violation.
 pub const EPT_VIOLATION: u32 = 48;
 /// The preemption timer expired (an L2 VM's TSC deadline).

@@ -28,7 +28,9 @@ pub mod secondary {
     pub const WBINVD: u32 = 1 << 6;
     /// Virtual-interrupt delivery; on at first.
     pub const VIRTUAL_INTERRUPTS: u32 = 1 << 9;
-    /// Mode-based execute control for EPT: Xs and Xu apart.
+    /// Enable VM functions.
+    pub const VM_FUNCTIONS: u32 = 1 << 13;
+    /// Mode-based execute control for EPT: Xs and Xu are told apart.
     pub const MODE_BASED_EXECUTE: u32 = 1 << 22;
     /// At the start of an L2 VM.
     pub const L2_INITIAL: u32 = 0x1338_B3FA;

@@ -22,6 +22,11 @@ pub enum Kind {
     Rdtscp,
     Monitor,
     Mwait,
+    /// MOV to a control register: its number, and that of the general register.
+    MovToCr(u8, u8),
+    /// MOV from a control register: its number, and that of the general register.
+    MovFromCr(u8, u8),
+    Clts,
     Other,
 }
 
@@ -37,26 +42,37 @@ pub struct Instruction {
 /// Decodes prefixes and one of the known opcodes.
 pub fn decode(bytes: &[u8]) -> Instruction {
     let legacy = |b: &u8| matches!(*b, 0x66 | 0x67 | 0x2E | 0x36 | 0x3E | 0x26 | 0x64 | 0x65);
-    let (mut at, mut repeat, mut operand) = (0, 0u8, false);
+    let (mut at, mut repeat, mut operand, mut rex) = (0, 0u8, false, 0u8);
     while let Some(byte) = bytes.get(at) {
         match byte {
             0xF2 | 0xF3 => repeat = *byte,
             0x66 => operand = true,
-            0xF0 | 0x40..=0x4F => {}
+            0x40..=0x4F => rex = *byte,
+            0xF0 => {}
             other if legacy(other) => {}
             _ => break,
         }
         at += 1;
     }
-    let (kind, opcode) = opcode(&bytes[at..], repeat, operand);
+    let (kind, opcode) = opcode(&bytes[at..], repeat, operand, rex);
     Instruction {
         kind,
         length: (at + opcode) as u64,
     }
 }
 
-fn opcode(bytes: &[u8], repeat: u8, operand: bool) -> (Kind, usize) {
+fn opcode(bytes: &[u8], repeat: u8, operand: bool, rex: u8) -> (Kind, usize) {
+    let control = |modrm: u8| (modrm >> 3 & 7 | rex << 1 & 8, modrm & 7 | rex << 3 & 8);
     match bytes {
+        [0x0F, 0x06, ..] => (Kind::Clts, 2),
+        [0x0F, 0x20, modrm, ..] => {
+            let (cr, general) = control(*modrm);
+            (Kind::MovFromCr(cr, general), 3)
+        }
+        [0x0F, 0x22, modrm, ..] => {
+            let (cr, general) = control(*modrm);
+            (Kind::MovToCr(cr, general), 3)
+        }
         [0xF4, ..] => (Kind::Hlt, 1),
         [0x0F, 0xA2, ..] => (Kind::Cpuid, 2),
         [0x0F, 0x32, ..] => (Kind::Rdmsr, 2),
@@ -99,6 +115,10 @@ mod tests {
         assert_eq!(kind(&[0xF3, 0x0F, 0x01, 0xFE]), Kind::Rmpadjust);
         assert_eq!(kind(&[0x66, 0x0F, 0x01, 0xCC]), Kind::Tdcall);
         assert_eq!(kind(&[0x0F, 0x0B]), Kind::Other);
+        assert_eq!(kind(&[0x0F, 0x22, 0xE1]), Kind::MovToCr(4, 1));
+        assert_eq!(decode(&[0x41, 0x0F, 0x20, 0xC7]).length, 4);
+        assert_eq!(kind(&[0x41, 0x0F, 0x20, 0xC7]), Kind::MovFromCr(0, 15));
+        assert_eq!(kind(&[0x44, 0x0F, 0x22, 0xC0]), Kind::MovToCr(8, 0));
         assert_eq!(decode(&[0x48, 0x0F, 0x30]).length, 3);
     }
 }

@@ -18,7 +18,7 @@ use tessera_defs::{
 use tessera_handoff::layout::KERNEL_VIRT;
 
 /// The guest comes back after so many instructions at the latest.
-const SLICE: u64 = 5_000_000;
+pub const SLICE: u64 = 5_000_000;
 /// The same for a lower context while the one below it has an interrupt to get.
 const LOWER_SLICE: u64 = 20_000;
 /// The same, at random up to twice that, while the vmm waits for a moment of the guest.
@@ -38,20 +38,31 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
     if interruptible {
         vcpu.offer_interrupt(offered);
     }
-    vcpu.take_at_once();
-    vcpu.vmcb.control.tsc_offset = vmm.skew;
-    let now = vmm.now();
     let waits = !interruptible && vmm.pending_interrupt().is_some();
     let slice = match waits {
         _ if vmm.hunts(vcpu) => HUNT_SLICE + vmm.random() % HUNT_SLICE,
         true => LOWER_SLICE,
         false => SLICE,
     };
+    run(vmm, vcpu, slice);
+    if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
+        vmm.apic.accept(vector);
+    }
+    if vcpu.vmcb.control.exit_code == exit::NPF {
+        vcpu.reinject();
+    }
+}
+
+/// Enters the context once, with what it was offered, for `slice` ticks at most.
+pub fn run(vmm: &mut Vmm, vcpu: &mut Vcpu, slice: u64) {
+    vcpu.take_at_once();
+    vcpu.vmcb.control.tsc_offset = vmm.skew;
+    let now = vmm.now();
     let deadline = vmm
         .apic
         .deadline()
         .map_or(slice, |at| at.saturating_sub(now));
-    (vmm.machine.arm)(deadline.clamp(1000, slice));
+    (vmm.machine.arm)(deadline.min(slice).max(1000));
     let before = (vmm.machine.clock)();
     (vmm.machine.enter)(vcpu);
     vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);
@@ -62,12 +73,6 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
         [control.exit_info_1, control.exit_info_2],
     );
     vmm.stats.exit(control.exit_code);
-    if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
-        vmm.apic.accept(vector);
-    }
-    if vcpu.vmcb.control.exit_code == exit::NPF {
-        vcpu.reinject();
-    }
 }
 
 /// Injects what the scenario says, where nothing else is to be injected: by EVENTINJ, or through

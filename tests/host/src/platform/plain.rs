@@ -17,12 +17,7 @@ use crate::{
     vmm::{Vmm, hypercall::Hypercall, lies},
 };
 use alloc::{boxed::Box, string::String};
-use tessera_defs::{
-    breach, hyperv,
-    mode::HostProfile,
-    snp::vc::{self, event},
-    x86::vector,
-};
+use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
 
 mod context;
 

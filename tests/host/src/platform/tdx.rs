@@ -1,10 +1,12 @@
-//! TDX, one L1 VM: the run loop. `exits` and `faults` are what the module does with an exit,
-//! `calls` joins TDCALL to the vmm, `host` is what the vmm does with the TD's pages.
+//! TDX: the run loop of the L1 VM; `lower` is that of its L2 VM. `exits` and `faults` are what
+//! the module does with an exit, `calls` joins TDCALL to the vmm, `host` is what the vmm does with
+//! the TD's pages.
 
 mod calls;
 mod exits;
 mod faults;
 mod host;
+mod lower;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +17,12 @@ use crate::{
         walk,
     },
     report::{self, End},
-    silicon::tdx::{state, td::Td, view},
+    silicon::tdx::{l2::vm::Vm, state, td::Td, view},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
     vmm::{Vmm, lies, scenario::Inject},
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
+use lower::Lower;
 use tessera_defs::{
     breach,
     mode::{HostProfile, Mode},
@@ -27,12 +30,31 @@ use tessera_defs::{
     x86::x2apic,
 };
 
+/// Bits of CR4 that the processor has for a TD, by its CPUID: UMIP, FSGSBASE, PCIDE, OSXSAVE,
+/// SMEP, SMAP where they are, and those of every 64-bit processor.
+fn cr4_bits(vmm: &Vmm) -> u64 {
+    let [_, _, basic, _] = (vmm.machine.cpuid)(1, 0);
+    let [_, ebx, ecx, _] = (vmm.machine.cpuid)(7, 0);
+    [
+        (ecx, 2, 11),
+        (ebx, 0, 16),
+        (basic, 17, 17),
+        (basic, 26, 18),
+        (ebx, 7, 20),
+        (ebx, 20, 21),
+    ]
+    .into_iter()
+    .filter(|(word, feature, _)| word >> feature & 1 == 1)
+    .fold(0x7FF, |bits, (_, _, bit)| bits | 1 << bit)
+}
+
 /// A TD with one virtual processor.
 #[derive(Debug)]
 pub struct Tdx {
     vcpu: Vcpu,
     npt: Npt,
     td: Td,
+    lower: Lower,
     /// Guest frame numbers that the vmm maps in the shared EPT.
     shared: BTreeSet<u64>,
     /// Pages that became shared, ever.
@@ -52,6 +74,7 @@ impl Tdx {
             vcpu,
             npt,
             td,
+            lower: Lower::new(memory),
             shared: BTreeSet::new(),
             shares: 0,
             tables: [0; 2],
@@ -69,6 +92,7 @@ impl Tdx {
         }
         let l2 = scenario.mode == Mode::TdxParavisor && !vmm.tells(lies::NO_MULTI_VMPL);
         self.td.l2_vms = u64::from(l2);
+        self.td.l2 = Vm::new(cr4_bits(vmm));
         self.td.vcpus = scenario.smp;
     }
 
@@ -88,16 +112,28 @@ impl Tdx {
             let _ = enter::inject(vmm, &mut self.vcpu, &mut seen);
             return;
         }
-        match vmm.injection(&self.vcpu) {
-            Some(Inject::Vector(vector @ 32..)) => {
-                let now = vmm.now();
-                vmm.tell();
-                // SELF_IPI takes every vector.
-                let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
-            }
-            Some(_) => vmm.stopped(),
-            None => {}
+        post(vmm, &self.vcpu);
+    }
+
+    /// While the L2 VM runs, the vmm still reaches L1 only. An NMI waits until L1 runs.
+    fn inject_lower(&mut self, vmm: &mut Vmm) {
+        if !matches!(vmm.scenario.inject, Some(Inject::Nmi)) {
+            post(vmm, &self.lower.vcpu);
         }
+    }
+}
+
+/// Posts what the scenario injects to L1, at a moment of the context that runs.
+fn post(vmm: &mut Vmm, running: &Vcpu) {
+    match vmm.injection(running) {
+        Some(Inject::Vector(vector @ 32..)) => {
+            let now = vmm.now();
+            vmm.tell();
+            // SELF_IPI takes every vector.
+            let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
+        }
+        Some(_) => vmm.stopped(),
+        None => {}
     }
 }
 
@@ -136,6 +172,10 @@ impl Technology for Tdx {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        if self.lower.runs() {
+            self.inject_lower(vmm);
+            return self.step_lower(vmm, memory);
+        }
         self.inject(vmm, memory);
         enter::enter(vmm, &mut self.vcpu, true);
         if enter::user_stack(&self.vcpu) {
@@ -150,7 +190,10 @@ impl Technology for Tdx {
     }
 
     fn rip(&self) -> u64 {
-        self.vcpu.vmcb.save.rip
+        match self.lower.runs() {
+            true => self.lower.vcpu.vmcb.save.rip,
+            false => self.vcpu.vmcb.save.rip,
+        }
     }
 
     fn pages(&self) -> (u64, u64) {

@@ -99,7 +99,8 @@ impl Vcpu {
         let open = self.vmcb.save.rflags & RFLAGS_IF != 0;
         let control = &mut self.vmcb.control;
         let busy = control.event_inj & event::VALID != 0 || control.interrupt_shadow & 1 != 0;
-        if open && !busy && control.int_ctl & vmcb::V_IRQ != 0 {
+        let watched = control.intercept_1 & vmcb::INTERCEPT_1_VINTR != 0;
+        if open && !busy && !watched && control.int_ctl & vmcb::V_IRQ != 0 {
             control.int_ctl &= !vmcb::V_IRQ;
             control.event_inj = event::VALID | u64::from(control.int_vector);
         }

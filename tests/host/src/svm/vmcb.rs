@@ -119,3 +119,9 @@ pub const V_IRQ: u32 = 1 << 8;
 pub const V_IGN_TPR: u32 = 1 << 20;
 /// `int_ctl`: V_INTR_MASKING.
 pub const V_INTR_MASKING: u32 = 1 << 24;
+/// `intercept_1`: VINTR.
+pub const INTERCEPT_1_VINTR: u32 = 1 << 4;
+/// `intercept_2`: XSETBV.
+pub const INTERCEPT_2_XSETBV: u32 = 1 << 13;
+/// `intercept_cr`: reads (15:0) and writes (31:16) of CR0 and CR4.
+pub const INTERCEPT_CR0_CR4: u32 = 1 << 0 | 1 << 4 | 1 << 16 | 1 << 20;

@@ -39,6 +39,7 @@ lies! {
     PSC_LIES "psc-lies" "visibility changes are reported done without being done";
     SIZE_MISMATCH "size-mismatch" "memory promised as 2 MiB pages is backed by 4 KiB pages";
     SPURIOUS_WAKE "spurious-wake" "VMPL 0 or L1 is woken without an exit of the lower context";
+    ASYNC_RETURN "async-return" "L1 is resumed in the middle of the L2 VM, and gets interrupts that nobody asked for";
     GHCB_OUT_OF_RANGE "ghcb-out-of-range" "replies of the host carry values out of range";
     MEMORY_MAP_OVERLAP "memory-map-overlap" "the memory map covers the image twice";
     MEMORY_MAP_HUGE "memory-map-huge" "the memory map reaches past the address width";

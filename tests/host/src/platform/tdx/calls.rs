@@ -4,7 +4,6 @@ use super::Tdx;
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Access, Step, Technology},
-    report::End,
     silicon::tdx::leaves::{self, Served},
     svm::vcpu::reg,
     vmm::{
@@ -17,7 +16,7 @@ use tessera_defs::{
     breach, hyperv,
     tdx::{
         status,
-        tdcall::{MEM_PAGE_ACCEPT, VP_VMCALL},
+        tdcall::{MEM_PAGE_ACCEPT, MEM_PAGE_ATTR_WR, VP_RD, VP_VMCALL, VP_WR},
     },
 };
 
@@ -34,28 +33,30 @@ impl Tdx {
             return self.general_protection();
         }
         let leaf = self.vcpu.regs[reg::RAX] & 0xFFFF;
-        vmm.note(if leaf == MEM_PAGE_ACCEPT {
-            "accept"
-        } else {
-            "tdcall"
+        vmm.note(match leaf {
+            MEM_PAGE_ACCEPT => "accept",
+            MEM_PAGE_ATTR_WR => "page-attributes",
+            _ => "tdcall",
         });
         match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
             Served::Done => self.judge(vmm, leaf),
             Served::Unknown => vmm.offence = Some(&breach::TDCALL_UNKNOWN),
             Served::Missing { gfn, large } => return self.augment(vmm, memory, gfn, large),
-            Served::Enter => return Step::End(Self::no_partitioning()),
+            Served::Demote(gfn) => {
+                self.td.sept.demote(gfn);
+                return Step::Continue;
+            }
+            Served::Enter => return self.vp_enter(vmm, memory, length),
             Served::Vmcall => {
                 self.vcpu.skip(length);
-                return self.vmcall(vmm, memory);
+                let mut regs = self.vcpu.regs;
+                let step = self.vmcall(vmm, memory, &mut regs);
+                self.vcpu.regs = regs;
+                return step;
             }
         }
         self.vcpu.skip(length);
         Step::Continue
-    }
-
-    /// This host models no L2 VM.
-    fn no_partitioning() -> End {
-        End::Denied("no-l2-vm")
     }
 
     /// Remembers misuse, in case that the guest dies of it.
@@ -69,20 +70,26 @@ impl Tdx {
                 vmm.offence = Some(&breach::DOUBLE_VALIDATION);
             }
             (VP_VMCALL, _) => vmm.offence = Some(&breach::VMCALL_LEAK),
+            (VP_RD | VP_WR, result) if result & status::ERROR != 0 => {
+                vmm.offence = Some(&breach::METADATA_DENIED);
+            }
+            (MEM_PAGE_ATTR_WR, status::OPERAND_INVALID | status::PAGE_ATTR_INVALID) => {
+                vmm.offence = Some(&breach::PAGE_ATTR_INPUT);
+            }
             (_, status::OPERAND_INVALID) => vmm.offence = Some(&breach::TDCALL_OPERAND),
             _ => {}
         }
     }
 
-    fn vmcall(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        let mask = self.vcpu.regs[reg::RCX];
-        let exposed = |at: usize| {
-            if mask >> at & 1 == 1 {
-                self.vcpu.regs[at]
-            } else {
-                0
-            }
-        };
+    /// TDG.VP.VMCALL with the registers of the VM that called.
+    pub(super) fn vmcall(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        regs: &mut [u64; 16],
+    ) -> Step {
+        let mask = regs[reg::RCX];
+        let exposed = |at: usize| if mask >> at & 1 == 1 { regs[at] } else { 0 };
         let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
         let input = exposed(reg::RDX);
         self.attack(vmm, memory);
@@ -101,10 +108,10 @@ impl Tdx {
         // The host writes only what it was shown.
         for (i, value) in result.into_iter().enumerate() {
             if mask >> (R10 + i) & 1 == 1 {
-                self.vcpu.regs[R10 + i] = value;
+                regs[R10 + i] = value;
             }
         }
-        self.vcpu.regs[reg::RAX] = status::SUCCESS;
+        regs[reg::RAX] = status::SUCCESS;
         Step::Continue
     }
 

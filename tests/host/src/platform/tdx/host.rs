@@ -3,7 +3,7 @@
 use super::Tdx;
 use crate::{
     memory::frames::{Memory, PAGE, is_ram},
-    platform::Step,
+    platform::{Step, Technology},
     report::End,
     silicon::tdx::{accept::LARGE, view::SHARED},
     vmm::{Vmm, lies},
@@ -108,8 +108,10 @@ impl Tdx {
     fn drop_page(&mut self, gfn: u64) {
         self.td.sept.remove(gfn);
         let gpa = gfn * PAGE as u64;
-        self.npt.forget(gpa);
-        self.npt.forget(gpa | SHARED);
+        for npt in [&mut self.npt, &mut self.lower.npt] {
+            npt.forget(gpa);
+            npt.forget(gpa | SHARED);
+        }
     }
 
     /// Lies that concern memory from the start.
@@ -136,7 +138,7 @@ impl Tdx {
     /// bundle, which it still has to read. A page that is replaced is pending again.
     pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         let gfn = BUNDLE_BASE / PAGE as u64;
-        if vmm.told() || self.vcpu.vmcb.save.rip < KERNEL_VIRT {
+        if vmm.told() || self.rip() < KERNEL_VIRT {
             return;
         }
         let frames = match vmm.scenario.lie {

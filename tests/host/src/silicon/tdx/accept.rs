@@ -16,6 +16,8 @@ pub enum Accept {
         /// The TD asked for 2 MiB.
         large: bool,
     },
+    /// A pending 2 MiB page where the TD asks for 4 KiB: exit to the host, which may split it.
+    Demote(u64),
 }
 
 /// Pages of a 2 MiB mapping.
@@ -40,7 +42,7 @@ fn small(sept: &mut Sept, memory: &mut Memory, gfn: u64) -> Accept {
     let entry = sept.get(gfn);
     match entry.state {
         State::Free => Accept::Missing { gfn, large: false },
-        State::Pending(_) if entry.large => Accept::Status(status::PAGE_SIZE_MISMATCH),
+        State::Pending(_) if entry.large => Accept::Demote(gfn & !(LARGE - 1)),
         State::Mapped(_) => Accept::Status(status::PAGE_ALREADY_ACCEPTED),
         State::Pending(frame) => {
             take(sept, memory, gfn, frame);
@@ -61,7 +63,7 @@ fn large(sept: &mut Sept, memory: &mut Memory, first: u64) -> Accept {
         return Accept::Status(status::PAGE_ALREADY_ACCEPTED);
     }
     if !entries().all(|entry| entry.large) {
-        return Accept::Status(status::PAGE_SIZE_MISMATCH);
+        return Accept::Status(status::PAGE_SIZE_MISMATCH | page::LEVEL_2M);
     }
     for gfn in first..first + LARGE {
         if let State::Pending(frame) = sept.get(gfn).state {
@@ -71,7 +73,7 @@ fn large(sept: &mut Sept, memory: &mut Memory, first: u64) -> Accept {
     Accept::Status(status::SUCCESS)
 }
 
-/// The content becomes zero, whatever the host left there.
+/// The content becomes zero, whatever the host left there; L2 attributes given before count now.
 fn take(sept: &mut Sept, memory: &mut Memory, gfn: u64, frame: u32) {
     if let Some(bytes) = memory.page(frame) {
         bytes.fill(0);
@@ -126,10 +128,11 @@ mod tests {
             }
         );
         sept.augment(0x400, 0x400, false);
-        let mismatch = Accept::Status(status::PAGE_SIZE_MISMATCH);
+        let mismatch = Accept::Status(status::PAGE_SIZE_MISMATCH | 1);
         assert_eq!(go(&mut sept, 0x40_0001), mismatch);
         (0x600..0x800).for_each(|gfn| assert!(sept.augment(gfn, gfn as u32, true)));
-        assert_eq!(go(&mut sept, 0x60_1000), mismatch);
+        // Not for the TD to see: the module asks the host to split the page.
+        assert_eq!(go(&mut sept, 0x60_1000), Accept::Demote(0x600));
         assert_eq!(go(&mut sept, 0x60_0001), Accept::Status(0));
         assert_eq!(sept.accepted(), 512);
         assert_eq!(

@@ -2,13 +2,13 @@
 
 use super::{
     accept::{Accept, accept},
+    attr::{self, Attr},
+    invalidate,
+    l2::metadata,
     report,
     td::Td,
 };
-use crate::{
-    memory::frames::{Memory, PAGE},
-    svm::vcpu::reg,
-};
+use crate::{memory::frames::Memory, svm::vcpu::reg};
 use tessera_defs::tdx::{field, page, status, tdcall::*};
 
 /// What a TDCALL comes to.
@@ -22,47 +22,70 @@ pub enum Served {
     Vmcall,
     /// TDG.VP.ENTER of an L2 VM.
     Enter,
-    /// TDG.MEM.PAGE.ACCEPT meets no page: the host may augment one, then it runs again.
+    /// A leaf meets no page: the host may augment one, then it runs again.
     Missing {
         /// First page.
         gfn: u64,
         /// 2 MiB.
         large: bool,
     },
+    /// A leaf meets a 2 MiB page and names 4 KiB of it: the host may split it, then it runs again.
+    Demote(u64),
 }
 
 /// Registers that TDG.VP.VMCALL can never expose: RAX, RCX, RSP, and what is no register.
 const NEVER_EXPOSED: u64 = 1 << 0 | 1 << 1 | 1 << 4 | 0xFFFF_FFFF << 32;
-const OPERAND_RAX: u64 = 0;
 const R9: usize = 9;
 const R10: usize = 10;
 
-/// Serves the leaf in RAX (15:0; version in 23:16).
+/// Whether TDG.VP.VMCALL may show the host the registers of this mask.
+pub fn may_expose(mask: u64) -> bool {
+    mask & NEVER_EXPOSED == 0
+}
+
+/// Serves the leaf in RAX: bits 15:0; the version in 23:16 must be 0, as the rest.
 pub fn serve(td: &mut Td, memory: &mut Memory, regs: &mut [u64; 16]) -> Served {
     let (rcx, rdx, r8) = (regs[reg::RCX], regs[reg::RDX], regs[reg::R8]);
-    let leaf = regs[reg::RAX] & 0xFFFF;
+    let leaf = regs[reg::RAX];
     let status = match leaf {
-        VP_VMCALL if rcx & NEVER_EXPOSED == 0 => return Served::Vmcall,
+        VP_VMCALL if may_expose(rcx) => return Served::Vmcall,
         VP_VMCALL => status::OPERAND_INVALID | status::OPERAND_RCX,
-        VP_ENTER if td.l2_vms > 0 => return Served::Enter,
+        VP_ENTER => return Served::Enter,
         MEM_PAGE_ACCEPT => match accept(&mut td.sept, memory, rcx) {
             Accept::Status(status) => status,
             Accept::Missing { gfn, large } => return Served::Missing { gfn, large },
+            Accept::Demote(gfn) => return Served::Demote(gfn),
         },
         MR_REPORT => report::report(td, memory, rcx, rdx, r8),
         MR_RTMR_EXTEND => report::extend(td, memory, rcx, rdx),
         VP_INFO => info(td, regs),
         VP_VEINFO_GET => ve_info(td, regs),
         VM_RD => vm_rd(td, regs),
-        MEM_PAGE_ATTR_RD => attr_rd(td, regs),
-        MEM_PAGE_ATTR_WR => attr_wr(td, regs),
+        VP_RD => vp_rd(td, regs),
+        VP_WR => vp_wr(td, regs),
+        VP_INVEPT => invalidate::ept(td, rcx),
+        VP_INVGLA => invalidate::gla(td, memory, regs),
+        MEM_PAGE_ATTR_RD => match attributes(attr::read(td, regs)) {
+            Ok(status) => status,
+            Err(served) => return again(regs, (rcx, rdx), served),
+        },
+        MEM_PAGE_ATTR_WR => match attributes(attr::write(td, regs)) {
+            Ok(status) => status,
+            Err(served) => return again(regs, (rcx, rdx), served),
+        },
         _ => {
-            regs[reg::RAX] = status::OPERAND_INVALID | OPERAND_RAX;
+            regs[reg::RAX] = status::OPERAND_INVALID | status::OPERAND_RAX;
             return Served::Unknown;
         }
     };
     regs[reg::RAX] = status;
     Served::Done
+}
+
+/// The leaf runs again with the registers that it had.
+fn again(regs: &mut [u64; 16], operands: (u64, u64), served: Served) -> Served {
+    (regs[reg::RCX], regs[reg::RDX]) = operands;
+    served
 }
 
 fn info(td: &Td, regs: &mut [u64; 16]) -> u64 {
@@ -85,70 +108,62 @@ fn ve_info(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
     status::SUCCESS
 }
 
+/// RCX must be 0; R8 is 0 where there is no value.
 fn vm_rd(td: &Td, regs: &mut [u64; 16]) -> u64 {
-    let value = match regs[reg::RDX] {
-        field::NUM_L2_VMS => td.l2_vms,
-        field::TD_ATTRIBUTES => td.attributes,
-        _ => {
-            regs[reg::R8] = 0;
-            return status::METADATA_FIELD_ID_INCORRECT;
-        }
-    };
-    regs[reg::R8] = value;
-    status::SUCCESS
-}
-
-fn attr_rd(td: &Td, regs: &mut [u64; 16]) -> u64 {
-    let gpa = regs[reg::RCX];
-    if gpa & 0xFFF != 0 || gpa >> page::SHARED_BIT != 0 {
+    regs[reg::R8] = 0;
+    if regs[reg::RCX] != 0 {
         return status::OPERAND_INVALID | status::OPERAND_RCX;
     }
-    let gfn = gpa / PAGE as u64;
-    if td.sept.mapped(gfn).is_none() {
-        return status::EPT_WALK_FAILED | status::OPERAND_RCX;
+    match td.field(regs[reg::RDX]) {
+        Some(value) => {
+            regs[reg::R8] = value;
+            status::SUCCESS
+        }
+        None => status::METADATA_FIELD_ID_INCORRECT,
     }
-    let entry = td.sept.get(gfn);
-    regs[reg::RCX] = gpa | u64::from(entry.large);
-    regs[reg::RDX] =
-        page::attr::RWX | page::attr::VALID | u64::from(entry.l2) << page::attr::L2_VM1_SHIFT;
-    status::SUCCESS
 }
 
-fn attr_wr(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
-    let (gpa, attributes, mask) = (regs[reg::RCX] & !7, regs[reg::RDX], regs[reg::R8]);
-    let count = if regs[reg::RCX] & 7 == page::LEVEL_2M {
-        super::accept::LARGE
-    } else {
-        1
-    };
-    if regs[reg::RCX] & 7 > page::LEVEL_2M
-        || !gpa.is_multiple_of(count * PAGE as u64)
-        || gpa >> page::SHARED_BIT != 0
-    {
+/// R8 is 0 and RDX no field where there is no value. RCX must be 0.
+fn vp_rd(td: &Td, regs: &mut [u64; 16]) -> u64 {
+    let id = regs[reg::RDX];
+    (regs[reg::R8], regs[reg::RDX]) = (0, field::NONE);
+    if regs[reg::RCX] != 0 {
         return status::OPERAND_INVALID | status::OPERAND_RCX;
     }
-    // L1's own attributes cannot be changed, and VMs that do not exist have none.
-    let own = 0xFFFF
-        | if td.l2_vms == 0 {
-            u64::MAX
-        } else {
-            u64::MAX << 32
-        };
-    if mask & own != 0 {
-        return status::OPERAND_INVALID | status::OPERAND_R8;
+    if id == field::NONE {
+        regs[reg::RDX] = metadata::next(td, None);
+        return status::METADATA_FIRST_FIELD_ID_IN_CONTEXT;
     }
-    let first = gpa / PAGE as u64;
-    if (first..first + count).any(|gfn| td.sept.mapped(gfn).is_none()) {
-        return status::EPT_WALK_FAILED | status::OPERAND_RCX;
-    }
-    let mask = (mask & !(page::attr::MASK_INV_EPT << page::attr::L2_VM1_SHIFT)) >> 16;
-    let (mask, value) = (mask as u16, (attributes >> page::attr::L2_VM1_SHIFT) as u16);
-    for gfn in first..first + count {
-        if let Some(entry) = td.sept.entry(gfn) {
-            entry.l2 = entry.l2 & !mask | value & mask;
+    match metadata::read(td, id) {
+        Ok(value) => {
+            (regs[reg::R8], regs[reg::RDX]) = (value, metadata::next(td, Some(id)));
+            status::SUCCESS
         }
+        Err(status) => status,
     }
-    attr_rd(td, regs)
+}
+
+fn vp_wr(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
+    let (id, value, mask) = (regs[reg::RDX], regs[reg::R8], regs[R9]);
+    regs[reg::R8] = 0;
+    if regs[reg::RCX] != 0 {
+        return status::OPERAND_INVALID | status::OPERAND_RCX;
+    }
+    match metadata::write(td, id, value, mask) {
+        Ok(old) => {
+            regs[reg::R8] = old;
+            status::SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn attributes(end: Attr) -> Result<u64, Served> {
+    match end {
+        Attr::Status(status) => Ok(status),
+        Attr::Missing { gfn, large } => Err(Served::Missing { gfn, large }),
+        Attr::Demote(gfn) => Err(Served::Demote(gfn)),
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +200,6 @@ mod tests {
     #[test]
     fn l2_exists_only_where_it_is_offered() {
         let mut td = Td::new(2048);
-        td.sept.add(0x300, 0x300);
         let run = |td: &mut Td, rax, rcx, rdx, r8| {
             let mut regs = [0; 16];
             (regs[0], regs[1], regs[2], regs[8]) = (rax, rcx, rdx, r8);
@@ -193,27 +207,46 @@ mod tests {
         };
         let (_, regs) = run(&mut td, VM_RD, 0, field::NUM_L2_VMS, 0);
         assert_eq!((regs[0], regs[8]), (0, 0));
-        assert_eq!(run(&mut td, VP_ENTER, 0, 0, 0).0, Served::Unknown);
-        let (_, regs) = run(
-            &mut td,
-            MEM_PAGE_ATTR_WR,
-            0x30_0000,
-            0x8003_0000,
-            0x800F_0000,
-        );
-        assert_eq!(regs[0], status::OPERAND_INVALID | status::OPERAND_R8);
-        td.l2_vms = 1;
-        let (_, regs) = run(
-            &mut td,
-            MEM_PAGE_ATTR_WR,
-            0x30_0000,
-            0x0003_0000,
-            0x000F_0000,
-        );
-        assert_eq!((regs[0], regs[2]), (0, 0x0003_800F));
-        let (_, regs) = run(&mut td, MEM_PAGE_ATTR_RD, 0x30_1000, 0, 0);
-        assert_eq!(regs[0], status::EPT_WALK_FAILED | 1);
+        assert_eq!(run(&mut td, VP_ENTER, 0, 0, 0).0, Served::Enter);
+        let (_, regs) = run(&mut td, VP_INVEPT, 2, 0, 0);
+        assert_eq!(regs[0], status::OPERAND_INVALID | 1);
         assert_eq!(run(&mut td, 99, 0, 0, 0).0, Served::Unknown);
+        td.l2_vms = 1;
+        let missing = Served::Missing {
+            gfn: 0x301,
+            large: false,
+        };
+        let (end, regs) = run(&mut td, MEM_PAGE_ATTR_RD, 0x30_1000, 7, 0);
+        assert_eq!(
+            (end, regs[0], regs[1], regs[2]),
+            (missing, MEM_PAGE_ATTR_RD, 0x30_1000, 7)
+        );
+    }
+
+    #[test]
+    fn fields_come_back_in_r8_and_rdx() {
+        let mut td = Td::new(2048);
+        td.l2_vms = 1;
+        let run = |td: &mut Td, rax, rcx, rdx, r8, r9| {
+            let mut regs = [0; 16];
+            (regs[0], regs[1], regs[2], regs[8], regs[9]) = (rax, rcx, rdx, r8, r9);
+            call(td, &mut regs);
+            (regs[0], regs[2], regs[8])
+        };
+        let deadline = field::TSC_DEADLINE_VM1;
+        let old = run(&mut td, VP_WR, 0, deadline, 5, u64::MAX);
+        assert_eq!(old, (0, deadline, u64::MAX));
+        assert_eq!(run(&mut td, VP_RD, 0, deadline, 9, 0), (0, deadline + 1, 5));
+        let unknown = (status::METADATA_FIELD_ID_INCORRECT, field::NONE, 0);
+        assert_eq!(run(&mut td, VP_RD, 0, 1 << 62, 9, 0), unknown);
+        let invalid = status::OPERAND_INVALID | 1;
+        assert_eq!(run(&mut td, VP_RD, 1, deadline, 9, 0).0, invalid);
+        assert_eq!(run(&mut td, VP_WR, 1, deadline, 9, 9).0, invalid);
+        let first = run(&mut td, VP_RD, 0, field::NONE, 9, 0);
+        assert_eq!(first.0, status::METADATA_FIRST_FIELD_ID_IN_CONTEXT);
+        assert_eq!(first.1, field::VCPU_INDEX);
+        let version = run(&mut td, VP_RD | 1 << 16, 0, deadline, 9, 0);
+        assert_eq!(version.0, status::OPERAND_INVALID);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tessera_defs::tdx::{
 use zerocopy::{FromZeros, IntoBytes};
 
 /// x87 and SSE.
-const XFAM: u64 = 3;
+pub const XFAM: u64 = 3;
 
 /// RCX: where the report goes; RDX: 64 bytes of report data; R8: subtype 0. Status.
 pub fn report(td: &Td, memory: &mut Memory, to: u64, data: u64, subtype: u64) -> u64 {

@@ -23,7 +23,7 @@ pub struct Entry {
     pub state: State,
     /// Part of a 2 MiB mapping.
     pub large: bool,
-    /// GPA_ATTR of L2 VM 1.
+    /// GPA_ATTR of L2 VM 1; 0 where the page is none of its own.
     pub l2: u16,
 }
 
@@ -113,6 +113,15 @@ impl Sept {
     pub fn remove(&mut self, gfn: u64) {
         if let Some(entry) = self.entry(gfn) {
             *entry = Entry::default();
+        }
+    }
+
+    /// TDH.MEM.PAGE.DEMOTE of the 2 MiB page that starts at `first`.
+    pub fn demote(&mut self, first: u64) {
+        for gfn in first..first + super::accept::LARGE {
+            if let Some(entry) = self.entry(gfn) {
+                entry.large = false;
+            }
         }
     }
 

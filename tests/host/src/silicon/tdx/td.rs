@@ -1,6 +1,7 @@
 //! One TD as the module knows it.
 
-use super::{mrtd::Mrtd, sept::Sept, ve::Info};
+use super::{l2::vm::Vm, mrtd::Mrtd, sept::Sept, ve::Info};
+use tessera_defs::tdx::field;
 
 /// The TD.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Td {
     pub rtmr: [[u8; 48]; 4],
     /// #VE information that was not fetched yet.
     pub ve: Option<Info>,
+    /// L2 VM 1, which exists where `l2_vms` says so.
+    pub l2: Vm,
 }
 
 impl Td {
@@ -32,6 +35,60 @@ impl Td {
             mrtd: Mrtd::default(),
             rtmr: [[0; 48]; 4],
             ve: None,
+            l2: Vm::new(u64::MAX),
         }
+    }
+
+    /// TDCS fields that the TD can read, by TDG.VM.RD; context and size in the identifier do not
+    /// count.
+    pub fn field(&self, id: u64) -> Option<u64> {
+        const KEY: u64 = 0x3F << 56 | 0xFF_FFFF;
+        let key = |id: u64| id & KEY;
+        let word = |bytes: &[u8; 48], at: u64| {
+            let at = at as usize * 8;
+            let bytes = bytes.get(at..at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        if id & field::NOT_SINGLE != 0 {
+            return None;
+        }
+        let in_mrtd = key(id).wrapping_sub(key(field::MRTD));
+        let in_rtmr = key(id).wrapping_sub(key(field::RTMR));
+        match key(id) {
+            k if k == key(field::NUM_L2_VMS) => Some(self.l2_vms),
+            k if k == key(field::NUM_VCPUS) || k == key(field::MAX_VCPUS) => {
+                Some(self.vcpus.into())
+            }
+            k if k == key(field::TD_ATTRIBUTES) => Some(self.attributes),
+            k if k == key(field::XFAM) => Some(super::report::XFAM),
+            k if [field::GPAW, field::CONFIG_FLAGS, field::TD_CTLS]
+                .map(key)
+                .contains(&k) =>
+            {
+                Some(0)
+            }
+            _ if in_mrtd < 6 => word(&self.mrtd.value(), in_mrtd),
+            _ if in_rtmr < 24 => word(&self.rtmr[in_rtmr as usize / 6], in_rtmr % 6),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measurements_are_fields() {
+        let mut td = Td::new(16);
+        td.rtmr[1][8..16].fill(7);
+        let word = td.field(field::RTMR + 7);
+        assert_eq!(word, Some(0x0707_0707_0707_0707));
+        let mrtd = td.mrtd.value();
+        let last = u64::from_le_bytes(mrtd[40..].try_into().unwrap());
+        assert_eq!(td.field(field::MRTD + 5), Some(last));
+        assert_eq!(td.field(field::MRTD + 6), None);
+        assert_eq!(td.field(field::NUM_L2_VMS & !(3 << 32 | 7 << 52)), Some(0));
+        assert_eq!(td.field(field::XFAM | 1 << 34), None);
     }
 }
