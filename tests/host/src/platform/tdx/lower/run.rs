@@ -85,7 +85,7 @@ impl Tdx {
     }
 
     /// A virtual interrupt: delivered at once where it can be, else offered.
-    fn offer(&mut self, memory: &mut Memory) -> Option<u8> {
+    pub(super) fn offer(&mut self, memory: &mut Memory) -> Option<u8> {
         if !self.td.l2.virtual_interrupts() {
             return None;
         }
