@@ -33,7 +33,7 @@ impl Vmcs {
     /// As the module makes it. `cr4_allowed` are the bits of CR4 that the processor and the TD
     /// have.
     pub fn new(cr4_allowed: u64) -> Self {
-        let mut values = alloc::vec![0; COUNT];
+        let values = alloc::vec![0; COUNT];
         let mut made = Self {
             values,
             cr0: Cr::cr0(),
