@@ -29,11 +29,7 @@ const UNUSABLE: u64 = 1 << 16;
 const FLAT: u64 = 0xFFFF_FFFF;
 
 /// Fields of the L2 VMCS and their values: 64-bit mode, flat segments, the boot tables.
-const FIELDS: [(u32, u64); 38] = [
-    (
-        ENTRY_CONTROLS,
-        entry::IA32E as u64 | entry::L2_INITIAL as u64,
-    ),
+const FIELDS: [(u32, u64); 37] = [
     (GUEST_CR0, CR0),
     (CR0_READ_SHADOW, CR0),
     (GUEST_CR3, BOOT_TABLES),
@@ -91,14 +87,24 @@ pub fn write(call: &mut impl Tdcall, apic_page: u64) -> Result<()> {
         vp_wr(call, vmcs1(encoding), value, mask(encoding))?;
     }
     vp_wr(call, vmcs1(VIRTUAL_APIC_PAGE), apic_page, u64::MAX)?;
-    let by_mode = u64::from(secondary::MODE_BASED_EXECUTE);
-    vp_wr(call, vmcs1(SECONDARY_CONTROLS), by_mode, by_mode)?;
-    vp_wr(call, L2_CTLS_VM1, L2_CTLS_SHARED_EPT, L2_CTLS_SHARED_EPT)?;
+    set(call, vmcs1(ENTRY_CONTROLS), entry::IA32E.into())?;
+    set(
+        call,
+        vmcs1(SECONDARY_CONTROLS),
+        secondary::MODE_BASED_EXECUTE.into(),
+    )?;
+    set(call, L2_CTLS_VM1, L2_CTLS_SHARED_EPT)?;
     for msr in OWN_MSRS {
         pass(call, msr, false)?;
         pass(call, msr, true)?;
     }
     pass(call, MSR_TSC, false)
+}
+
+/// Sets `bits` of a field of which L1 may write no others, or wants none.
+fn set(call: &mut impl Tdcall, field: u64, bits: u64) -> Result<()> {
+    vp_wr(call, field, bits, bits)?;
+    Ok(())
 }
 
 /// All bits of a field, by its width (bits 14:13 of its encoding).

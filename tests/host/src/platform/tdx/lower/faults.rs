@@ -136,7 +136,10 @@ impl Tdx {
             _ => (rip, gpa, 1),
         };
         if self.lower.routed.2 > PATIENCE {
-            return Step::End(End::Breach(offence));
+            return Step::End(match vmm.took_pages() {
+                true => End::Denied(vmm.scenario.lie),
+                false => End::Breach(offence),
+            });
         }
         let exit = Exit {
             status: status::L2_EXIT_HOST_ROUTED_ASYNC,
