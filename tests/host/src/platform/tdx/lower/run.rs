@@ -41,7 +41,7 @@ impl Tdx {
         vcpu.offer_interrupt(if window { Some(0xFF) } else { offered });
         enter::run(vmm, vcpu, slice);
         if let Some(vector) = offered.filter(|_| !window && vcpu.interrupt_taken()) {
-            self.delivered(memory, vector);
+            self.apic(memory, |apic| apic.deliver(vector));
         }
         self.reinject();
         self.exit_lower(vmm, memory)
@@ -84,22 +84,12 @@ impl Tdx {
         slice.min(left)
     }
 
-    /// A virtual interrupt: delivered at once where it can be, else offered.
-    pub(super) fn offer(&mut self, memory: &mut Memory) -> Option<u8> {
-        if !self.td.l2.virtual_interrupts() {
-            return None;
-        }
-        let vector = self.apic(memory, |apic| apic.pending()).flatten()?;
-        if !self.takes_interrupts() {
-            return Some(vector);
-        }
-        self.lower.vcpu.vmcb.control.event_inj = vc::event::VALID | u64::from(vector);
-        self.delivered(memory, vector);
-        None
-    }
-
-    fn delivered(&mut self, memory: &mut Memory, vector: u8) {
-        self.apic(memory, |apic| apic.deliver(vector));
+    /// The virtual interrupt to offer.
+    fn offer(&mut self, memory: &mut Memory) -> Option<u8> {
+        let virtual_interrupts = self.td.l2.virtual_interrupts();
+        self.apic(memory, |apic| apic.pending())
+            .flatten()
+            .filter(|_| virtual_interrupts)
     }
 
     /// Uses the virtual-APIC page; `None` where it is gone.

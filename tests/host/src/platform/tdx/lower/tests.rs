@@ -345,9 +345,8 @@ fn virtual_interrupts_come_from_the_apic_page() {
     let mut guest = guest("", &[0x0F, 0x30]);
     guest.state(|state| state.guest_interrupt_status = 0x52);
     guest.enter();
-    guest.tdx.offer(&mut guest.memory);
-    assert_eq!(guest.injected(), 0x8000_0052);
-    guest.tdx.lower.vcpu.vmcb.control.event_inj = 0;
+    guest.tdx.lower.vcpu.vmcb.control.exit_code = exit::INTR;
+    guest.tdx.step_lower(&mut guest.vmm, &mut guest.memory);
     // L1 lets the guest end interrupts itself.
     let bit = 0x4000 + 0x80B;
     let word = [0, field::msr_bitmap1(bit / 64), 0, 1 << (bit % 64)];
