@@ -97,7 +97,8 @@ impl Snp {
     ) -> Result<String, String> {
         let secrets = secrets(vmm);
         self.key = secrets.vmpck[0];
-        if let Some(page) = self.secrets.and_then(|frame| memory.page(frame)) {
+        let place = self.secrets.and_then(|frame| memory.page(frame));
+        if let Some(page) = place.filter(|_| !vmm.tells(lies::SECRETS_PAGE_EMPTY)) {
             page.copy_from_slice(secrets.as_bytes());
         }
         self.launch_guest(vmm, secrets.vmpck);
