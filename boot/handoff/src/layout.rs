@@ -22,14 +22,20 @@ pub const PARAM_VP: u64 = 0x0018_2000;
 pub const PARAM_MADT: u64 = 0x0018_3000;
 /// Parameter area: command line, one page.
 pub const PARAM_COMMAND_LINE: u64 = 0x0018_4000;
+/// SNP: the page of guest messages to the security processor, shared with the host.
+pub const MESSAGE_REQUEST: u64 = 0x0018_5000;
+/// SNP: the page of its responses, shared with the host.
+pub const MESSAGE_RESPONSE: u64 = 0x0018_6000;
 /// SNP secrets page.
 pub const SECRETS_PAGE: u64 = 0x0018_8000;
 /// SNP CPUID page.
 pub const CPUID_PAGE: u64 = 0x0018_9000;
 /// The page that the stub, then the kernel or paravisor, turns into its GHCB.
 pub const GHCB_PAGE: u64 = 0x0018_A000;
-/// A second shared page: hypercall input, report exchange.
+/// A page for hypercall input.
 pub const EXCHANGE_PAGE: u64 = 0x0018_B000;
+/// What VMPL 0 of an SNP guest shares with the host from the stub on.
+pub const SHARED_PAGES: [u64; 3] = [GHCB_PAGE, MESSAGE_REQUEST, MESSAGE_RESPONSE];
 /// Hand-over page written by the stub: `Handoff`, then bootloader_api's BootInfo.
 pub const HANDOFF_PAGE: u64 = 0x0018_C000;
 /// bootloader_api memory regions and the ACPI tables that the stub builds: two pages.

@@ -73,7 +73,7 @@ fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u6
         pool,
         stack,
         bits,
-        ghcb_shared: platform.ghcb_is_shared(),
+        shares: platform.shares(),
         lower: platform.is_lower(),
         trampoline: handover::trampoline(),
     })?;

@@ -4,7 +4,7 @@ use crate::memory;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::launch::{Component, Segment, segment};
 use tessera_handoff::layout::{
-    DIRECT_MAP, GHCB_PAGE, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, SHARED_MAP,
+    DIRECT_MAP, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, SHARED_MAP, SHARED_PAGES,
     STACK_PAGES, STACK_TOP,
 };
 use tessera_objects::tables::{Access, Error, Mapping, PageBits, Size, TableMemory, Tables};
@@ -25,9 +25,9 @@ pub struct Plan<'a> {
     pub stack: u64,
     /// Isolation bits.
     pub bits: PageBits,
-    /// The GHCB page is shared: it is mapped so, and not in the direct map.
-    pub ghcb_shared: bool,
-    /// A paravisor is below: its memory and its GHCB are not mapped at all.
+    /// `SHARED_PAGES` are shared: they are mapped so, and not in the direct map.
+    pub shares: bool,
+    /// A paravisor is below: its memory and what it shares are not mapped at all.
     pub lower: bool,
     /// The page of the stub that switches over.
     pub trampoline: u64,
@@ -76,10 +76,10 @@ pub fn build(plan: &Plan<'_>) -> Result<(Tables, Pool), Refusal> {
         .map_range(&mut pool, stack, plan.stack, STACK_PAGES * 4096, write)
         .map_err(invalid)?;
     direct_map(plan, &tables, &mut pool)?;
-    if plan.ghcb_shared {
-        let virt = SHARED_MAP + GHCB_PAGE;
+    for page in SHARED_PAGES.into_iter().filter(|_| plan.shares) {
+        let virt = SHARED_MAP + page;
         tables
-            .map(&mut pool, virt, GHCB_PAGE, Size::Small, Mapping::SHARED)
+            .map(&mut pool, virt, page, Size::Small, Mapping::SHARED)
             .map_err(invalid)?;
     }
     let execute = Mapping::kernel(Access::Execute);
@@ -92,8 +92,8 @@ pub fn build(plan: &Plan<'_>) -> Result<(Tables, Pool), Refusal> {
 
 fn direct_map(plan: &Plan<'_>, tables: &Tables, pool: &mut Pool) -> Result<(), Refusal> {
     let hidden = |page| {
-        let ghcb = page == GHCB_PAGE && (plan.ghcb_shared || plan.lower);
-        ghcb || plan.lower && (PARAVISOR_BASE..PARAVISOR_END).contains(&page)
+        let shared = SHARED_PAGES.contains(&page) && (plan.shares || plan.lower);
+        shared || plan.lower && (PARAVISOR_BASE..PARAVISOR_END).contains(&page)
     };
     for page in (IMAGE_START..IMAGE_END)
         .step_by(4096)

@@ -6,6 +6,7 @@
 mod boot;
 mod claims;
 mod entry;
+mod guest_policy;
 mod handover;
 mod kernel_tables;
 mod memory;
@@ -13,4 +14,5 @@ mod memory_map;
 mod panic;
 mod platform;
 mod pvh;
+mod snp;
 mod traps;

@@ -2,35 +2,26 @@
 #![allow(unsafe_code)] // isolation instructions, each on the door that proves the platform
 
 use crate::entry::Door;
-use crate::memory;
+use crate::snp::{self, Shared};
 use tessera_defs::refusal::Refusal;
-use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_defs::snp::ghcb_msr::TERMINATE_SET_TESSERA;
-use tessera_defs::snp::rmp as rmp_defs;
-use tessera_defs::snp::status::{C_BIT, CPUID_ENCRYPTION, MSR_SEV_STATUS, VTOM_BIT};
+use tessera_defs::snp::status::{C_BIT, VTOM_BIT};
 use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_defs::tdx::{cpuid as tdx_cpuid, field, vmcall};
 use tessera_defs::x86::vector;
-use tessera_handoff::layout::{BOOT_TABLES, CPUID_PAGE, EXCHANGE_PAGE, GHCB_PAGE};
-use tessera_hw::ghcb_page::GhcbPage;
-use tessera_hw::host::{GhcbMsrPort, RmpPort, TdcallPort};
-use tessera_hw::shared::SharedPage;
+use tessera_hw::host::{GhcbMsrPort, TdcallPort};
 use tessera_hw::{instr, probe};
-use tessera_isolation::evidence::{Entry, Evidence, SnpFacts, TdxFacts};
+use tessera_isolation::evidence::{Entry, Evidence, TdxFacts};
 use tessera_objects::tables::PageBits;
 use tessera_protocol::error::{Error, HostFault};
-use tessera_protocol::traits::{Rmp, RmpOperation};
-use tessera_protocol::{ghcb, ghcb_msr, rmp, tdx};
-
-/// Second GiB of the boot tables: an alias of the first 2 MiB with shared entries.
-const SHARED_ALIAS: u64 = 1 << 30;
+use tessera_protocol::{ghcb, ghcb_msr, tdx};
 
 /// A platform before the decision.
 pub enum Platform {
     /// Plain machine (`None` evidence but the door).
     Plain(Entry),
-    /// SNP, VMPL 0; the GHCB once it is shared and registered.
-    Snp(Option<GhcbPage>),
+    /// SNP, VMPL 0; what it shares with the host, once it does.
+    Snp(Option<Shared>),
     /// L1 TD.
     Tdx,
     /// Lower context of our paravisor on AMD: VMPL 2 with vTOM.
@@ -72,10 +63,10 @@ impl Platform {
         instr::halt_forever()
     }
 
-    /// Sets up what claims need: on SNP a shared, registered GHCB. Errors name the host.
+    /// Sets up what claims need: on SNP pages that are shared, one of them registered as GHCB. Errors name the host.
     pub fn prepare(&mut self) -> Result<(), Refusal> {
-        if let Platform::Snp(ghcb) = self {
-            *ghcb = Some(share_ghcb()?);
+        if let Platform::Snp(shared) = self {
+            *shared = Some(snp::share()?);
         }
         Ok(())
     }
@@ -87,7 +78,7 @@ impl Platform {
                 let answer = instr::cpuid(leaf, 0);
                 Ok([answer.eax, answer.ebx, answer.ecx, answer.edx])
             }
-            Platform::Snp(_) => cpuid_page(leaf),
+            Platform::Snp(_) => snp::cpuid_page(leaf),
             // SAFETY: as in `refuse`.
             Platform::Tdx => tdx::vmcall::cpuid(&mut unsafe { TdcallPort::new() }, leaf, 0)
                 .map_err(|_| Refusal::VmcallReplyInvalid),
@@ -101,7 +92,7 @@ impl Platform {
                 // SAFETY: reading has no effect on memory.
                 return Ok(unsafe { probe::rdmsr(msr) });
             }
-            Platform::Snp(Some(ghcb)) => ghcb::request::rdmsr(ghcb, msr),
+            Platform::Snp(Some(shared)) => ghcb::request::rdmsr(&mut shared.ghcb, msr),
             Platform::Snp(None) => return Err(Refusal::GhcbRegistrationRefused),
             // SAFETY: as in `refuse`.
             Platform::Tdx => tdx::vmcall::rdmsr(&mut unsafe { TdcallPort::new() }, msr),
@@ -121,8 +112,9 @@ impl Platform {
                 let leaf = instr::cpuid(tdx_cpuid::LEAF, 0);
                 Evidence::plain(*entry, [leaf.ebx, leaf.ecx, leaf.edx])
             }
-            Platform::Snp(_) => Evidence::snp(&snp_facts(true)?),
-            Platform::Vmpl2 => Evidence::snp(&snp_facts(false)?),
+            Platform::Snp(Some(shared)) => Evidence::snp(&snp::facts(shared)?),
+            Platform::Snp(None) => Err(Refusal::GhcbRegistrationRefused),
+            Platform::Vmpl2 => Evidence::snp(&snp::processor_facts()),
             Platform::L2 => Ok(Evidence::tdx_l2()),
             Platform::Tdx => Evidence::tdx_l1(&tdx_facts()?),
         }
@@ -152,8 +144,8 @@ impl Platform {
         matches!(self, Platform::Vmpl2 | Platform::L2)
     }
 
-    /// Whether the GHCB page is shared with the host.
-    pub fn ghcb_is_shared(&self) -> bool {
+    /// Whether `layout::SHARED_PAGES` are shared with the host.
+    pub fn shares(&self) -> bool {
         matches!(self, Platform::Snp(Some(_)))
     }
 }
@@ -173,65 +165,6 @@ fn plain_refusal(refusal: Refusal) {
             tessera_defs::port::PM1A_SOFT_OFF,
         )
     }
-}
-
-fn cpuid_page(leaf: u32) -> Result<[u32; 4], Refusal> {
-    let page: CpuidPage = memory::read(CPUID_PAGE);
-    let count = page.count as usize;
-    let functions = page
-        .functions
-        .get(..count)
-        .ok_or(Refusal::CpuidPageInvalid)?;
-    let found = functions.iter().find(|f| f.eax_in == leaf && f.ecx_in == 0);
-    Ok(found.map_or([0; 4], |f| [f.eax, f.ebx, f.ecx, f.edx]))
-}
-
-/// GHCB: private page -> host says shared -> alias without C-bit -> registered.
-fn share_ghcb() -> Result<GhcbPage, Refusal> {
-    // SAFETY: SNP was entered through its own door; the page holds nothing.
-    let (mut msr, mut pvalidate) = unsafe { (GhcbMsrPort::new(), RmpPort::new()) };
-    ghcb_msr::negotiate(&mut msr, C_BIT as u8).map_err(|_| Refusal::ProtocolVersion)?;
-    rmp::pvalidate(&mut pvalidate, GHCB_PAGE, false, false)
-        .map_err(|_| Refusal::PageAlreadyValidated)?;
-    ghcb_msr::page_state(&mut msr, GHCB_PAGE, ghcb_msr::PageState::Shared)
-        .map_err(|_| Refusal::VisibilityRefused)?;
-    let table = BOOT_TABLES + 0x3000;
-    memory::write_boot_table(table, 0, 0xE3);
-    memory::write_boot_table(BOOT_TABLES + 0x1000, 1, table | 0x23 | 1 << C_BIT);
-    ghcb_msr::register_ghcb(&mut msr, GHCB_PAGE).map_err(|_| Refusal::GhcbRegistrationRefused)?;
-    // SAFETY: the page is shared and mapped there for as long as the stub runs.
-    Ok(unsafe { GhcbPage::new(SharedPage::new(SHARED_ALIAS + GHCB_PAGE, GHCB_PAGE)) })
-}
-
-/// `host` asks the host for its features, which only VMPL 0 may.
-fn snp_facts(host: bool) -> Result<SnpFacts, Refusal> {
-    // SAFETY: SNP was entered through its own door; SEV_STATUS cannot be intercepted there.
-    let (sev_status, mut msr, mut rmpadjust) = unsafe {
-        (
-            instr::rdmsr(MSR_SEV_STATUS),
-            GhcbMsrPort::new(),
-            RmpPort::new(),
-        )
-    };
-    let full = u64::from(rmp_defs::PERM_ALL) << rmp_defs::ATTR_PERM_SHIFT;
-    let mut adjustable = [false; 3];
-    for (n, slot) in adjustable.iter_mut().enumerate() {
-        let attributes = full | (n as u64 + 1);
-        let operation = RmpOperation::Rmpadjust { attributes };
-        *slot = rmpadjust.execute(operation, EXCHANGE_PAGE, false).0 == rmp_defs::SUCCESS;
-    }
-    let (mut hv_features, mut c_bit) = (0, 0);
-    if host {
-        hv_features = ghcb_msr::features(&mut msr).map_err(|_| Refusal::GhcbReplyInvalid)?;
-        c_bit = cpuid_page(CPUID_ENCRYPTION)?[1] & 0x3F;
-    }
-    Ok(SnpFacts {
-        sev_status,
-        adjustable,
-        c_bit,
-        hv_features,
-        debug: false,
-    })
 }
 
 fn tdx_facts() -> Result<TdxFacts, Refusal> {

@@ -7,11 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// RustCrypto's crates choose processor instructions at run time where they may, which needs
+/// registers that bare-metal code does not have; these keep to plain integers.
+const SOFT: [&str; 3] = ["aes_backend", "polyval_backend", "sha2_backend"];
+
 /// `CARGO_ENCODED_RUSTFLAGS`: the flags, separated as cargo wants it.
 ///
 /// rustc takes the last prefix that matches, so the more special ones stand later.
 pub fn encoded(toolchain: &Toolchain, workspace: &Workspace) -> String {
     let mut flags = vec!["-Crelocation-model=static".to_owned()];
+    flags.extend(SOFT.map(|name| format!("--cfg={name}=\"soft\"")));
     if let Some(linker) = &toolchain.linker {
         flags.push(format!("-Clinker={}", linker.display()));
         flags.push("-Clinker-flavor=ld.lld".to_owned());

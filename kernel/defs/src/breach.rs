@@ -103,6 +103,15 @@ breaches! {
     FOREIGN_INSTRUCTION "foreign-instruction"
         "the guest used an isolation instruction of another vendor"
         "select strategies by evidence, not by guess";
+    GUEST_REQUEST_PRIVATE "guest-request-private"
+        "request or response page of an SNP guest request is private, so that the host cannot carry it"
+        "share both pages first";
+    GUEST_REQUEST_MALFORMED "guest-request-malformed"
+        "the two pages of an SNP guest request are not aligned, or are one page"
+        "give two page addresses";
+    GUEST_MESSAGE_INVALID "guest-message-invalid"
+        "the security processor cannot take a guest message: wrong key, tag, header, size, or a sequence number that is not the next"
+        "number messages by the secrets page, one up for the request and one for the response, and never go on after a failure";
     HYPERCALL_MALFORMED "hypercall-malformed"
         "a Hyper-V hypercall has a reserved bit, an unknown code or a misaligned input"
         "see the TLFS, chapter 3";

@@ -189,6 +189,12 @@ refusals! {
     0x4D MmioDecodeFailed "mmio-decode-failed" Guest
         "an access to a device uses an instruction that the exception handler does not know"
         "use plain moves for device memory; report this with the address";
+    0x4E GuestRequestRefused "guest-request-refused" Host
+        "a message to the security processor came back unserved, with an error of the host or of the firmware"
+        "carry SNP guest requests to the security processor, unchanged";
+    0x4F GuestMessageInvalid "guest-message-invalid" Host
+        "the answer to a message to the security processor is not its answer to this message: old, altered or forged"
+        "give the guest the response that the security processor wrote, once";
     0x60 UnexpectedVc "unexpected-vc" Host
         "a #VC was raised with a code that nothing the guest did explains"
         "do not inject #VC, and do not take back validated pages";

@@ -13,6 +13,7 @@ pub mod host;
 pub mod idt;
 pub mod instr;
 pub mod isolation;
+pub mod message_pages;
 pub mod native;
 pub mod probe;
 mod registers;

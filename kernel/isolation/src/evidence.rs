@@ -38,9 +38,8 @@ pub struct Evidence {
     pub entry: Entry,
     /// The platform can run a paravisor: GHCB multi-VMPL, or NUM_L2_VMS >= 1.
     pub platform_can_paravisor: bool,
-    /// The host can debug the guest: TD attribute DEBUG. An SNP guest cannot see its own guest
-    /// policy without a report, so there only the caller's report, if any, and the remote
-    /// verifier tell.
+    /// The host can debug the guest: TD attribute DEBUG, or bit DEBUG of the SNP guest policy, which
+    /// a report tells in VMPL 0. In a lower context the paravisor's decision holds: `false`.
     pub debug: bool,
 }
 

@@ -5,7 +5,7 @@ use crate::lower::Grant;
 use crate::memory::virt;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
-    BOOT_TABLES, GHCB_PAGE, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, PFE_PAGE,
+    BOOT_TABLES, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, PFE_PAGE, SHARED_PAGES,
 };
 use tessera_isolation::strategy::traits::Pages;
 
@@ -13,7 +13,8 @@ const PAGE: u64 = 4096;
 
 /// Whether a page of the image is the lower guest's.
 pub fn image_page_is_guests(gpa: u64) -> bool {
-    let own = (PARAVISOR_BASE..PARAVISOR_END).contains(&gpa) || gpa & !(PAGE - 1) == GHCB_PAGE;
+    let shared = SHARED_PAGES.contains(&(gpa & !(PAGE - 1)));
+    let own = (PARAVISOR_BASE..PARAVISOR_END).contains(&gpa) || shared;
     (IMAGE_START..IMAGE_END).contains(&gpa) && !own
 }
 

@@ -60,6 +60,23 @@ pub enum HostFault {
     HvStatus(u16),
     /// A page was validated already: the host mapped one page twice.
     DoubleValidation(u64),
+    /// The response to a guest message is not the security processor's to this request.
+    Message(MessageFault),
+}
+
+/// What is wrong with a response to a guest message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageFault {
+    /// Not the sequence number of the request plus one: an old or a foreign response.
+    Sequence(u64),
+    /// Algorithm, header version, header size or key number.
+    Header,
+    /// Not the type of the request plus one, or an unknown version of it.
+    Type(u8),
+    /// Payload size.
+    Size(u16),
+    /// The tag does not fit: somebody without the key wrote or changed it.
+    Tag,
 }
 
 /// What this guest did wrong.
@@ -73,6 +90,9 @@ pub enum GuestFault {
     StringIo,
     /// A value that has no encoding in the request.
     BadValue(u64),
+    /// A guest message after an exchange that failed, or with a key that is wiped: the sequence
+    /// number could be used twice, so the key is not used any more.
+    ChannelClosed,
 }
 
 impl Error {

@@ -10,6 +10,7 @@ pub mod ghcb;
 pub mod ghcb_msr;
 pub mod hyperv;
 pub mod insn;
+pub mod message;
 pub mod registers;
 pub mod rmp;
 pub mod tdx;

@@ -11,6 +11,16 @@ pub trait Vmgexit {
     fn vmgexit(&mut self, frame: &mut GhcbFrame);
 }
 
+/// The two shared pages of guest messages.
+pub trait MessagePages {
+    /// Guest physical addresses of request and response page, without the shared bit.
+    fn addresses(&self) -> [u64; 2];
+    /// Writes a request: its header, its payload, zeros to the end of the page.
+    fn put(&mut self, header: &[u8], payload: &[u8]);
+    /// Copies bytes of the response page from `offset` on; what the host has there now.
+    fn take(&mut self, offset: usize, into: &mut [u8]);
+}
+
 /// The GHCB MSR protocol.
 pub trait GhcbMsr {
     /// Writes `request` to the GHCB MSR, VMGEXIT, reads the MSR.

@@ -79,12 +79,30 @@ pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology
         let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
     }
     let [told, stopped] = vmm.lies_told();
-    let _ = writeln!(
+    let _ = write!(
         out,
         "}},\"pages_accepted\":{accepted},\"pages_shared\":{shared},\"instructions\":{},\
-         \"lie_told\":{told},\"lie_stopped\":{stopped}}}",
+         \"lie_told\":{told},\"lie_stopped\":{stopped}",
         vmm.stats.instructions
     );
+    evidence(out, technology);
+    let _ = writeln!(out, "}}");
+}
+
+/// What the hardware signed or would sign: SNP reports, TDX registers.
+fn evidence(out: &mut dyn Write, technology: &dyn Technology) {
+    let _ = write!(out, ",\"reports\":[");
+    for (i, report) in technology.reports().iter().enumerate() {
+        let (comma, data) = (if i == 0 { "" } else { "," }, hex(&report.report_data));
+        let vmpl = report.vmpl;
+        let _ = write!(out, "{comma}{{\"vmpl\":{vmpl},\"report_data\":\"{data}\"}}");
+    }
+    let _ = write!(out, "],\"rtmr\":[");
+    for (i, register) in technology.rtmr().into_iter().flatten().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}\"{}\"", hex(register));
+    }
+    let _ = write!(out, "]");
 }
 
 /// `end`, `reason`, `set`, `code` of the last line.

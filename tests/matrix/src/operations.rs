@@ -111,8 +111,20 @@ static STRATEGIES: &[Strategy] = &[
         needs: &["page-attributes"],
         explains: &[],
     },
+    // The stub reads the guest policy from a report.
+    Strategy {
+        name: "unbound",
+        mode: Some(Mode::SnpParavisor),
+        needs: &["guest-request"],
+        explains: &[],
+    },
     silent("unbound"),
-    silent("snp-launch-digest"),
+    Strategy {
+        name: "snp-launch-digest",
+        mode: None,
+        needs: &["guest-request"],
+        explains: &[],
+    },
 ];
 
 /// What does not fit, a sentence each. `orderly`: the boot went to its end, so that everything

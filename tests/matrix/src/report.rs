@@ -49,6 +49,21 @@ pub struct Ended {
     pub lie_told: u64,
     /// How often silicon kept it from the guest.
     pub lie_stopped: u64,
+    /// SNP reports that the guest got, oldest first.
+    #[serde(default)]
+    pub reports: Vec<Issued>,
+    /// TDX run-time measurement registers, hex; none elsewhere.
+    #[serde(default)]
+    pub rtmr: Vec<String>,
+}
+
+/// An SNP report, by what matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Issued {
+    /// VMPL that it names.
+    pub vmpl: u32,
+    /// REPORT_DATA, hex.
+    pub report_data: String,
 }
 
 /// A whole report. `ended` is missing when the run was cut off.
@@ -98,7 +113,7 @@ mod tests {
         r#"{"event":"loaded","hashes":{"kernel":"aa","stub":"bb"},"launch_digest":null}"#;
     const TRACE: &str =
         r#"{"event":"trace","n":1,"exit":"cpuid","exit_code":114,"info1":0,"info2":0,"rip":5}"#;
-    const END: &str = r#"{"event":"end","end":"refused","reason":"debug-forbidden","rip":1048577,"set":5,"code":1,"operations":["vmgexit"],"exits":{"cpuid":4},"pages_accepted":3,"pages_shared":1,"instructions":900,"lie_told":1,"lie_stopped":0}"#;
+    const END: &str = r#"{"event":"end","end":"refused","reason":"debug-forbidden","rip":1048577,"set":5,"code":1,"operations":["vmgexit"],"exits":{"cpuid":4},"pages_accepted":3,"pages_shared":1,"instructions":900,"lie_told":1,"lie_stopped":0,"reports":[{"vmpl":0,"report_data":"0a"}],"rtmr":[]}"#;
 
     #[test]
     fn a_recorded_report_is_read() {
@@ -110,6 +125,7 @@ mod tests {
             ("refused", 1, 4)
         );
         assert_eq!(ended.operations, ["vmgexit"]);
+        assert_eq!((ended.reports.len(), ended.reports[0].vmpl), (1, 0));
     }
 
     #[test]

@@ -164,7 +164,13 @@ static TABLE: &[Scenario] = &[
         &[(SNPP, RUNS)]),
     Scenario { name: "debug-forbidden", what: "a host that can debug the guest, against the owner's policy",
         lie: "debug-policy", variant: Variant::Production,
-        modes: &[(TDX, refuses(Refusal::DebugForbidden)), (TDXP, refuses(Refusal::DebugForbidden))], ..BASE },
+        modes: &[(TDX, refuses(Refusal::DebugForbidden)), (SNP, refuses(Refusal::DebugForbidden)), (SNPP, refuses(Refusal::DebugForbidden)), (TDXP, refuses(Refusal::DebugForbidden))], ..BASE },
+    Scenario { name: "debug-allowed", what: "a host that can debug the guest, and an owner who allows it",
+        lie: "debug-policy", modes: &[(TDX, RUNS), (SNP, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    lie("guest-request-denied", "messages to the security processor are not carried",
+        &[(SNP, refuses(Refusal::GuestRequestRefused)), (SNPP, refuses(Refusal::GuestRequestRefused))]),
+    lie("secrets-page-empty", "a loader that leaves the secrets page empty: no key to the security processor",
+        &[(SNP, refuses(Refusal::SecretsPageInvalid)), (SNPP, refuses(Refusal::SecretsPageInvalid))]),
 ];
 
 /// One boot to make.

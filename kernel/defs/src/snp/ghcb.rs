@@ -70,8 +70,11 @@ pub mod exit {
     pub const AP_RESET_HOLD: u64 = 0x8000_0004;
     /// Page-state change; structure at SW_SCRATCH.
     pub const PSC: u64 = 0x8000_0010;
-    /// SNP guest request: info1 request page GPA, info2 response page GPA.
+    /// SNP guest request: info1 request page GPA, info2 response page GPA, both shared. The answer
+    /// is in info2, see `guest_request`.
     pub const GUEST_REQUEST: u64 = 0x8000_0011;
+    /// The same with certificates: RAX GPA and RBX number of contiguous shared pages for them.
+    pub const EXTENDED_GUEST_REQUEST: u64 = 0x8000_0012;
     /// SNP AP creation: info1 63:32 APIC id, 19:16 VMPL, 15:0 request; info2 VMSA GPA.
     pub const AP_CREATION: u64 = 0x8000_0013;
     /// #HV doorbell page.
@@ -104,6 +107,18 @@ pub mod answer {
     pub const INJECT: u64 = 1;
     /// Malformed input; SW_EXITINFO2 has the reason.
     pub const MALFORMED: u64 = 2;
+}
+
+/// SW_EXITINFO2 after a guest request (56421, 4.1.7 and 4.1.8): firmware's error
+/// (`message::firmware`) in 31:0, the hypervisor's in 63:32.
+pub mod guest_request {
+    /// Shift of the hypervisor's error.
+    pub const VMM_SHIFT: u32 = 32;
+    /// Extended only: too few pages for the certificates; RBX holds the number. The message was
+    /// not given to the security processor.
+    pub const VMM_INVALID_LEN: u32 = 1;
+    /// Busy: the same message is to be sent again.
+    pub const VMM_BUSY: u32 = 2;
 }
 
 /// Page-state change structure (56421, table 8): header then up to 253 entries.

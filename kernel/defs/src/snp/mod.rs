@@ -5,6 +5,7 @@ pub mod cpuid_page;
 pub mod ghcb;
 pub mod ghcb_msr;
 pub mod launch;
+pub mod message;
 pub mod report;
 pub mod rmp;
 pub mod secrets;

@@ -4,6 +4,7 @@
 mod context;
 mod exits;
 mod ghcb;
+mod guest_request;
 mod launch;
 mod msr_protocol;
 mod pages;
@@ -18,7 +19,13 @@ use crate::{
         walk,
     },
     report::End,
-    silicon::snp::{access::Seen, launch::LaunchDigest, rmp::Rmp},
+    silicon::snp::{
+        access::Seen,
+        launch::LaunchDigest,
+        messages::{Issued, SecurityProcessor},
+        report::Guest,
+        rmp::Rmp,
+    },
     svm::bitmaps::Bitmaps,
     vmm::Vmm,
 };
@@ -42,6 +49,11 @@ pub struct Snp {
     /// Frames that were shared at some time, and the key that must never be seen there.
     exposed: Vec<u32>,
     key: [u8; 32],
+    /// Guest policy of the launch.
+    policy: u64,
+    processor: SecurityProcessor,
+    /// The last response, which a host may give again.
+    old_response: Option<Box<[u8; PAGE]>>,
 }
 
 impl Snp {
@@ -61,6 +73,9 @@ impl Snp {
             double_validation: false,
             exposed: Vec::with_capacity(64),
             key: [0; 32],
+            policy: 0,
+            processor: SecurityProcessor::new([[0; 32]; 4], Guest::default()),
+            old_response: None,
         }
     }
 
@@ -92,7 +107,9 @@ impl Snp {
 }
 
 impl Technology for Snp {
-    fn policy(&mut self, _policy: u64) {}
+    fn policy(&mut self, policy: u64) {
+        self.policy = policy;
+    }
 
     fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String> {
         self.launch_page(memory, page)
@@ -155,5 +172,9 @@ impl Technology for Snp {
 
     fn pages(&self) -> (u64, u64) {
         (self.accepted, self.shared)
+    }
+
+    fn reports(&self) -> &[Issued] {
+        self.processor.issued()
     }
 }

@@ -140,6 +140,10 @@ fn post(vmm: &mut Vmm, running: &Vcpu) {
 impl Technology for Tdx {
     fn policy(&mut self, _policy: u64) {}
 
+    fn rtmr(&self) -> Option<&[[u8; 48]; 4]> {
+        Some(&self.td.rtmr)
+    }
+
     fn add_page(&mut self, memory: &mut Memory, page: &LaunchPage<'_>) -> Result<(), String> {
         let measured = match page.kind {
             PageKind::Normal => true,

@@ -1,6 +1,6 @@
 //! What a technology gives the host.
 
-use crate::{memory::frames::Memory, report::End, vmm::Vmm};
+use crate::{memory::frames::Memory, report::End, silicon::snp::messages::Issued, vmm::Vmm};
 use alloc::string::String;
 
 /// What a launch page is.
@@ -73,4 +73,14 @@ pub trait Technology {
 
     /// Pages that the guest validated or accepted, and pages that it shared.
     fn pages(&self) -> (u64, u64);
+
+    /// SNP: the attestation reports that the guest got, oldest first.
+    fn reports(&self) -> &[Issued] {
+        &[]
+    }
+
+    /// TDX: the run-time measurement registers.
+    fn rtmr(&self) -> Option<&[[u8; 48]; 4]> {
+        None
+    }
 }

@@ -43,6 +43,9 @@ lies! {
     GHCB_OUT_OF_RANGE "ghcb-out-of-range" "replies of the host carry values out of range";
     MEMORY_MAP_OVERLAP "memory-map-overlap" "the memory map covers the image twice";
     MEMORY_MAP_HUGE "memory-map-huge" "the memory map reaches past the address width";
+    GUEST_REQUEST_DENIED "guest-request-denied" "guest messages to the security processor are refused";
+    SECRETS_PAGE_EMPTY "secrets-page-empty" "the secrets page is left without version and keys";
+    REPORT_REPLAYED "report-replayed" "the first response of the security processor is given again to every later request";
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }
 

@@ -131,6 +131,11 @@ impl Snp {
                 scratch(gpa, request)?;
                 self.page_states(vmm, memory, page)
             }
+            exit::GUEST_REQUEST => {
+                let pages = [request.sw_exit_info1, request.sw_exit_info2];
+                let (info1, info2) = self.guest_request(vmm, memory, pages)?;
+                Ok((info1, info2, None))
+            }
             exit::AP_CREATION => self.ap_creation(vmm, memory, request),
             exit::RUN_VMPL => {
                 let vmpl = self.may_run(vmm, request.sw_exit_info1)?;

@@ -5,6 +5,7 @@ use crate::{
     memory::frames::{Memory, PAGE},
     platform::{LaunchPage, PageKind},
     report,
+    silicon::snp::{messages::SecurityProcessor, report::Guest},
     vmm::{Vmm, lies},
 };
 use alloc::{boxed::Box, format, string::String};
@@ -12,6 +13,7 @@ use tessera_defs::snp::{
     cpuid_page::{CpuidFunction, CpuidPage},
     launch::page_type,
     secrets::SecretsPage,
+    status::POLICY_DEBUG,
 };
 use tessera_handoff::layout;
 use zerocopy::{FromZeros, IntoBytes};
@@ -93,14 +95,13 @@ impl Snp {
         vmm: &mut Vmm,
         memory: &mut Memory,
     ) -> Result<String, String> {
-        if let Some(page) = self.secrets.and_then(|frame| memory.page(frame)) {
-            let secrets = secrets(vmm);
-            self.key = secrets.vmpck[0];
+        let secrets = secrets(vmm);
+        self.key = secrets.vmpck[0];
+        let place = self.secrets.and_then(|frame| memory.page(frame));
+        if let Some(page) = place.filter(|_| !vmm.tells(lies::SECRETS_PAGE_EMPTY)) {
             page.copy_from_slice(secrets.as_bytes());
         }
-        if self.secrets.is_none() {
-            (0..32).for_each(|i| self.key[i] = vmm.random() as u8);
-        }
+        self.launch_guest(vmm, secrets.vmpck);
         if let Some(page) = self.cpuid.and_then(|frame| memory.page(frame)) {
             page.copy_from_slice(cpuid_page(vmm).as_bytes());
         }
@@ -109,6 +110,19 @@ impl Snp {
             return Err("the image has no VMSA".into());
         }
         Ok(report::hex(&self.digest.value()))
+    }
+
+    /// What the guest context holds from now on.
+    fn launch_guest(&mut self, vmm: &mut Vmm, keys: [[u8; 32]; 4]) {
+        if vmm.tells(lies::DEBUG_POLICY) {
+            self.policy |= POLICY_DEBUG;
+        }
+        let guest = Guest {
+            policy: self.policy,
+            measurement: self.digest.value(),
+            report_id: core::array::from_fn(|_| vmm.random() as u8),
+        };
+        self.processor = SecurityProcessor::new(keys, guest);
     }
 
     /// Memory outside the image: assigned by Hyper-V (2 MiB entries where they fit), the host's

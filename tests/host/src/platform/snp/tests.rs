@@ -1,7 +1,10 @@
 //! The SNP host against a guest that is only a save area and a GHCB: requests and their ends.
 
 use super::*;
-use crate::{machine::FAKE, platform::PageKind, svm::vcpu::reg, vmm::scenario::Scenario};
+use crate::{
+    machine::FAKE, platform::PageKind, silicon::snp::messages, svm::vcpu::reg,
+    vmm::scenario::Scenario,
+};
 use core::mem::offset_of;
 use std::{vec, vec::Vec};
 use tessera_defs::{
@@ -122,6 +125,89 @@ fn requests_are_answered_and_malformed_ones_named() {
     assert_eq!(incomplete, Some(End::Breach(&breach::GHCB_MALFORMED)));
     let run = host.send(exit::RUN_VMPL, 2, &[]).err();
     assert_eq!(run, Some(End::Breach(&breach::RUN_VMPL_DENIED)));
+}
+
+/// Two shared pages beside the GHCB.
+const PAGES: [u64; 2] = [GHCB + 0x1000, GHCB + 0x2000];
+
+impl Guest {
+    fn at(&mut self, gpa: u64) -> &mut [u8; PAGE] {
+        let frame = self.memory.frame(gpa / PAGE as u64).unwrap();
+        self.memory.page(frame).unwrap()
+    }
+
+    /// A report request with this number in the first page; SW_EXITINFO2 and the response.
+    fn report(&mut self, number: u64, data: u8) -> Result<(u64, [u8; PAGE]), End> {
+        let mut payload = [0; 0x60];
+        payload[..64].fill(data);
+        *self.at(PAGES[0]) = messages::sealed(&self.snp.key.clone(), 5, 0, number, &payload);
+        let answer = self.send(exit::GUEST_REQUEST, PAGES[0], &[(0x3A0, PAGES[1])])?;
+        assert_eq!(answer.sw_exit_info1, 0);
+        Ok((answer.sw_exit_info2, *self.at(PAGES[1])))
+    }
+
+    fn share(&mut self, gpa: u64) {
+        let request = proto::PSC_REQUEST | proto::PSC_SHARED << 52 | gpa;
+        assert_eq!(self.msr(request), Ok(proto::PSC_RESPONSE));
+    }
+}
+
+fn with_pages(text: &str) -> Guest {
+    let mut host = guest(text);
+    host.shared_ghcb();
+    PAGES.into_iter().for_each(|gpa| host.share(gpa));
+    host
+}
+
+#[test]
+fn guest_messages_reach_the_security_processor_by_shared_pages_only() {
+    let mut host = guest("mode=snp");
+    host.shared_ghcb();
+    let private = Some(End::Breach(&breach::GUEST_REQUEST_PRIVATE));
+    assert_eq!(host.report(1, 1).err(), private, "both");
+    host.share(PAGES[0]);
+    assert_eq!(host.report(1, 1).err(), private, "the response");
+    host.share(PAGES[1]);
+    let (code, response) = host.report(1, 1).unwrap();
+    assert_eq!((code, response[0x34], response[0x20]), (0, 6, 2));
+    assert_eq!(host.snp.reports()[0].report_data, [1; 64]);
+    let malformed = Some(End::Breach(&breach::GUEST_REQUEST_MALFORMED));
+    let same = [(0x3A0, PAGES[0])];
+    let one = host.send(exit::GUEST_REQUEST, PAGES[0], &same).err();
+    assert_eq!(one, malformed);
+    let odd = [(0x3A0, PAGES[1] + 8)];
+    let unaligned = host.send(exit::GUEST_REQUEST, PAGES[0], &odd).err();
+    assert_eq!(unaligned, malformed);
+    let again = host.report(1, 2).err();
+    let invalid = End::Breach(&breach::GUEST_MESSAGE_INVALID);
+    assert_eq!(again, Some(invalid), "number 1 was used");
+}
+
+#[test]
+fn guest_requests_are_denied_and_responses_replayed_when_told() {
+    let mut host = with_pages("mode=snp lie=guest-request-denied");
+    assert_eq!(host.report(1, 1).unwrap(), (0xFFFF_FFFF << 32, [0; PAGE]));
+    let mut host = with_pages("mode=snp lie=report-replayed");
+    let (_, first) = host.report(1, 1).unwrap();
+    assert_eq!(host.report(3, 2), Ok((0, first)));
+    assert_eq!(host.snp.reports().len(), 1);
+}
+
+#[test]
+fn the_report_tells_that_the_host_may_debug() {
+    let policy = |text| {
+        let mut snp = guest(text).snp;
+        snp.policy(0x3_0000);
+        let Guest {
+            mut vmm,
+            mut memory,
+            ..
+        } = guest(text);
+        snp.finish(&mut vmm, &mut memory).unwrap();
+        snp.policy
+    };
+    assert_eq!(policy("mode=snp"), 0x3_0000);
+    assert_eq!(policy("mode=snp lie=debug-policy"), 0xB_0000);
 }
 
 #[test]

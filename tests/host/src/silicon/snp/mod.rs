@@ -1,7 +1,9 @@
-//! SEV-SNP: reverse map, page instructions, save areas, launch digest.
+//! SEV-SNP: reverse map, page instructions, save areas, launch digest, security processor.
 
 pub mod access;
 pub mod instructions;
 pub mod launch;
+pub mod messages;
+pub mod report;
 pub mod rmp;
 pub mod vmsa;

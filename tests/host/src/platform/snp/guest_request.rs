@@ -1,0 +1,52 @@
+//! SNP guest request: the vmm carries pages between the guest and the security processor.
+//! Source: 56421 rev. 2.04, 4.1.7.
+
+use super::{Access, Snp, Technology};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    report::End,
+    vmm::{Vmm, lies},
+};
+use tessera_defs::{
+    breach,
+    snp::ghcb::{answer, guest_request},
+};
+
+/// The hypervisor's error where it just will not (KVM: SNP_GUEST_VMM_ERR_GENERIC).
+const VMM_GENERIC: u64 = 0xFFFF_FFFF;
+
+impl Snp {
+    /// SW_EXITINFO1 and 2 of the answer.
+    pub(super) fn guest_request(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        [request, response]: [u64; 2],
+    ) -> Result<(u64, u64), End> {
+        vmm.note("guest-request");
+        let aligned = |gpa: u64| gpa.is_multiple_of(PAGE as u64);
+        if !aligned(request) || !aligned(response) || request == response {
+            return Err(End::Breach(&breach::GUEST_REQUEST_MALFORMED));
+        }
+        let private = End::Breach(&breach::GUEST_REQUEST_PRIVATE);
+        let from = self.host_access(memory, request, Access::Read);
+        let to = self.host_access(memory, response, Access::Write);
+        let (from, to) = (from.ok_or(private)?, to.ok_or(private)?);
+        if vmm.tells(lies::GUEST_REQUEST_DENIED) {
+            return Ok((answer::OK, VMM_GENERIC << guest_request::VMM_SHIFT));
+        }
+        let message = *memory.page(from).ok_or(private)?;
+        let replayed = self.old_response.as_deref().copied();
+        let reply = match replayed.filter(|_| vmm.tells(lies::REPORT_REPLAYED)) {
+            Some(old) => old,
+            None => match self.processor.request(&message) {
+                Ok(reply) => reply,
+                // This host changed nothing on the way, so the guest's message was wrong.
+                Err(_) => return Err(End::Breach(&breach::GUEST_MESSAGE_INVALID)),
+            },
+        };
+        *memory.page(to).ok_or(private)? = reply;
+        self.old_response = Some(alloc::boxed::Box::new(reply));
+        Ok((answer::OK, 0))
+    }
+}
