@@ -11,6 +11,7 @@ mod memory;
 mod panic;
 mod probe;
 mod process;
+mod stacks;
 mod syscall;
 mod timer;
 mod traps;

@@ -1,7 +1,7 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
-use crate::{host, syscall, timer, windows};
+use crate::{host, stacks, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::STACK_TOP;
@@ -15,37 +15,23 @@ use tessera_protocol::exception::event::NotServed;
 use tessera_protocol::exception::{serve, vc};
 use tessera_protocol::insn;
 
-const FAULT_STACK: usize = 8192;
-
-#[repr(align(16))]
-struct Stack(#[expect(dead_code, reason = "only its address is used")] [u8; FAULT_STACK]);
-
 static mut SEGMENTS: Segments = Segments::new();
 static mut TABLE: Idt = Idt::new();
 static mut LOCAL: CpuLocal = CpuLocal::new();
-static mut DOUBLE_FAULT_STACK: Stack = Stack([0; FAULT_STACK]);
-static mut NMI_STACK: Stack = Stack([0; FAULT_STACK]);
-
-/// Double fault and NMI get stacks of their own.
-const OWN_STACKS: [(u8, u8); 2] = [(8, 1), (2, 2)];
 
 /// Loads GDT, TSS, IDT and the system-call entry. Called once, first.
 pub fn install() {
-    let top = |stack: *const Stack| stack as u64 + FAULT_STACK as u64;
     // SAFETY: called once, on the only processor, before anything can trap; each table and
     // stack is used for nothing else.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
         let local = &raw mut LOCAL;
-        let mut ist = [0; 7];
-        ist[0] = top(&raw const DOUBLE_FAULT_STACK);
-        ist[1] = top(&raw const NMI_STACK);
         (*segments).install(Stacks {
             ring0: STACK_TOP,
-            ist,
+            ist: stacks::tops(),
         });
         trap::set_handler(handle);
-        (*table).install(&OWN_STACKS);
+        (*table).install(stacks::ist);
         (*local).install(STACK_TOP);
     }
 }
@@ -53,6 +39,7 @@ pub fn install() {
 fn handle(frame: &mut TrapFrame) {
     match frame.vector {
         SYSCALL => syscall::serve(frame),
+        _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
         v if v == u64::from(timer::VECTOR) => timer::tick(),
         v if v == u64::from(timer::SPURIOUS) => {}
         v if v == u64::from(vector::VC) => communication(frame),
@@ -135,15 +122,11 @@ impl serve::Service for Via<'_> {
     }
 }
 
-/// An exception of a process ends it; one of the kernel, which has none, is an attack or a bug.
+/// Neither the kernel nor the first process, which is measured with it, raises any: an attack
+/// or a bug.
 fn exception(frame: &TrapFrame) {
     if frame.from_user() {
-        log::info!(
-            "process stopped: exception {} at {:#x}",
-            frame.vector,
-            frame.rip
-        );
-        host::shutdown();
+        log::info!("the first process was stopped");
     }
     refuse(frame, Refusal::UnexpectedException)
 }
@@ -153,7 +136,7 @@ fn unasked(frame: &TrapFrame, vector: u64) {
     if vector == 0x80 {
         refuse(frame, Refusal::InjectedInterrupt);
     }
-    timer::count_unasked();
+    timer::unasked_interrupt();
 }
 
 fn refuse(frame: &TrapFrame, refusal: Refusal) -> ! {

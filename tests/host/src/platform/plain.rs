@@ -172,12 +172,9 @@ impl Technology for Plain {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        if enter::inject(vmm, &mut self.vcpu, &mut View(memory)).is_none() {
-            return Step::End(enter::shutdown(vmm));
-        }
-        enter::enter(vmm, &mut self.vcpu, true);
-        if enter::user_stack(&self.vcpu) {
-            return Step::End(End::Breach(&breach::USER_STACK_IN_KERNEL));
+        enter::inject(vmm, &mut self.vcpu);
+        if let Err(end) = enter::enter(vmm, &mut self.vcpu, &mut View(memory), true) {
+            return Step::End(end);
         }
         let code = self.vcpu.vmcb.control.exit_code;
         match code {
