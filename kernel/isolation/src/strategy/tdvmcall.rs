@@ -63,15 +63,12 @@ impl<T: Tdcall + Send> AcceptVisibility<T> {
 
 impl<T: Tdcall + Send> PageVisibility for AcceptVisibility<T> {
     fn accept(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
-        for n in 0..pages.count {
-            memory::accept(&mut self.0, pages.gpa + n * 4096, false).map_err(
-                |error| match error {
-                    Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
-                    _ => Refusal::PageNotGranted,
-                },
-            )?;
-        }
-        Ok(())
+        pages.pieces().try_for_each(|piece| {
+            memory::accept(&mut self.0, piece.gpa, piece.large).map_err(|error| match error {
+                Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
+                _ => Refusal::PageNotGranted,
+            })
+        })
     }
     fn rescind(&mut self, _: Pages) -> core::result::Result<(), Refusal> {
         Ok(())
