@@ -30,8 +30,10 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     console::install();
     console::banner(&boot);
     memory::install(&boot);
-    acpi_claims::read(&boot);
+    let ioapic = acpi_claims::read(&boot);
     features::read(&boot);
+    probe::hypercall(&boot);
+    probe::device(&boot, ioapic);
     probe::visibility_round_trip();
     timer::start();
     probe::halt_until_tick();

@@ -269,6 +269,11 @@ pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
     })
 }
 
+/// Whether `gpa..gpa + len` touches the image.
+pub fn overlaps_image(gpa: u64, len: u64) -> bool {
+    gpa < IMAGE_END && gpa.checked_add(len).is_none_or(|end| end > IMAGE_START)
+}
+
 /// Whether `gpa..gpa + len` is in the image, so that the direct map shows it.
 pub fn in_image(gpa: u64, len: u64) -> bool {
     gpa >= IMAGE_START && gpa.checked_add(len).is_some_and(|end| end <= IMAGE_END)

@@ -4,16 +4,19 @@
 use crate::{host, stacks, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
-use tessera_handoff::layout::STACK_TOP;
+use tessera_handoff::layout::{SHARED_MAP, STACK_TOP};
 use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, SYSCALL, TrapFrame};
 use tessera_hw::user::CpuLocal;
 use tessera_hw::{instr, probe};
 use tessera_protocol::error::{Error, HostFault};
-use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{serve, vc};
 use tessera_protocol::insn;
+
+/// Guest physical addresses end below the isolation bits.
+const SHARED_LEN: u64 = 1 << 46;
 
 static mut SEGMENTS: Segments = Segments::new();
 static mut TABLE: Idt = Idt::new();
@@ -52,13 +55,23 @@ fn handle(frame: &mut TrapFrame) {
 /// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
 fn communication(frame: &mut TrapFrame) {
     let bytes = windows::code(frame.rip);
-    let (event, length) = match vc::event(frame.error, bytes, frame, 0) {
+    let device = device(frame, bytes).unwrap_or(u64::MAX);
+    let (event, length) = match vc::event(frame.error, bytes, frame, device) {
+        Ok((Event::Mmio { gpa: u64::MAX }, _)) => refuse(frame, Refusal::UnexpectedVc),
         Ok(found) => found,
         // The kernel touches only what it accepted: such a page was taken back.
         Err(NotServed::PageNotValidated(_)) => refuse(frame, Refusal::PageRemapped),
         Err(_) => refuse(frame, Refusal::UnexpectedVc),
     };
     serve_event(frame, event, length, Refusal::UnexpectedVc);
+}
+
+/// Where the kernel's instruction at RIP reaches a device or a shared page; nothing else of its
+/// memory can ask for a host's answer.
+fn device(frame: &TrapFrame, bytes: &[u8]) -> Option<u64> {
+    let virt = insn::address(bytes, frame).ok()?;
+    let gpa = virt.checked_sub(SHARED_MAP)?;
+    (!frame.from_user() && gpa < SHARED_LEN).then_some(gpa)
 }
 
 /// #VE: as the module below describes it.
@@ -72,12 +85,7 @@ fn virtualization(frame: &mut TrapFrame) {
     }
 }
 
-fn serve_event(
-    frame: &mut TrapFrame,
-    event: tessera_protocol::exception::event::Event,
-    length: u8,
-    refusal: Refusal,
-) {
+fn serve_event(frame: &mut TrapFrame, event: Event, length: u8, refusal: Refusal) {
     let rip = frame.rip;
     let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
     let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
@@ -85,6 +93,10 @@ fn serve_event(
         Some(Ok(())) => {}
         Some(Err(NotServed::Protocol(Error::Host(HostFault::Inject(vector::GP)))))
             if probe::fix_up(frame) => {}
+        Some(Err(NotServed::Protocol(Error::Host(_)))) if matches!(event, Event::Mmio { .. }) => {
+            refuse(frame, Refusal::HostCallDenied)
+        }
+        Some(Err(NotServed::Instruction(_))) => refuse(frame, Refusal::MmioDecodeFailed),
         _ => refuse(frame, refusal),
     }
 }

@@ -2,9 +2,11 @@
 
 use super::traits::{PageVisibility, Pages};
 use crate::refusal::Refusal;
+use tessera_defs::hyperv::HYPERCALL_FAST;
 use tessera_defs::snp::ghcb::psc::MAX_ENTRIES;
-use tessera_protocol::error::{Error, HostFault, Result};
+use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
+use tessera_protocol::ghcb::hypercall;
 use tessera_protocol::ghcb::psc::{self, Change};
 use tessera_protocol::ghcb::request;
 use tessera_protocol::ghcb_msr::PageState;
@@ -34,11 +36,15 @@ impl<V: Vmgexit> Service for GhcbCalls<V> {
     fn halt(&mut self) -> Result<()> {
         request::hlt(&mut self.0)
     }
-    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused {
-            request: control,
-            code: 0,
-        }))
+    /// Fast calls only: their registers travel as the input block of the GHCB's hypercall page.
+    fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
+        if control & HYPERCALL_FAST == 0 {
+            return Err(Error::Guest(GuestFault::BadValue(control)));
+        }
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&first.to_le_bytes());
+        input[8..].copy_from_slice(&second.to_le_bytes());
+        hypercall::hypercall(&mut self.0, control & !HYPERCALL_FAST, &input, 0)
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         request::mmio_read(&mut self.0, gpa, size)

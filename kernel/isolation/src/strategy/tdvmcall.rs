@@ -6,7 +6,7 @@ use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_protocol::error::{Error, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 use tessera_protocol::tdx::{memory, vmcall};
-use tessera_protocol::traits::Tdcall;
+use tessera_protocol::traits::{Hypercall, Tdcall};
 
 /// Host calls by TDVMCALL.
 #[derive(Debug)]
@@ -31,11 +31,9 @@ impl<T: Tdcall> Service for VmcallCalls<T> {
     fn halt(&mut self) -> Result<()> {
         vmcall::hlt(&mut self.0, false)
     }
-    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused {
-            request: control,
-            code: 0,
-        }))
+    /// Inputs are the registers of a fast call, or addresses of pages that are shared.
+    fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
+        Ok(vmcall::VmcallHypercall(&mut self.0).hypercall(control, first, second))
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         vmcall::mmio_read(&mut self.0, gpa, size)
