@@ -30,10 +30,12 @@ impl AcpiHandler for Handler {
     fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
 }
 
-/// Says how many processors the host claims. Garbage is said and ignored.
-pub fn read(boot: &Boot) {
+/// Says how many processors the host claims; the address of the first IOAPIC that it claims.
+/// Garbage is said and ignored.
+pub fn read(boot: &Boot) -> Option<u64> {
     let Some(rsdp) = boot.rsdp.filter(|rsdp| *rsdp < 1 << 45) else {
-        return log::info!("acpi: no tables");
+        log::info!("acpi: no tables");
+        return None;
     };
     // SAFETY: the handler maps what the crate asks for; it checks signatures and checksums.
     let tables = unsafe { AcpiTables::from_rsdp(Handler, rsdp as usize) };
@@ -41,13 +43,17 @@ pub fn read(boot: &Boot) {
         .as_ref()
         .ok()
         .and_then(|tables| tables.find_table::<Madt>().ok());
-    match madt {
-        Some(madt) => {
-            let processors = madt.get().entries().filter(is_processor).count();
-            log::info!("acpi: the host claims {processors} processor(s)");
-        }
-        None => log::info!("acpi: tables ignored, no valid MADT"),
-    }
+    let Some(madt) = madt else {
+        log::info!("acpi: tables ignored, no valid MADT");
+        return None;
+    };
+    let madt = madt.get();
+    let processors = madt.entries().filter(is_processor).count();
+    log::info!("acpi: the host claims {processors} processor(s)");
+    madt.entries().find_map(|entry| match entry {
+        MadtEntry::IoApic(device) => Some(device.io_apic_address.into()),
+        _ => None,
+    })
 }
 
 fn is_processor(entry: &MadtEntry<'_>) -> bool {

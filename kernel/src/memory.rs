@@ -1,7 +1,7 @@
 //! Frames, the kernel's tables, and the one place where memory changes visibility.
 
 use crate::boot::Boot;
-use crate::{host, windows};
+use crate::{host, stacks, windows};
 use spin::Mutex;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{DIRECT_MAP, IMAGE_END, IMAGE_START, SHARED_MAP};
@@ -72,6 +72,11 @@ pub fn install(boot: &Boot) {
     };
     for index in 0..UPPER_HALF.start {
         pool.write(root, index, 0);
+    }
+    for guard in stacks::guards() {
+        if tables.unmap(&mut pool, guard).is_err() {
+            host::refuse(Refusal::HandoffInvalid);
+        }
     }
     instr::flush_tlb();
     let room = (pool.end - pool.next) / 2;
@@ -262,6 +267,11 @@ pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
         }
         Some(SHARED_MAP + gpa)
     })
+}
+
+/// Whether `gpa..gpa + len` touches the image.
+pub fn overlaps_image(gpa: u64, len: u64) -> bool {
+    gpa < IMAGE_END && gpa.checked_add(len).is_none_or(|end| end > IMAGE_START)
 }
 
 /// Whether `gpa..gpa + len` is in the image, so that the direct map shows it.

@@ -1,8 +1,16 @@
-//! One round trip of a page from private to shared and back, before anything depends on it.
+//! What the kernel tries once, before anything depends on it.
 
+use crate::boot::Boot;
 use crate::{host, memory, timer, windows};
+use tessera_defs::hyperv::{
+    GUEST_OS_ID, HVCALL_NOTIFY_LONG_SPIN_WAIT, HYPERCALL_FAST, MSR_GUEST_OS_ID,
+};
+use tessera_defs::mode::HostProfile;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP};
+use tessera_isolation::strategy::traits::HostCalls;
+use tessera_protocol::error::{Error, Result as Answer};
+use tessera_protocol::hyperv;
 
 const PATTERN: u64 = 0x5465_7373_6572_6121;
 
@@ -29,6 +37,52 @@ fn round_trip() -> Result<(), Refusal> {
     }
     memory::free(frame);
     Ok(())
+}
+
+/// One hypercall of which the host needs to do nothing, where the host has hypercalls and this
+/// mode has a way to them. A result that cannot be ends the boot.
+pub fn hypercall(boot: &Boot) {
+    if boot.profile != HostProfile::HyperV {
+        return;
+    }
+    match host::with(spin_wait) {
+        Some(Ok(())) => log::info!("hypercall: answered"),
+        Some(Err(Error::Guest(_))) => {}
+        _ => host::refuse(Refusal::HypercallReplyInvalid),
+    }
+}
+
+/// TLFS 3.13: a guest names itself before its first hypercall.
+fn spin_wait(host: &mut dyn HostCalls) -> Answer<()> {
+    let control = hyperv::control(HVCALL_NOTIFY_LONG_SPIN_WAIT, 0);
+    host.wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID)?;
+    let result = host.hypercall(control | HYPERCALL_FAST, 1, 0)?;
+    hyperv::check(control, result)
+}
+
+/// Bytes of an IOAPIC's registers, the index of its version, and where its data stands.
+const DEVICE_LEN: u64 = 0x20;
+const VERSION: u32 = 1;
+const DATA: u64 = 0x10;
+
+/// Reads the version of the IOAPIC that the host claims, by plain loads and stores: elsewhere
+/// than on a plain machine each is a host call behind an exception. Nothing depends on it. A
+/// paravisor emulates no device memory (docs/pfe.md).
+pub fn device(boot: &Boot, claim: Option<u64>) {
+    let Some(gpa) = claim.filter(|_| boot.handoff.paravisor_below == 0) else {
+        return;
+    };
+    let end = gpa + DEVICE_LEN;
+    let memory = boot.usable().any(|(start, stop)| gpa < stop && start < end);
+    if memory || memory::overlaps_image(gpa, DEVICE_LEN) || !gpa.is_multiple_of(1024) {
+        return log::info!("ioapic: claimed where none can be");
+    }
+    let Some(window) = memory::map_claim(gpa, DEVICE_LEN).map(|virt| virt - DIRECT_MAP) else {
+        return;
+    };
+    windows::write_register(window, VERSION);
+    let version = windows::read_register(window + DATA);
+    log::info!("ioapic: version register {version:#x}");
 }
 
 /// Halts until the first timer interrupt, by the instruction itself: on a plain machine it

@@ -44,6 +44,10 @@ pub fn start() {
 /// One interrupt.
 pub fn tick() {
     TICKS.fetch_add(1, Ordering::Relaxed);
+    end_of_interrupt();
+}
+
+fn end_of_interrupt() {
     if write(x2apic::EOI, 0).is_none() {
         log::info!("timer: the host refused an end of interrupt");
     }
@@ -54,9 +58,12 @@ pub fn ticks() -> u64 {
     TICKS.load(Ordering::Relaxed)
 }
 
-/// Counts a vector that nobody asked for.
-pub fn count_unasked() {
+/// A vector that nobody asked for is counted, and ended: in service it would hold back the timer.
+pub fn unasked_interrupt() {
     UNASKED.fetch_add(1, Ordering::Relaxed);
+    if started() {
+        end_of_interrupt();
+    }
 }
 
 /// Vectors that nobody asked for.

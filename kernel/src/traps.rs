@@ -1,51 +1,40 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
-use crate::{host, syscall, timer, windows};
+use crate::{host, stacks, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
-use tessera_handoff::layout::STACK_TOP;
+use tessera_handoff::layout::{SHARED_MAP, STACK_TOP};
 use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, SYSCALL, TrapFrame};
 use tessera_hw::user::CpuLocal;
 use tessera_hw::{instr, probe};
 use tessera_protocol::error::{Error, HostFault};
-use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{serve, vc};
 use tessera_protocol::insn;
 
-const FAULT_STACK: usize = 8192;
-
-#[repr(align(16))]
-struct Stack(#[expect(dead_code, reason = "only its address is used")] [u8; FAULT_STACK]);
+/// Guest physical addresses end below the isolation bits.
+const SHARED_LEN: u64 = 1 << 46;
 
 static mut SEGMENTS: Segments = Segments::new();
 static mut TABLE: Idt = Idt::new();
 static mut LOCAL: CpuLocal = CpuLocal::new();
-static mut DOUBLE_FAULT_STACK: Stack = Stack([0; FAULT_STACK]);
-static mut NMI_STACK: Stack = Stack([0; FAULT_STACK]);
-
-/// Double fault and NMI get stacks of their own.
-const OWN_STACKS: [(u8, u8); 2] = [(8, 1), (2, 2)];
 
 /// Loads GDT, TSS, IDT and the system-call entry. Called once, first.
 pub fn install() {
-    let top = |stack: *const Stack| stack as u64 + FAULT_STACK as u64;
     // SAFETY: called once, on the only processor, before anything can trap; each table and
     // stack is used for nothing else.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
         let local = &raw mut LOCAL;
-        let mut ist = [0; 7];
-        ist[0] = top(&raw const DOUBLE_FAULT_STACK);
-        ist[1] = top(&raw const NMI_STACK);
         (*segments).install(Stacks {
             ring0: STACK_TOP,
-            ist,
+            ist: stacks::tops(),
         });
         trap::set_handler(handle);
-        (*table).install(&OWN_STACKS);
+        (*table).install(stacks::ist);
         (*local).install(STACK_TOP);
     }
 }
@@ -53,6 +42,7 @@ pub fn install() {
 fn handle(frame: &mut TrapFrame) {
     match frame.vector {
         SYSCALL => syscall::serve(frame),
+        _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
         v if v == u64::from(timer::VECTOR) => timer::tick(),
         v if v == u64::from(timer::SPURIOUS) => {}
         v if v == u64::from(vector::VC) => communication(frame),
@@ -65,13 +55,23 @@ fn handle(frame: &mut TrapFrame) {
 /// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
 fn communication(frame: &mut TrapFrame) {
     let bytes = windows::code(frame.rip);
-    let (event, length) = match vc::event(frame.error, bytes, frame, 0) {
+    let device = device(frame, bytes).unwrap_or(u64::MAX);
+    let (event, length) = match vc::event(frame.error, bytes, frame, device) {
+        Ok((Event::Mmio { gpa: u64::MAX }, _)) => refuse(frame, Refusal::UnexpectedVc),
         Ok(found) => found,
         // The kernel touches only what it accepted: such a page was taken back.
         Err(NotServed::PageNotValidated(_)) => refuse(frame, Refusal::PageRemapped),
         Err(_) => refuse(frame, Refusal::UnexpectedVc),
     };
     serve_event(frame, event, length, Refusal::UnexpectedVc);
+}
+
+/// Where the kernel's instruction at RIP reaches a device or a shared page; nothing else of its
+/// memory can ask for a host's answer.
+fn device(frame: &TrapFrame, bytes: &[u8]) -> Option<u64> {
+    let virt = insn::address(bytes, frame).ok()?;
+    let gpa = virt.checked_sub(SHARED_MAP)?;
+    (!frame.from_user() && gpa < SHARED_LEN).then_some(gpa)
 }
 
 /// #VE: as the module below describes it.
@@ -85,12 +85,7 @@ fn virtualization(frame: &mut TrapFrame) {
     }
 }
 
-fn serve_event(
-    frame: &mut TrapFrame,
-    event: tessera_protocol::exception::event::Event,
-    length: u8,
-    refusal: Refusal,
-) {
+fn serve_event(frame: &mut TrapFrame, event: Event, length: u8, refusal: Refusal) {
     let rip = frame.rip;
     let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
     let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
@@ -98,6 +93,10 @@ fn serve_event(
         Some(Ok(())) => {}
         Some(Err(NotServed::Protocol(Error::Host(HostFault::Inject(vector::GP)))))
             if probe::fix_up(frame) => {}
+        Some(Err(NotServed::Protocol(Error::Host(_)))) if matches!(event, Event::Mmio { .. }) => {
+            refuse(frame, Refusal::HostCallDenied)
+        }
+        Some(Err(NotServed::Instruction(_))) => refuse(frame, Refusal::MmioDecodeFailed),
         _ => refuse(frame, refusal),
     }
 }
@@ -135,15 +134,11 @@ impl serve::Service for Via<'_> {
     }
 }
 
-/// An exception of a process ends it; one of the kernel, which has none, is an attack or a bug.
+/// Neither the kernel nor the first process, which is measured with it, raises any: an attack
+/// or a bug.
 fn exception(frame: &TrapFrame) {
     if frame.from_user() {
-        log::info!(
-            "process stopped: exception {} at {:#x}",
-            frame.vector,
-            frame.rip
-        );
-        host::shutdown();
+        log::info!("the first process was stopped");
     }
     refuse(frame, Refusal::UnexpectedException)
 }
@@ -153,7 +148,7 @@ fn unasked(frame: &TrapFrame, vector: u64) {
     if vector == 0x80 {
         refuse(frame, Refusal::InjectedInterrupt);
     }
-    timer::count_unasked();
+    timer::unasked_interrupt();
 }
 
 fn refuse(frame: &TrapFrame, refusal: Refusal) -> ! {

@@ -65,8 +65,14 @@ pub fn code(rip: u64) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(rip as *const u8, len) }
 }
 
+/// Reads a 32-bit device register in a window: one plain load, which an exception can serve.
+pub fn read_register(window: u64) -> u32 {
+    // SAFETY: a device's page, mapped for good; reading starts no transfers.
+    unsafe { ((DIRECT_MAP + window) as *const u32).read_volatile() }
+}
+
 /// Writes a 32-bit device register in a window.
 pub fn write_register(window: u64, value: u32) {
-    // SAFETY: the local APIC's page, mapped for good; its registers start no transfers.
+    // SAFETY: an APIC's page, mapped for good; its registers start no transfers.
     unsafe { ((DIRECT_MAP + window) as *mut u32).write_volatile(value) }
 }

@@ -72,6 +72,10 @@ pub const VISIBILITY_HEADER: usize = 16;
 
 /// Hypercall input value, bits: call code 15:0, fast 16, rep count 43:32, rep start 59:48.
 pub const HYPERCALL_REP_COUNT_SHIFT: u32 = 32;
+/// Hypercall input value: input in registers (RDX, R8) instead of memory.
+pub const HYPERCALL_FAST: u64 = 1 << 16;
+/// `HvCallNotifyLongSpinWait`: input u32 spin count and u32 reserved; no output. May be fast.
+pub const HVCALL_NOTIFY_LONG_SPIN_WAIT: u16 = 0x0008;
 /// Hypercall status: success.
 pub const HV_STATUS_SUCCESS: u16 = 0;
 /// Hypercall status: unknown call code.

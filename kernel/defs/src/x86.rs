@@ -71,12 +71,18 @@ pub mod x2apic {
 
 /// Exception vectors.
 pub mod vector {
+    /// Non-maskable interrupt.
+    pub const NMI: u8 = 2;
     /// Invalid opcode.
     pub const UD: u8 = 6;
+    /// Double fault.
+    pub const DF: u8 = 8;
     /// General protection.
     pub const GP: u8 = 13;
     /// Page fault.
     pub const PF: u8 = 14;
+    /// Machine check.
+    pub const MC: u8 = 18;
     /// Virtualization exception (Intel).
     pub const VE: u8 = 20;
     /// Hypervisor injection exception (AMD).

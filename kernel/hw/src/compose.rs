@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
 
 use crate::ghcb_page::GhcbPage;
-use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VmcallPort, VmmcallPort};
+use crate::host::{RmpPort, TdcallPort, VmcallPort, VmmcallPort};
 use crate::instr;
 use crate::native::NativeCalls;
 use crate::shared::SharedPage;
@@ -26,7 +26,7 @@ pub enum Machine {
     /// Nothing isolates.
     None(NativeCalls, Plain),
     /// SNP, VMPL 0.
-    Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbMsrPort, RmpPort>),
+    Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbPage, RmpPort>),
     /// SNP, VMPL 2 below our paravisor.
     Vmpl2(NativeCalls, HvVisibility<VmmcallPort>),
     /// L1 TD.
@@ -54,15 +54,12 @@ impl Machine {
                 Mode::None => Some(Machine::None(NativeCalls::new(), Plain)),
                 Mode::Snp => {
                     let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
-                    let (msr, rmp) = (GhcbMsrPort::new(), RmpPort::new());
-                    Some(Machine::Snp(
-                        GhcbCalls(page),
-                        PscVisibility {
-                            msr,
-                            rmp,
-                            comes_private,
-                        },
-                    ))
+                    let visibility = PscVisibility {
+                        ghcb: page.handle(),
+                        rmp: RmpPort::new(),
+                        comes_private,
+                    };
+                    Some(Machine::Snp(GhcbCalls(page), visibility))
                 }
                 Mode::Tdx => Some(Machine::Tdx(
                     VmcallCalls(TdcallPort::new()),

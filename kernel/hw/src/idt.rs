@@ -29,17 +29,13 @@ impl Idt {
     }
 
     /// Points every gate at its stub (DPL 0, interrupts off on entry) and loads IDTR.
-    /// `ist` gives vectors that switch to an interrupt stack: (vector, IST 1 to 7).
+    /// `ist` gives a vector's interrupt stack: IST 1 to 7, or 0 for none.
     ///
     /// # Safety
     /// `Segments::install` ran with those stacks, and `trap::set_handler` named the handler.
-    pub unsafe fn install(&'static mut self, ist: &[(u8, u8)]) {
+    pub unsafe fn install(&'static mut self, ist: fn(u8) -> u8) {
         for vector in 0..=255 {
-            let index = ist
-                .iter()
-                .find(|(v, _)| *v == vector)
-                .map_or(0, |(_, index)| *index);
-            self.gates[usize::from(vector)] = gate(trap::stub(vector), index);
+            self.gates[usize::from(vector)] = gate(trap::stub(vector), ist(vector));
         }
         let limit = (size_of_val(&self.gates) - 1) as u16;
         let pointer = DescriptorTablePointer {

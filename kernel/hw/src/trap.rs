@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // reason: assembly entry points, and the frame they leave on the stack
 
 use crate::probe;
+use crate::user::KERNEL_RSP;
 use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use tessera_defs::x86::vector;
@@ -44,6 +45,13 @@ tessera_defs::assert_layout!(TrapFrame, size 176, rbp @ 64, rax @ 112, vector @ 
 pub const SYSCALL: u64 = 0x100;
 
 impl TrapFrame {
+    /// An interrupt came though RFLAGS.IF was clear: no processor delivers that, a host that
+    /// injects it does (APM vol. 2, 15.20).
+    pub fn forced(&self) -> bool {
+        const IF: u64 = 1 << 9;
+        (32..SYSCALL).contains(&self.vector) && self.rflags & IF == 0
+    }
+
     /// The trap came from ring 3.
     pub fn from_user(&self) -> bool {
         self.cs & 3 == 3
@@ -107,26 +115,59 @@ pub(crate) fn stub(vector: u8) -> u64 {
     (&raw const tessera_trap_stubs) as u64 + u64::from(vector) * 16
 }
 
+macro_rules! save_all {
+    ($($rest:tt)*) => {
+        naked_asm!(
+            "push rax", "push rbx", "push rcx", "push rdx", "push rsi", "push rdi", "push rbp",
+            "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14",
+            "push r15",
+            "cld",
+            $($rest)*
+        )
+    };
+}
+
 /// From the stubs: vector and error code are pushed, the rest is saved here.
 #[unsafe(naked)]
 unsafe extern "C" fn common() {
     naked_asm!(
         "test byte ptr [rsp + 24], 3", // CS
-        "jz 2f",
-        "swapgs",
-        "2: jmp {save}",
+        "jnz {user}",
+        "jmp {save}",
+        user = sym from_user,
         save = sym save_and_dispatch,
     )
 }
 
-/// Expects SS to vector pushed and the kernel's GS base; falls into `restore`.
+/// A trap of ring 3, on its vector's interrupt stack: the frame moves to the kernel's stack, on
+/// which nothing stands, so that the interrupt stack is free for the next event.
+#[unsafe(naked)]
+unsafe extern "C" fn from_user() {
+    save_all!(
+        "swapgs",
+        "mov rsi, rsp",
+        "mov rdi, gs:[{kernel_rsp}]",
+        "sub rdi, {frame}",
+        "mov rsp, rdi",
+        "mov ecx, {frame} / 8",
+        "rep movsq",
+        "jmp {go}",
+        kernel_rsp = const KERNEL_RSP,
+        frame = const size_of::<TrapFrame>(),
+        go = sym go,
+    )
+}
+
+/// Expects SS to vector pushed, and the kernel's GS base where ring 3 was left.
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn save_and_dispatch() {
+    save_all!("jmp {go}", go = sym go)
+}
+
+/// The frame is at RSP; falls into `restore`.
+#[unsafe(naked)]
+unsafe extern "C" fn go() {
     naked_asm!(
-        "push rax", "push rbx", "push rcx", "push rdx", "push rsi", "push rdi", "push rbp",
-        "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14",
-        "push r15",
-        "cld",
         "mov rdi, rsp",
         "mov rbp, rsp",
         "and rsp, -16",

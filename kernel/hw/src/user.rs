@@ -23,6 +23,9 @@ pub struct CpuLocal {
     user_rsp: u64,
 }
 
+/// Where the traps of ring 3 find the kernel's stack, from the GS base.
+pub(crate) const KERNEL_RSP: usize = offset_of!(CpuLocal, kernel_rsp);
+
 impl CpuLocal {
     /// Not installed yet.
     pub const fn new() -> Self {
@@ -97,7 +100,7 @@ unsafe extern "C" fn syscall_entry() {
         "push {syscall}",
         "jmp {save}",
         user_rsp = const offset_of!(CpuLocal, user_rsp),
-        kernel_rsp = const offset_of!(CpuLocal, kernel_rsp),
+        kernel_rsp = const KERNEL_RSP,
         ss = const USER_DATA,
         cs = const USER_CODE,
         syscall = const SYSCALL,

@@ -27,7 +27,7 @@ pub fn install() {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
         (*segments).install(stacks);
         trap::set_handler(handle);
-        (*table).install(&[]);
+        (*table).install(|_| 0);
     }
 }
 
@@ -38,11 +38,12 @@ pub fn ticked() -> bool {
 
 fn handle(frame: &mut TrapFrame) {
     match frame.vector as u8 {
-        TIMER => TICKED.store(true, Ordering::Relaxed),
+        TIMER if !frame.forced() => TICKED.store(true, Ordering::Relaxed),
         vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
         vector::VE => crate::door::refuse(Refusal::UnexpectedVe),
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
+        _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
         _ => {}
     }
 }

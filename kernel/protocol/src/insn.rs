@@ -1,5 +1,9 @@
-//! A small decoder for the instructions that drivers use on MMIO, in 64-bit mode. The address
-//! is not computed: the processor reports it. Source: APM vol. 3 (24594), opcode maps.
+//! A small decoder for the instructions that drivers use on MMIO, in 64-bit mode. A #VC does not
+//! say which address was meant: `operand` computes it. Source: APM vol. 3 (24594), opcode maps.
+
+mod operand;
+
+pub use operand::address;
 
 /// Longest instruction.
 pub const MAX_LENGTH: usize = 15;

@@ -137,7 +137,7 @@ fn partial_page_state_changes_are_continued() {
         f.buffer[..2].copy_from_slice(&current.to_le_bytes());
         (f.info1, f.info2) = (0, 0);
     });
-    assert_eq!(change(&mut host, &pages(5)), Ok(()));
+    assert_eq!(change(&mut host, pages(5)), Ok(()));
     assert_eq!(calls, 5);
 }
 
@@ -149,24 +149,21 @@ fn lying_page_state_changes_are_refused() {
         (f.info1, f.info2) = (0, 0)
     });
     assert!(matches!(
-        change(&mut idle, &pages(5)),
+        change(&mut idle, pages(5)),
         Err(Error::Host(HostFault::NoProgress { .. }))
     ));
     assert_eq!(calls, 1);
-    let beyond = change(&mut Page(|f: &mut GhcbFrame| f.buffer[0] = 6), &pages(5));
+    let beyond = change(&mut Page(|f: &mut GhcbFrame| f.buffer[0] = 6), pages(5));
     assert!(matches!(
         beyond,
         Err(Error::Host(HostFault::OutOfRange { .. }))
     ));
-    let end = change(&mut Page(|f: &mut GhcbFrame| f.buffer[2] = 9), &pages(5));
+    let end = change(&mut Page(|f: &mut GhcbFrame| f.buffer[2] = 9), pages(5));
     assert!(matches!(
         end,
         Err(Error::Host(HostFault::OutOfRange { .. }))
     ));
-    let other = change(
-        &mut Page(|f: &mut GhcbFrame| f.buffer[9] ^= 0x10),
-        &pages(5),
-    );
+    let other = change(&mut Page(|f: &mut GhcbFrame| f.buffer[9] ^= 0x10), pages(5));
     assert!(matches!(
         other,
         Err(Error::Host(HostFault::OutOfRange { .. }))
@@ -174,7 +171,7 @@ fn lying_page_state_changes_are_refused() {
     assert_eq!(
         change(
             &mut Page(|_: &mut GhcbFrame| ()),
-            &pages(psc::MAX_ENTRIES + 1)
+            pages(psc::MAX_ENTRIES + 1)
         )
         .unwrap_err()
         .guilty(),
@@ -200,7 +197,7 @@ proptest! {
             f.buffer.copy_from_slice(&junk);
             (f.info1, f.info2) = (info1, info2);
         });
-        let _ = change(&mut host, &pages(9));
+        let _ = change(&mut host, pages(9));
         prop_assert!(calls <= psc::MAX_ENTRIES + 1);
     }
 }

@@ -9,10 +9,20 @@ const ALTERING: [&str; 1] = ["byte-changed"];
 /// Ranges that must be the same in every mode.
 const SAME: [&str; 2] = ["kernel", "stub"];
 
+/// What an honest Hyper-V-like host must have been asked for, beside what the strategies need.
+const ASKED: [(Mode, &str); 5] = [
+    (Mode::None, "mmio"),
+    (Mode::Snp, "mmio"),
+    (Mode::Snp, "hypercall"),
+    (Mode::Tdx, "mmio"),
+    (Mode::Tdx, "hypercall"),
+];
+
 /// What is wrong with one row, a sentence each.
 pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
     let orderly = matches!(row.outcome, Outcome::Runs | Outcome::Unmeasured);
     let mut faults = operations::faults(row.boot.mode, &row.strategies, &row.operations, orderly);
+    faults.extend(unasked(row));
     // Our paravisor shows its guest Hyper-V's interface, whatever the host looks like.
     let below = matches!(row.boot.mode, Mode::SnpParavisor | Mode::TdxParavisor);
     let host = row.boot.scenario.profile;
@@ -38,6 +48,16 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
         faults.push("the host was to change a byte of kernel or stub, and did not".into());
     }
     faults
+}
+
+/// Paths that a friendly boot must have used.
+fn unasked(row: &Row) -> Vec<String> {
+    let friendly = row.boot.scenario.name == "friendly" && row.outcome == Outcome::Runs;
+    let missing = |(mode, what): &&(Mode, &str)| {
+        friendly && *mode == row.boot.mode && !row.operations.iter().any(|op| op == what)
+    };
+    let sentence = |(_, what): &(Mode, &str)| format!("the host was never asked for `{what}`");
+    ASKED.iter().filter(missing).map(sentence).collect()
 }
 
 /// A lie that was not told proves nothing; one that silicon stops must at least be tried.
@@ -116,6 +136,7 @@ mod tests {
             row.file_sha256 = "f".into();
             row.loaded = SAME.map(|name| (name.into(), "h".into())).into();
             row.strategies = vec!["native".into()];
+            row.operations = vec!["mmio".into()];
             row
         };
         boots.map(fill).collect()
@@ -147,6 +168,9 @@ mod tests {
         };
         assert!(row(&good, &image, Some("hyperv")).is_empty());
         assert_eq!(row(&good, &image, Some("kvm")).len(), 1);
+        let mut silent = good.clone();
+        silent.operations.clear();
+        assert_eq!(row(&silent, &image, Some("hyperv")).len(), 1);
         let mut other = good.clone();
         other.loaded.insert("kernel".into(), "x".into());
         assert_eq!(row(&other, &image, Some("hyperv")).len(), 1);

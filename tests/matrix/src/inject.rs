@@ -120,7 +120,7 @@ fn modes(event: Event, at: At) -> Vec<(Mode, Expected)> {
     let mut modes = vec![(Mode::Snp, direct(event, at))];
     // A paravisor has no ring 3.
     if matches!(at, At::Stub | At::Kernel) {
-        modes.push((Mode::SnpParavisor, in_paravisor(event, at)));
+        modes.push((Mode::SnpParavisor, direct(event, at)));
     }
     match event {
         Nmi => modes.push((Mode::Tdx, direct(event, at))),
@@ -132,7 +132,7 @@ fn modes(event: Event, at: At) -> Vec<(Mode, Expected)> {
     modes
 }
 
-/// What stub and kernel do, whose interrupts are off everywhere but in ring 3 and while they
+/// What stub, kernel and paravisor do, whose interrupts are off but in ring 3 and while they
 /// wait: an interrupt against that was forced.
 fn direct(event: Event, at: At) -> Expected {
     Expected::Refuses(match event {
@@ -142,12 +142,4 @@ fn direct(event: Event, at: At) -> Expected {
         Vector(VE) => Refusal::UnexpectedVe,
         Vector(_) | Nmi => Refusal::UnexpectedException,
     })
-}
-
-/// The same for VMPL 0 of a paravisor: its "kernel" is the paravisor itself.
-fn in_paravisor(event: Event, at: At) -> Expected {
-    match (event, at) {
-        (Vector(ORDINARY), At::Kernel) => Expected::Runs,
-        _ => direct(event, at),
-    }
 }

@@ -27,7 +27,12 @@ const fn silent(name: &'static str) -> Strategy {
 /// The strategies of the modes in the table of scenarios. An unknown name is a fault, so that
 /// a new strategy cannot go unchecked.
 static STRATEGIES: &[Strategy] = &[
-    silent("native"),
+    Strategy {
+        name: "native",
+        mode: None,
+        needs: &[],
+        explains: &["mmio"],
+    },
     silent("plain"),
     silent("no-acceptance"),
     silent("boot-processor"),
@@ -38,7 +43,7 @@ static STRATEGIES: &[Strategy] = &[
         name: "ghcb",
         mode: None,
         needs: &["vmgexit"],
-        explains: &["hypercall"],
+        explains: &["hypercall", "mmio"],
     },
     Strategy {
         name: "snp-psc",
@@ -58,7 +63,7 @@ static STRATEGIES: &[Strategy] = &[
         name: "tdvmcall",
         mode: None,
         needs: &["tdvmcall"],
-        explains: &["tdcall", "hypercall"],
+        explains: &["tdcall", "hypercall", "mmio"],
     },
     Strategy {
         name: "tdx-mapgpa",

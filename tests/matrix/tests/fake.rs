@@ -28,7 +28,7 @@ for word in "$@"; do
   esac
 done
 loaded() { echo "{\"event\":\"loaded\",\"hashes\":{\"kernel\":\"$1\",\"stub\":\"s\"},\"launch_digest\":null}" >> "$report"; }
-end() { echo "{\"event\":\"end\",\"end\":\"$1\",\"reason\":$2,\"rip\":4096,\"set\":$3,\"code\":$4,\"operations\":[$5],\"exits\":{\"cpuid\":2},\"pages_accepted\":1,\"pages_shared\":2,\"instructions\":3,\"lie_told\":${told:-0},\"lie_stopped\":0}" >> "$report"; }
+end() { echo "{\"event\":\"end\",\"end\":\"$1\",\"reason\":$2,\"rip\":4096,\"set\":$3,\"code\":$4,\"operations\":[${5-\"mmio\"}],\"exits\":{\"cpuid\":2},\"pages_accepted\":1,\"pages_shared\":2,\"instructions\":3,\"lie_told\":${told:-0},\"lie_stopped\":0}" >> "$report"; }
 says() { printf 'tessera: mode=%s profile=hyperv strategies=native,plain\ninit: mode=%s pages accepted=1 shared=2 ticks=3\ntessera: shutdown\n' "$1" "$1" >> "$console"; }
 "#;
 
@@ -159,7 +159,7 @@ fn every_bad_ending_fails_by_name() {
 fn another_kernel_and_unexplained_operations_fail() {
     for script in [
         "loaded x; says none; end shutdown null 0 0; exit 1",
-        "loaded k; says none; end shutdown null 0 0 '\"pvalidate\"'; exit 1",
+        "loaded k; says none; end shutdown null 0 0 '\"mmio\",\"pvalidate\"'; exit 1",
         "loaded k; says none; sed -i s/plain/magic/ $console; end shutdown null 0 0; exit 1",
         "loaded k; says none; sed -i s/hyperv/kvm/ $console; end shutdown null 0 0; exit 1",
     ] {

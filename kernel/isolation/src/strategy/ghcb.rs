@@ -2,12 +2,16 @@
 
 use super::traits::{PageVisibility, Pages};
 use crate::refusal::Refusal;
-use tessera_protocol::error::{Error, HostFault, Result};
+use tessera_defs::hyperv::HYPERCALL_FAST;
+use tessera_defs::snp::ghcb::psc::MAX_ENTRIES;
+use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
+use tessera_protocol::ghcb::hypercall;
+use tessera_protocol::ghcb::psc::{self, Change};
 use tessera_protocol::ghcb::request;
-use tessera_protocol::ghcb_msr::{self, PageState};
+use tessera_protocol::ghcb_msr::PageState;
 use tessera_protocol::rmp;
-use tessera_protocol::traits::{GhcbMsr, Rmp, Vmgexit};
+use tessera_protocol::traits::{Rmp, Vmgexit};
 
 /// Host calls through a registered GHCB page.
 #[derive(Debug)]
@@ -32,11 +36,15 @@ impl<V: Vmgexit> Service for GhcbCalls<V> {
     fn halt(&mut self) -> Result<()> {
         request::hlt(&mut self.0)
     }
-    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused {
-            request: control,
-            code: 0,
-        }))
+    /// Fast calls only: their registers travel as the input block of the GHCB's hypercall page.
+    fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
+        if control & HYPERCALL_FAST == 0 {
+            return Err(Error::Guest(GuestFault::BadValue(control)));
+        }
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&first.to_le_bytes());
+        input[8..].copy_from_slice(&second.to_le_bytes());
+        hypercall::hypercall(&mut self.0, control & !HYPERCALL_FAST, &input, 0)
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         request::mmio_read(&mut self.0, gpa, size)
@@ -46,59 +54,77 @@ impl<V: Vmgexit> Service for GhcbCalls<V> {
     }
 }
 
-/// Page states by the GHCB MSR protocol and PVALIDATE.
+/// Page states by page-state changes in batches and PVALIDATE, both 2 MiB first.
 #[derive(Debug)]
-pub struct PscVisibility<M, R> {
-    /// The GHCB MSR.
-    pub msr: M,
+pub struct PscVisibility<V, R> {
+    /// The GHCB page.
+    pub ghcb: V,
     /// PVALIDATE.
     pub rmp: R,
     /// Memory outside the image is assigned to the guest already.
     pub comes_private: bool,
 }
 
-impl<M: GhcbMsr + Send, R: Rmp + Send> PscVisibility<M, R> {
-    fn ask(&mut self, gpa: u64, state: PageState) -> core::result::Result<(), Refusal> {
-        ghcb_msr::page_state(&mut self.msr, gpa, state).map_err(|error| match error {
-            Error::Host(HostFault::Refused { .. }) => Refusal::VisibilityRefused,
-            _ => Refusal::GhcbReplyInvalid,
-        })
+type Outcome = core::result::Result<(), Refusal>;
+
+impl<V: Vmgexit + Send, R: Rmp + Send> PscVisibility<V, R> {
+    fn ask(&mut self, pages: Pages, state: PageState) -> Outcome {
+        let mut pieces = pages.pieces();
+        loop {
+            let batch = pieces.clone().take(MAX_ENTRIES).map(|piece| Change {
+                gpa: piece.gpa,
+                large: piece.large,
+                state,
+            });
+            if batch.clone().next().is_none() {
+                return Ok(());
+            }
+            psc::change(&mut self.ghcb, batch).map_err(refused)?;
+            // The batch is done; what is left of a short one is nothing.
+            pieces.by_ref().take(MAX_ENTRIES).for_each(drop);
+        }
     }
 
-    fn validate(&mut self, pages: Pages, valid: bool) -> core::result::Result<(), Refusal> {
-        for n in 0..pages.count {
-            rmp::pvalidate(&mut self.rmp, pages.virt + n * 4096, false, valid).map_err(refusal)?;
-        }
-        Ok(())
+    fn validate(&mut self, pages: Pages, valid: bool) -> Outcome {
+        let mut pieces = pages.pieces();
+        pieces.try_for_each(|piece| {
+            rmp::pvalidate(&mut self.rmp, piece.virt, piece.large, valid).map_err(unvalidated)
+        })
     }
 }
 
-fn refusal(error: Error) -> Refusal {
+fn refused(error: Error) -> Refusal {
+    match error {
+        Error::Host(HostFault::Refused { .. }) => Refusal::VisibilityRefused,
+        Error::Host(HostFault::NoProgress { .. }) => Refusal::PscIncomplete,
+        _ => Refusal::GhcbReplyInvalid,
+    }
+}
+
+fn unvalidated(error: Error) -> Refusal {
     match error {
         Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
         _ => Refusal::PageNotGranted,
     }
 }
 
-impl<M: GhcbMsr + Send, R: Rmp + Send> PageVisibility for PscVisibility<M, R> {
-    fn accept(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+impl<V: Vmgexit + Send, R: Rmp + Send> PageVisibility for PscVisibility<V, R> {
+    fn accept(&mut self, pages: Pages) -> Outcome {
         if !self.comes_private {
-            for n in 0..pages.count {
-                self.ask(pages.gpa + n * 4096, PageState::Private)?;
-            }
+            self.ask(pages, PageState::Private)?;
         }
         self.validate(pages, true)
     }
-    fn rescind(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+    fn rescind(&mut self, pages: Pages) -> Outcome {
         self.validate(pages, false)
     }
-    fn share(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
-        self.ask(gpa, PageState::Shared)
+    fn share(&mut self, gpa: u64) -> Outcome {
+        self.ask(Pages::unmapped(gpa), PageState::Shared)
     }
-    fn unshare(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
-        self.ask(gpa, PageState::Private)
+    fn unshare(&mut self, gpa: u64) -> Outcome {
+        self.ask(Pages::unmapped(gpa), PageState::Private)
     }
-    fn accept_again(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+    fn accept_again(&mut self, pages: Pages) -> Outcome {
         self.validate(pages, true)
     }
 }

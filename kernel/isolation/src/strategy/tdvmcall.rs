@@ -6,7 +6,7 @@ use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_protocol::error::{Error, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 use tessera_protocol::tdx::{memory, vmcall};
-use tessera_protocol::traits::Tdcall;
+use tessera_protocol::traits::{Hypercall, Tdcall};
 
 /// Host calls by TDVMCALL.
 #[derive(Debug)]
@@ -31,11 +31,9 @@ impl<T: Tdcall> Service for VmcallCalls<T> {
     fn halt(&mut self) -> Result<()> {
         vmcall::hlt(&mut self.0, false)
     }
-    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Host(HostFault::Refused {
-            request: control,
-            code: 0,
-        }))
+    /// Inputs are the registers of a fast call, or addresses of pages that are shared.
+    fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
+        Ok(vmcall::VmcallHypercall(&mut self.0).hypercall(control, first, second))
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         vmcall::mmio_read(&mut self.0, gpa, size)
@@ -63,15 +61,12 @@ impl<T: Tdcall + Send> AcceptVisibility<T> {
 
 impl<T: Tdcall + Send> PageVisibility for AcceptVisibility<T> {
     fn accept(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
-        for n in 0..pages.count {
-            memory::accept(&mut self.0, pages.gpa + n * 4096, false).map_err(
-                |error| match error {
-                    Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
-                    _ => Refusal::PageNotGranted,
-                },
-            )?;
-        }
-        Ok(())
+        pages.pieces().try_for_each(|piece| {
+            memory::accept(&mut self.0, piece.gpa, piece.large).map_err(|error| match error {
+                Error::Host(HostFault::DoubleValidation(_)) => Refusal::PageAlreadyValidated,
+                _ => Refusal::PageNotGranted,
+            })
+        })
     }
     fn rescind(&mut self, _: Pages) -> core::result::Result<(), Refusal> {
         Ok(())

@@ -1,7 +1,11 @@
 //! What the kernel asks of a mode.
 
 use crate::refusal::Refusal;
+use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 use tessera_protocol::exception::serve::Service;
+
+/// Small pages in a large one.
+const LARGE: u64 = LARGE_PAGE_SIZE / PAGE_SIZE;
 
 /// Calls that leave the guest: CPUID, MSRs, ports, MMIO, halting, hypercalls.
 pub trait HostCalls: Service + Send {}
@@ -16,6 +20,53 @@ pub struct Pages {
     pub virt: u64,
     /// How many, contiguous in both.
     pub count: u64,
+}
+
+/// A part of a run: one 2 MiB page where address and length allow it, else one small page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Guest physical address.
+    pub gpa: u64,
+    /// Virtual address.
+    pub virt: u64,
+    /// 2 MiB.
+    pub large: bool,
+}
+
+/// The parts of a run, in order.
+#[derive(Clone, Debug)]
+pub struct Pieces(Pages);
+
+impl Pages {
+    /// One small page that is mapped nowhere.
+    pub const fn unmapped(gpa: u64) -> Self {
+        Self {
+            gpa,
+            virt: 0,
+            count: 1,
+        }
+    }
+
+    /// 2 MiB first: as few parts as the addresses allow.
+    pub const fn pieces(self) -> Pieces {
+        Pieces(self)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let Pages { gpa, virt, count } = self.0;
+        let large = count >= LARGE && (gpa | virt).is_multiple_of(LARGE_PAGE_SIZE);
+        let pages = if large { LARGE } else { 1 };
+        self.0 = Pages {
+            gpa: gpa + pages * PAGE_SIZE,
+            virt: virt + pages * PAGE_SIZE,
+            count: count.checked_sub(pages)?,
+        };
+        Some(Piece { gpa, virt, large })
+    }
 }
 
 /// Who may see a page. Every error names the party at fault.

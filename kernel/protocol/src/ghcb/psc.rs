@@ -55,11 +55,16 @@ impl Change {
 /// Changes up to 253 pages. Hosts may stop in the middle and be called again; each call must
 /// move on, and may change neither the end nor what an entry asks for.
 /// Errors: `BadLength`, `BadAddress`, `NoProgress`, `OutOfRange`, `Refused`.
-pub fn change(host_call: &mut impl Vmgexit, changes: &[Change]) -> Result<()> {
-    if changes.is_empty() || changes.len() > psc::MAX_ENTRIES {
-        return guest(GuestFault::BadLength(changes.len()));
+pub fn change<I>(host_call: &mut impl Vmgexit, changes: I) -> Result<()>
+where
+    I: IntoIterator<Item = Change, IntoIter: Clone>,
+{
+    let changes = changes.into_iter();
+    let count = changes.clone().count();
+    if count == 0 || count > psc::MAX_ENTRIES {
+        return guest(GuestFault::BadLength(count));
     }
-    let mut frame = build(changes)?;
+    let mut frame = build(count, changes.clone())?;
     let mut done = (0, 0);
     for _ in 0..MAX_CALLS {
         frame.exit_code = exit::PSC;
@@ -72,8 +77,8 @@ pub fn change(host_call: &mut impl Vmgexit, changes: &[Change]) -> Result<()> {
                 code,
             });
         }
-        let now = progress(&frame, changes)?;
-        if now.0 == changes.len() {
+        let now = progress(&frame, count, changes.clone())?;
+        if now.0 == count {
             return Ok(());
         }
         if now <= done {
@@ -85,23 +90,27 @@ pub fn change(host_call: &mut impl Vmgexit, changes: &[Change]) -> Result<()> {
 }
 
 /// Header: current entry u16, end entry (inclusive) u16, reserved u32.
-fn build(changes: &[Change]) -> Result<GhcbFrame> {
+fn build(count: usize, changes: impl Iterator<Item = Change>) -> Result<GhcbFrame> {
     let mut frame = GhcbFrame::new(exit::PSC, 0, 0);
-    frame.buffer[2..4].copy_from_slice(&(changes.len() as u16 - 1).to_le_bytes());
-    for (i, change) in changes.iter().enumerate() {
+    frame.buffer[2..4].copy_from_slice(&(count as u16 - 1).to_le_bytes());
+    for (i, change) in changes.enumerate() {
         let at = psc::HEADER + i * 8;
         frame.buffer[at..at + 8].copy_from_slice(&change.encode()?.to_le_bytes());
     }
-    frame.used = psc::HEADER + changes.len() * 8;
+    frame.used = psc::HEADER + count * 8;
     frame.scratch = true;
     Ok(frame)
 }
 
 /// Entries finished, and pages within the current one.
-fn progress(frame: &GhcbFrame, changes: &[Change]) -> Result<(usize, usize)> {
+fn progress(
+    frame: &GhcbFrame,
+    count: usize,
+    changes: impl Iterator<Item = Change>,
+) -> Result<(usize, usize)> {
     let half = |at: usize| u16::from_le_bytes([frame.buffer[at], frame.buffer[at + 1]]);
     let (current, end) = (usize::from(half(0)), usize::from(half(2)));
-    if end != changes.len() - 1 || current > changes.len() {
+    if end != count - 1 || current > count {
         let value = u64::from(half(0)) | u64::from(half(2)) << 16;
         return host(HostFault::OutOfRange {
             request: exit::PSC,
@@ -109,7 +118,7 @@ fn progress(frame: &GhcbFrame, changes: &[Change]) -> Result<(usize, usize)> {
         });
     }
     let mut within = 0;
-    for (i, change) in changes.iter().enumerate() {
+    for (i, change) in changes.enumerate() {
         let at = psc::HEADER + i * 8;
         let entry = frame.buffer[at..at + 8]
             .try_into()

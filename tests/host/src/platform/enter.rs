@@ -26,9 +26,14 @@ const HUNT_SLICE: u64 = 1500;
 /// Bytes behind SYSCALL in which a kernel may still be on ring 3's stack pointer.
 const SYSCALL_ENTRY: u64 = 32;
 
-/// Enters the context once; the exit stands in its VMCB. `interruptible`: the vmm may offer
-/// interrupts to this context.
-pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
+/// Enters the context once; the exit stands in its VMCB. `memory` is the context's own view;
+/// `interruptible`: the vmm may offer interrupts to this context. Errors: as `run`.
+pub fn enter(
+    vmm: &mut Vmm,
+    vcpu: &mut Vcpu,
+    memory: &mut dyn Physical,
+    interruptible: bool,
+) -> Result<(), End> {
     let offered = if interruptible {
         vmm.pending_interrupt()
     } else {
@@ -44,18 +49,26 @@ pub fn enter(vmm: &mut Vmm, vcpu: &mut Vcpu, interruptible: bool) {
         true => LOWER_SLICE,
         false => SLICE,
     };
-    run(vmm, vcpu, slice);
+    run(vmm, vcpu, memory, slice)?;
     if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
         vmm.apic.accept(vector);
     }
     if vcpu.vmcb.control.exit_code == exit::NPF {
         vcpu.reinject();
     }
+    Ok(())
 }
 
 /// Enters the context once, with what it was offered, for `slice` ticks at most.
-pub fn run(vmm: &mut Vmm, vcpu: &mut Vcpu, slice: u64) {
+/// Errors: the guest cannot take an event (a triple fault), or its kernel took one badly.
+pub fn run(
+    vmm: &mut Vmm,
+    vcpu: &mut Vcpu,
+    memory: &mut dyn Physical,
+    slice: u64,
+) -> Result<(), End> {
     vcpu.take_at_once();
+    by_hand(vcpu, memory).map_err(|_| shutdown(vmm))?;
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
     let deadline = vmm
@@ -66,6 +79,7 @@ pub fn run(vmm: &mut Vmm, vcpu: &mut Vcpu, slice: u64) {
     let before = (vmm.machine.clock)();
     (vmm.machine.enter)(vcpu);
     vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);
+    vcpu.name_interrupted();
     let control = &mut vcpu.vmcb.control;
     control.event_inj = 0;
     vmm.last_exit = (
@@ -73,37 +87,47 @@ pub fn run(vmm: &mut Vmm, vcpu: &mut Vcpu, slice: u64) {
         [control.exit_info_1, control.exit_info_2],
     );
     vmm.stats.exit(control.exit_code);
+    match user_stack(vcpu) {
+        true => Err(End::Breach(&breach::USER_STACK_IN_KERNEL)),
+        false => Ok(()),
+    }
 }
 
-/// Injects what the scenario says, where nothing else is to be injected: by EVENTINJ, or through
-/// the guest's IDT in software where QEMU's EVENTINJ would drop the error code. `memory` is the
-/// context's own view. `None`: the guest cannot take it, which is a triple fault.
-pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Option<()> {
+/// Delivers the event that is to go in, where QEMU's EVENTINJ would do it wrongly.
+fn by_hand(vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Result<(), deliver::Undeliverable> {
+    let pending = vcpu.vmcb.control.event_inj;
+    let software = pending >> event::TYPE_SHIFT & 7 == event::TYPE_SOFT;
+    if pending & event::VALID == 0 || software || !deliver::by_hand(pending as u8) {
+        return Ok(());
+    }
+    vcpu.vmcb.control.event_inj = 0;
+    deliver::deliver(vcpu, memory, pending as u8, pending >> 32)
+}
+
+/// Notes what the scenario injects at the next entry, where nothing else is to be injected.
+pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
     if vcpu.vmcb.control.event_inj & event::VALID != 0 {
-        return Some(());
+        return;
     }
     let Some(inject) = vmm.injection(vcpu) else {
-        return Some(());
+        return;
     };
     vmm.tell();
     match inject {
-        // EVENTINJ refuses exceptions 2 and 31 (APM vol. 2, 15.20): an NMI and an interrupt.
-        Inject::Nmi | Inject::Any | Inject::Vector(2) => {
-            vcpu.vmcb.control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
+        Inject::Nmi | Inject::Any | Inject::Vector(vector::NMI) => {
+            let nmi = event::TYPE_NMI << event::TYPE_SHIFT | u64::from(vector::NMI);
+            vcpu.vmcb.control.event_inj = event::VALID | nmi;
         }
-        Inject::Vector(vector @ (21 | vector::VC | 30)) => {
-            let code = if vector == vector::VC { vc::CPUID } else { 0 };
-            return deliver::deliver(vcpu, memory, vector, code).ok();
-        }
-        Inject::Vector(vector @ 0..=30) => {
-            let error = matches!(vector, 8 | 10..=14 | 17).then_some(0);
-            vcpu.inject_exception(vector, error);
-        }
-        Inject::Vector(vector) => {
+        Inject::Vector(vector @ 32..) => {
             vcpu.vmcb.control.event_inj = event::VALID | u64::from(vector);
         }
+        Inject::Vector(vector) => {
+            // A #VC that looks like one of CPUID.
+            let code = if vector == vector::VC { vc::CPUID } else { 0 };
+            let pushes = matches!(vector, 8 | 10..=14 | 17 | 21 | vector::VC | 30);
+            vcpu.inject_exception(vector, pushes.then_some(code as u32));
+        }
     }
-    Some(())
 }
 
 /// What a triple fault comes to.
@@ -113,7 +137,7 @@ pub fn shutdown(vmm: &Vmm) -> End {
 
 /// Ring 0 of a kernel that has system calls, on a stack of ring 3's choice: whoever traps there
 /// lets ring 3 say where the kernel writes. The first instructions behind SYSCALL are left out.
-pub fn user_stack(vcpu: &Vcpu) -> bool {
+fn user_stack(vcpu: &Vcpu) -> bool {
     let save = &vcpu.vmcb.save;
     let entry = save.rip.wrapping_sub(save.lstar) < SYSCALL_ENTRY;
     let kernel = save.lstar != 0 && save.cpl == 0 && save.rip >= KERNEL_VIRT;

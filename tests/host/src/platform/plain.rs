@@ -5,6 +5,7 @@ use crate::{
     memory::{
         frames::{Memory, PAGE},
         insn::{self, Kind},
+        mov::{self, Move},
         walk,
     },
     report::End,
@@ -59,18 +60,37 @@ impl Plain {
         }
     }
 
-    fn instruction(&self, memory: &mut Memory) -> insn::Instruction {
+    fn code(&self, memory: &mut Memory) -> [u8; 15] {
         let mut bytes = [0; 15];
         let save = &self.vcpu.vmcb.save;
-        let count = walk::read(save, &mut View(memory), save.rip, &mut bytes);
-        insn::decode(&bytes[..count])
+        // What cannot be read stays zero, which is no instruction that is looked for.
+        walk::read(save, &mut View(memory), save.rip, &mut bytes);
+        bytes
+    }
+
+    fn instruction(&self, memory: &mut Memory) -> insn::Instruction {
+        insn::decode(&self.code(memory))
+    }
+
+    /// A device's register, by a plain move. `None` where no device is, or for another access.
+    fn device(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64) -> Option<()> {
+        let (what, length) = mov::decode(&self.code(memory))?;
+        match what {
+            Move::Load(to) => {
+                self.vcpu.regs[to] = vmm.mmio_read(gpa)? & 0xFFFF_FFFF;
+            }
+            Move::Store(from) => vmm.mmio_write(gpa, self.vcpu.regs[from] & 0xFFFF_FFFF)?,
+            Move::Value(value) => vmm.mmio_write(gpa, value.into())?,
+        }
+        self.vcpu.skip(length);
+        Some(())
     }
 
     fn general_protection(&mut self) {
         self.vcpu.inject_exception(vector::GP, Some(0));
     }
 
-    fn nested_fault(&mut self, vmm: &Vmm, memory: &Memory) -> Step {
+    fn nested_fault(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         let gpa = self.vcpu.vmcb.control.exit_info_2;
         match memory.frame(gpa / PAGE as u64) {
             Some(frame) => {
@@ -81,7 +101,10 @@ impl Plain {
                 vmm.tells(lies::PAGE_WITHHELD);
                 Step::End(End::Denied(lies::PAGE_WITHHELD))
             }
-            None => Step::End(End::Breach(&breach::OUT_OF_RANGE)),
+            None => match self.device(vmm, memory, gpa) {
+                Some(()) => Step::Continue,
+                None => Step::End(End::Breach(&breach::OUT_OF_RANGE)),
+            },
         }
     }
 
@@ -172,12 +195,9 @@ impl Technology for Plain {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        if enter::inject(vmm, &mut self.vcpu, &mut View(memory)).is_none() {
-            return Step::End(enter::shutdown(vmm));
-        }
-        enter::enter(vmm, &mut self.vcpu, true);
-        if enter::user_stack(&self.vcpu) {
-            return Step::End(End::Breach(&breach::USER_STACK_IN_KERNEL));
+        enter::inject(vmm, &mut self.vcpu);
+        if let Err(end) = enter::enter(vmm, &mut self.vcpu, &mut View(memory), true) {
+            return Step::End(end);
         }
         let code = self.vcpu.vmcb.control.exit_code;
         match code {

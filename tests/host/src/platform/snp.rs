@@ -129,22 +129,21 @@ impl Technology for Snp {
             rmp: &self.rmp,
             memory,
         };
-        let here = vmm.scenario.inject_lower == (current != 0);
-        if context.alternate() {
-            // The host's EVENTINJ is not looked at.
-            if here && vmm.injection(&context.vcpu).is_some() {
-                vmm.stopped();
+        if vmm.scenario.inject_lower == (current != 0) {
+            match context.alternate() {
+                // The host's EVENTINJ is not looked at.
+                true if vmm.injection(&context.vcpu).is_some() => vmm.stopped(),
+                true => {}
+                false => enter::inject(vmm, &mut context.vcpu),
             }
-        } else if here && enter::inject(vmm, &mut context.vcpu, &mut seen).is_none() {
-            return Step::End(enter::shutdown(vmm));
+            if let Some(virt) = vmm.trap_page(&context.vcpu) {
+                let found = walk::translate(&context.vcpu.vmcb.save, &mut seen, virt);
+                found.into_iter().for_each(|at| context.npt.forget(at.gpa));
+            }
         }
-        if let Some(virt) = vmm.trap_page(&context.vcpu).filter(|_| here) {
-            let found = walk::translate(&context.vcpu.vmcb.save, &mut seen, virt);
-            found.into_iter().for_each(|at| context.npt.forget(at.gpa));
-        }
-        enter::enter(vmm, &mut context.vcpu, current == 0);
-        if enter::user_stack(&context.vcpu) {
-            return Step::End(End::Breach(&tessera_defs::breach::USER_STACK_IN_KERNEL));
+        let entered = enter::enter(vmm, &mut context.vcpu, &mut seen, current == 0);
+        if let Err(end) = entered {
+            return Step::End(end);
         }
         let step = self.exit(vmm, memory);
         let over = vmm.end.is_some() || matches!(step, Step::End(_));

@@ -16,7 +16,7 @@ use crate::{
         frames::{Memory, PAGE},
         walk,
     },
-    report::{self, End},
+    report,
     silicon::tdx::{l2::vm::Vm, state, td::Td, view},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
     vmm::{Vmm, lies, scenario::Inject},
@@ -24,7 +24,6 @@ use crate::{
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
 use lower::Lower;
 use tessera_defs::{
-    breach,
     mode::{HostProfile, Mode},
     tdx::field::attributes,
     x86::x2apic,
@@ -97,22 +96,11 @@ impl Tdx {
     }
 
     /// The vmm can only post external interrupts and NMIs to a TD; the module stops the rest.
-    fn inject(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
-        let mut seen = view::Seen {
-            sept: &self.td.sept,
-            shared: &self.shared,
-            memory,
-        };
-        if let Some(virt) = vmm.trap_page(&self.vcpu) {
-            let found = walk::translate(&self.vcpu.vmcb.save, &mut seen, virt);
-            found.into_iter().for_each(|at| self.npt.forget(at.gpa));
+    fn inject(&mut self, vmm: &mut Vmm) {
+        match vmm.scenario.inject {
+            Some(Inject::Nmi) => enter::inject(vmm, &mut self.vcpu),
+            _ => post(vmm, &self.vcpu),
         }
-        if let Some(Inject::Nmi) = vmm.scenario.inject {
-            // An NMI goes by EVENTINJ, which cannot fail here.
-            let _ = enter::inject(vmm, &mut self.vcpu, &mut seen);
-            return;
-        }
-        post(vmm, &self.vcpu);
     }
 
     /// While the L2 VM runs, the vmm still reaches L1 only. An NMI waits until L1 runs.
@@ -180,10 +168,18 @@ impl Technology for Tdx {
             self.inject_lower(vmm);
             return self.step_lower(vmm, memory);
         }
-        self.inject(vmm, memory);
-        enter::enter(vmm, &mut self.vcpu, true);
-        if enter::user_stack(&self.vcpu) {
-            return Step::End(End::Breach(&breach::USER_STACK_IN_KERNEL));
+        self.inject(vmm);
+        let mut seen = view::Seen {
+            sept: &self.td.sept,
+            shared: &self.shared,
+            memory,
+        };
+        if let Some(virt) = vmm.trap_page(&self.vcpu) {
+            let found = walk::translate(&self.vcpu.vmcb.save, &mut seen, virt);
+            found.into_iter().for_each(|at| self.npt.forget(at.gpa));
+        }
+        if let Err(end) = enter::enter(vmm, &mut self.vcpu, &mut seen, true) {
+            return Step::End(end);
         }
         self.exit(vmm, memory)
     }

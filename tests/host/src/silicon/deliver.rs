@@ -1,5 +1,6 @@
-//! Delivery of an exception through the guest's IDT in 64-bit mode, for #VC: QEMU's EVENTINJ
-//! drops its error code. Source: APM vol. 2, 8.9.
+//! Delivery of an event through the guest's IDT in 64-bit mode, where QEMU's EVENTINJ is wrong: it
+//! drops the error code of #VC, #CP and #SX, and an external interrupt can come a second time,
+//! whatever RFLAGS.IF is. Source: APM vol. 2, 8.9.
 
 use crate::{
     memory::walk::{self, Physical},
@@ -12,12 +13,22 @@ const TF: u64 = 1 << 8;
 const IF: u64 = 1 << 9;
 const CLEARED: u64 = TF | 1 << 14 | 1 << 16 | 1 << 17;
 
-/// The exception could not be delivered: a double fault, which our guests never handle, so a
+/// The event could not be delivered: a double fault, which our guests never handle, so a
 /// shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undeliverable;
 
-/// Delivers `vector` with `error`; RIP stays at the instruction that caused it.
+/// Vectors whose event this module delivers. The error code is pushed where the vector has one.
+pub fn by_hand(vector: u8) -> bool {
+    has_error(vector) || vector >= 32
+}
+
+/// #CP, #VC, #SX.
+fn has_error(vector: u8) -> bool {
+    matches!(vector, 21 | 29 | 30)
+}
+
+/// Delivers `vector` with `error`, which counts where the vector has one; RIP stays.
 pub fn deliver(
     vcpu: &mut Vcpu,
     memory: &mut dyn Physical,
@@ -54,9 +65,10 @@ fn deliver_frame(vcpu: &mut Vcpu, memory: &mut dyn Physical, vector: u8, error: 
         vcpu.regs[reg::RSP],
         save.ss.selector.into(),
     ];
-    let top = (stack & !15) - 48;
-    for (i, value) in frame.into_iter().enumerate() {
-        walk::write_u64(&save, memory, top + i as u64 * 8, value)?;
+    let skip = usize::from(!has_error(vector));
+    let top = (stack & !15) - 48 + skip as u64 * 8;
+    for (i, value) in frame[skip..].iter().enumerate() {
+        walk::write_u64(&save, memory, top + i as u64 * 8, *value)?;
     }
     vcpu.regs[reg::RSP] = top;
     let save = &mut vcpu.vmcb.save;
@@ -139,6 +151,16 @@ mod tests {
             let pushed: std::vec::Vec<u64> = (0..6).map(|i| words.0[&(top - 48 + i * 8)]).collect();
             assert_eq!(pushed, [0x72, 0x777, 0, 0x202, 0x9008, 0]);
         }
+    }
+
+    #[test]
+    fn an_interrupt_has_no_error_code() {
+        let (mut vcpu, mut words) = guest(0, 0);
+        let gate = 0x5678 | 8 << 16 | 0x8E << 40 | 0x1234 << 48;
+        words.0.extend([(0x1400, gate), (0x1408, 0)]);
+        deliver(&mut vcpu, &mut words, 64, 7).unwrap();
+        assert_eq!(vcpu.regs[reg::RSP], 0x9000 - 40);
+        assert_eq!(words.0[&(0x9000 - 40)], 0x777);
     }
 
     #[test]

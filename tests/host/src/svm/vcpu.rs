@@ -111,6 +111,25 @@ impl Vcpu {
         self.vmcb.control.int_ctl & vmcb::V_IRQ == 0
     }
 
+    /// The event whose delivery this exit interrupted, as a processor notes it. QEMU notes an
+    /// interrupt that it took by V_IRQ, and an NMI, as exceptions, and leaves V_IRQ set.
+    pub fn name_interrupted(&mut self) {
+        let control = &mut self.vmcb.control;
+        let pending = control.exit_int_info;
+        let kind = match (pending as u8, pending >> event::TYPE_SHIFT & 7) {
+            (2, event::TYPE_EXCEPTION) => event::TYPE_NMI,
+            (32.., event::TYPE_EXCEPTION) => event::TYPE_INTR,
+            _ => return,
+        };
+        if pending & event::VALID != 0 {
+            let rest = pending & !(7 << event::TYPE_SHIFT);
+            control.exit_int_info = rest | kind << event::TYPE_SHIFT;
+            if kind == event::TYPE_INTR {
+                control.int_ctl &= !vmcb::V_IRQ;
+            }
+        }
+    }
+
     /// An event whose delivery was interrupted by this exit goes in again.
     pub fn reinject(&mut self) {
         let pending = self.vmcb.control.exit_int_info;
@@ -209,5 +228,29 @@ fn zeroed_vmcb() -> vmcb::Vmcb {
             g_pat: 0,
             reserved_270: [0; 0x990],
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_event_goes_in_again_as_what_it_is() {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        for (noted, again, taken) in [
+            (0x8000_0340, 0x8000_0040, true),
+            (0x8000_0302, 0x8000_0202, false),
+            (0x7_8000_0B0E, 0x7_8000_0B0E, false),
+            (0x0000_0340, 0, false),
+        ] {
+            vcpu.offer_interrupt(Some(0x40));
+            vcpu.vmcb.control.exit_int_info = noted;
+            vcpu.vmcb.control.event_inj = 0;
+            vcpu.name_interrupted();
+            vcpu.reinject();
+            assert_eq!(vcpu.vmcb.control.event_inj, again, "{noted:#x}");
+            assert_eq!(vcpu.interrupt_taken(), taken, "{noted:#x}");
+        }
     }
 }

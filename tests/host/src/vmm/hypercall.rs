@@ -1,6 +1,6 @@
 //! Hyper-V hypercalls: what is decoded from the input value and page. Source: TLFS chapter 3.
 
-use super::Vmm;
+use super::{Vmm, lies};
 use alloc::vec::Vec;
 use tessera_defs::hyperv as hv;
 
@@ -40,13 +40,29 @@ impl Vmm {
             self.offence = Some(&tessera_defs::breach::HYPERCALL_PAGE_MISSING);
             return Hypercall::Done(u64::from(hv::HV_STATUS_ACCESS_DENIED));
         }
-        // Fast calls, variable headers and reserved bits: this call has none.
-        if control & 0xF000_F000_FFFF_0000 != 0 {
+        // Variable headers and reserved bits: these calls have none. A fast call's input is the
+        // caller's 16 bytes.
+        let (code, fast) = (control as u16, control & hv::HYPERCALL_FAST != 0);
+        let reserved = control & 0xF000_F000_FFFE_0000 != 0;
+        if reserved || fast && code != hv::HVCALL_NOTIFY_LONG_SPIN_WAIT {
             return Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_INPUT));
         }
-        match control as u16 {
+        match code {
             hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY => visibility(control, input),
+            hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             _ => Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE)),
+        }
+    }
+}
+
+impl Vmm {
+    /// TLFS: a simple call of 8 bytes.
+    fn spin_wait(&self, control: u64, input: &[u8]) -> u64 {
+        let malformed = control >> hv::HYPERCALL_REP_COUNT_SHIFT != 0 || input.len() < 8;
+        match malformed {
+            true => hv::HV_STATUS_INVALID_HYPERCALL_INPUT.into(),
+            false if self.tells(lies::HYPERCALL_REPLY) => repeated(hv::HV_STATUS_SUCCESS, 5),
+            false => hv::HV_STATUS_SUCCESS.into(),
         }
     }
 }
@@ -101,5 +117,8 @@ mod tests {
         assert_eq!(vmm.hypercall(control, &input), expected);
         assert_eq!(vmm.hypercall(0x1234, &input), Hypercall::Done(2));
         assert_eq!(vmm.hypercall(control | 1 << 20, &input), Hypercall::Done(3));
+        assert_eq!(vmm.hypercall(control | 1 << 16, &input), Hypercall::Done(3));
+        assert_eq!(vmm.hypercall(0x1_0008, &input), Hypercall::Done(0));
+        assert_eq!(vmm.hypercall(8, &input[..4]), Hypercall::Done(3));
     }
 }

@@ -8,8 +8,6 @@ use super::{
 use crate::svm::vcpu::{Vcpu, reg};
 use tessera_handoff::layout::KERNEL_VIRT;
 
-/// Entries between the first one that fits and the first injection, at most.
-const FIRST: u64 = 60;
 /// Entries between two injections, at most.
 const NEXT: u64 = 400;
 
@@ -32,6 +30,17 @@ fn in_syscall_window(vcpu: &Vcpu) -> bool {
     save.lstar != 0 && save.rip == save.lstar && vcpu.regs[reg::RSP] >> 63 == 0
 }
 
+/// Among how many entries of a moment the first injection falls. The stub makes some 30, ring 3
+/// few, and the window behind SYSCALL is met by intent.
+fn entries(moment: At) -> u64 {
+    match moment {
+        At::Stub => 12,
+        At::User => 4,
+        At::Syscall => 1,
+        At::Kernel | At::Any => 60,
+    }
+}
+
 impl Vmm {
     /// What to inject before this entry, by the scenario and the seed. Never before the guest
     /// has an IDT: that only kills it.
@@ -42,9 +51,7 @@ impl Vmm {
             return None;
         }
         if self.until_injection == 0 {
-            // The window behind SYSCALL is met rarely, and by intent.
-            let first = if now == At::Syscall { 0 } else { FIRST };
-            self.until_injection = 1 + self.random() % (first + 1);
+            self.until_injection = 1 + self.random() % entries(now);
         }
         self.until_injection -= 1;
         if self.until_injection > 0 {

@@ -41,6 +41,7 @@ lies! {
     SPURIOUS_WAKE "spurious-wake" "VMPL 0 or L1 is woken without an exit of the lower context";
     ASYNC_RETURN "async-return" "L1 is resumed in the middle of the L2 VM, and gets interrupts that nobody asked for";
     GHCB_OUT_OF_RANGE "ghcb-out-of-range" "replies of the host carry values out of range";
+    HYPERCALL_REPLY "hypercall-reply" "a hypercall's result counts repetitions that nobody asked for";
     MEMORY_MAP_OVERLAP "memory-map-overlap" "the memory map covers the image twice";
     MEMORY_MAP_HUGE "memory-map-huge" "the memory map reaches past the address width";
     GUEST_REQUEST_DENIED "guest-request-denied" "guest messages to the security processor are refused";

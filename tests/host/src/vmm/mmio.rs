@@ -2,14 +2,16 @@
 
 use super::Vmm;
 
-const IOAPIC: u64 = 0xFEC0_0000;
+/// Where it stands.
+pub const IOAPIC: u64 = 0xFEC0_0000;
 const DATA: u64 = IOAPIC + 0x10;
 /// Version 0x11, 24 redirection entries.
 const VERSION: u32 = 0x0017_0011;
 
 impl Vmm {
     /// A read of a device; `None` where there is none.
-    pub fn mmio_read(&self, gpa: u64) -> Option<u64> {
+    pub fn mmio_read(&mut self, gpa: u64) -> Option<u64> {
+        self.note("mmio");
         match gpa {
             IOAPIC => Some(self.ioapic_index.into()),
             DATA if self.ioapic_index == 1 => Some(VERSION.into()),
@@ -24,6 +26,7 @@ impl Vmm {
 
     /// A write of a device; `None` where there is none.
     pub fn mmio_write(&mut self, gpa: u64, value: u64) -> Option<()> {
+        self.note("mmio");
         match gpa {
             IOAPIC => self.ioapic_index = value as u32 & 0xFF,
             DATA => {}

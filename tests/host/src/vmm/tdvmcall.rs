@@ -3,7 +3,12 @@
 
 use super::{Vmm, lies};
 use crate::report::End;
-use tessera_defs::{breach, mode::HostProfile, snp::ghcb_msr::TERMINATE_SET_TESSERA, tdx::vmcall};
+use tessera_defs::{
+    breach,
+    mode::HostProfile,
+    snp::ghcb_msr::TERMINATE_SET_TESSERA,
+    tdx::{page::SHARED_BIT, vmcall},
+};
 
 /// R10 to R15, in order.
 pub type Registers = [u64; 6];
@@ -111,8 +116,16 @@ impl Vmm {
                 };
                 answer(registers, vmcall::SUCCESS, value.into())
             }
-            // No device of this host stands in memory.
-            vmcall::MMIO | vmcall::GET_QUOTE | vmcall::SETUP_EVENT_NOTIFY => refused,
+            vmcall::MMIO if matches!(r12, 1 | 2 | 4 | 8) && r13 <= 1 => {
+                // With or without the shared bit.
+                let gpa = r14 & !(1 << SHARED_BIT);
+                let done = match r13 {
+                    0 => self.mmio_read(gpa),
+                    _ => self.mmio_write(gpa, r15).map(|()| 0),
+                };
+                done.map_or(refused, |value| answer(registers, vmcall::SUCCESS, value))
+            }
+            vmcall::GET_QUOTE | vmcall::SETUP_EVENT_NOTIFY => refused,
             _ => {
                 self.offence = Some(&breach::VMCALL_MALFORMED);
                 refused

@@ -82,10 +82,13 @@ impl Snp {
     }
 
     /// Page attacks, once, when the kernel has begun to speak: on the first pages of the
-    /// bundle, which it still has to read.
+    /// bundle, which it still has to read. With a paravisor that kernel is in VMPL 2.
     pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         let gfn = layout::BUNDLE_BASE / PAGE as u64;
-        if vmm.told() || self.rip() < layout::KERNEL_VIRT {
+        let kernel = if vmm.scenario.paravisor() { 2 } else { 0 };
+        let kernel = self.contexts[kernel].as_ref();
+        let speaks = kernel.is_some_and(|c| c.vcpu.vmcb.save.rip >= layout::KERNEL_VIRT);
+        if vmm.told() || !speaks {
             return;
         }
         let frames = match vmm.scenario.lie {

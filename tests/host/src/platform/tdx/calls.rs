@@ -91,7 +91,7 @@ impl Tdx {
         let mask = regs[reg::RCX];
         let exposed = |at: usize| if mask >> at & 1 == 1 { regs[at] } else { 0 };
         let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
-        let input = exposed(reg::RDX);
+        let input = [exposed(reg::RDX), exposed(reg::R8)];
         self.attack(vmm, memory);
         let result = match vmm.tdvmcall(mask, registers) {
             Answer::Done(result) => result,
@@ -116,7 +116,22 @@ impl Tdx {
     }
 
     /// TLFS: the input page must be one that the host can read.
-    fn hypercall(&self, vmm: &mut Vmm, memory: &mut Memory, control: u64, gpa: u64) -> u64 {
+    /// A fast call has its input in the registers.
+    fn hypercall(
+        &self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        control: u64,
+        registers: [u64; 2],
+    ) -> u64 {
+        if control & hyperv::HYPERCALL_FAST != 0 {
+            let input = registers.map(u64::to_le_bytes);
+            return match vmm.hypercall(control, input.as_flattened()) {
+                Hypercall::Done(result) => result,
+                Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
+            };
+        }
+        let gpa = registers[0];
         let frame = self.host_access(memory, gpa, Access::Read);
         let page = frame.and_then(|frame| memory.page(frame));
         let input = page.map(|page| &page[gpa as usize % PAGE..]);

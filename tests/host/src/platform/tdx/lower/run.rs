@@ -1,7 +1,7 @@
 //! One entry into the L2 VM: what sends it to L1 before it runs, and the interrupts that it
 //! gets. Sources: 354807, "Interrupts"; Intel SDM vol. 3, 27.7 (events at VM entry).
 
-use super::Tdx;
+use super::{Tdx, seen::Seen};
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Step, enter},
@@ -39,7 +39,14 @@ impl Tdx {
         }
         // A window needs something to wait for; its intercept comes first.
         vcpu.offer_interrupt(if window { Some(0xFF) } else { offered });
-        enter::run(vmm, vcpu, slice);
+        let mut seen = Seen {
+            td: &self.td,
+            shared: &self.shared,
+            memory,
+        };
+        if let Err(end) = enter::run(vmm, vcpu, &mut seen, slice) {
+            return Step::End(end);
+        }
         if let Some(vector) = offered.filter(|_| !window && vcpu.interrupt_taken()) {
             self.apic(memory, |apic| apic.deliver(vector));
         }
