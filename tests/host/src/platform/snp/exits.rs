@@ -208,7 +208,8 @@ impl Snp {
                 End::Denied(lies::PAGE_WITHHELD)
             }
             Fault::Unmapped { .. } => End::Breach(&breach::OUT_OF_RANGE),
-            Fault::NotAssigned | Fault::Assigned if vmm.took_pages() => {
+            // A page that came validated has no permissions for VMPL 2, which cannot see why.
+            Fault::NotAssigned | Fault::Assigned | Fault::Permission if vmm.took_pages() => {
                 End::Denied(vmm.scenario.lie)
             }
             Fault::NotAssigned => End::Breach(&breach::SHARED_AS_PRIVATE),
