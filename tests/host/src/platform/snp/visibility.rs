@@ -3,7 +3,6 @@
 use super::Snp;
 use crate::{
     memory::frames::{Memory, PAGE},
-    platform::Technology,
     report::End,
     vmm::{Vmm, lies},
 };
