@@ -78,3 +78,55 @@ impl Vmm {
         (wanted && save.cpl == 3 && save.lstar != 0).then_some(save.lstar)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{svm::bitmaps::Bitmaps, vmm::scenario::Scenario};
+    use std::{boxed::Box, vec::Vec};
+
+    const ENTRY: u64 = KERNEL_VIRT + 0x100;
+
+    fn guest(cpl: u8, rip: u64, rsp: u64) -> Vcpu {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        let save = &mut vcpu.vmcb.save;
+        (save.idtr.base, save.lstar) = (0x1000, ENTRY);
+        (save.cpl, save.rip) = (cpl, rip);
+        vcpu.regs[reg::RSP] = rsp;
+        vcpu
+    }
+
+    #[test]
+    fn moments_are_told_apart() {
+        let kernel_stack = KERNEL_VIRT + 0x9000;
+        assert_eq!(moment(&guest(0, 0x10_0000, 0x9000)), Some(At::Stub));
+        assert_eq!(moment(&guest(0, ENTRY + 9, kernel_stack)), Some(At::Kernel));
+        assert_eq!(moment(&guest(3, 0x40_0000, 0x9000)), Some(At::User));
+        assert_eq!(moment(&guest(0, ENTRY, 0x9000)), Some(At::Syscall));
+        assert_eq!(moment(&guest(0, ENTRY, kernel_stack)), Some(At::Kernel));
+        let mut bare = guest(0, 0x10_0000, 0x9000);
+        bare.vmcb.save.idtr.base = 0;
+        assert_eq!(moment(&bare), None);
+    }
+
+    #[test]
+    fn an_injection_comes_at_its_moment_and_again() {
+        let scenario = Scenario::parse("lie=inject-any inject_at=user seed=3").unwrap();
+        let mut vmm = Vmm::new(scenario, crate::machine::FAKE);
+        let (stub, user) = (guest(0, 0x10_0000, 0), guest(3, 0x40_0000, 0));
+        assert!((0..1000).all(|_| vmm.injection(&stub).is_none()));
+        let found: Vec<_> = (0..2000).filter_map(|_| vmm.injection(&user)).collect();
+        assert!(found.len() > 3, "seed 3: {found:?}");
+        let exception = |inject: &Inject| matches!(inject, Inject::Vector(0..32));
+        assert!(found.iter().all(exception) && found.iter().any(|one| *one != found[0]));
+    }
+
+    #[test]
+    fn the_page_behind_syscall_is_taken_only_while_ring_3_runs() {
+        let of = |text| Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE);
+        let hunting = of("lie=inject-29 inject_at=syscall");
+        assert_eq!(hunting.trap_page(&guest(3, 0x40_0000, 0)), Some(ENTRY));
+        assert_eq!(hunting.trap_page(&guest(0, ENTRY, 0)), None);
+        assert_eq!(of("lie=none").trap_page(&guest(3, 0x40_0000, 0)), None);
+    }
+}

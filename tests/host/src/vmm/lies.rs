@@ -36,6 +36,7 @@ lies! {
     CPUID_TAMPERED "cpuid-tampered" "the CPUID page has a reserved field set and moves the C-bit";
     VISIBILITY_REFUSED "visibility-refused" "every visibility change is refused";
     PSC_HALF "psc-half" "page-state changes stop half way and never make progress";
+    PSC_RANGE "psc-range" "a page-state change reports an entry behind the last one as the next";
     PSC_LIES "psc-lies" "visibility changes are reported done without being done";
     SIZE_MISMATCH "size-mismatch" "memory promised as 2 MiB pages is backed by 4 KiB pages";
     SPURIOUS_WAKE "spurious-wake" "VMPL 0 or L1 is woken without an exit of the lower context";

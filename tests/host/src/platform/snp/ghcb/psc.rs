@@ -46,6 +46,10 @@ impl Snp {
             }
             page.shared_buffer[..2].copy_from_slice(&(index as u16 + 1).to_le_bytes());
         }
+        if vmm.tells(lies::PSC_RANGE) {
+            let beyond = last as u16 + 2;
+            page.shared_buffer[..2].copy_from_slice(&beyond.to_le_bytes());
+        }
         DONE
     }
 

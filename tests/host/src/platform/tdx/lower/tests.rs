@@ -131,6 +131,18 @@ impl Guest {
         assert!(self.tdx.lower.runs(), "{:#x}", self.tdx.vcpu.regs[0]);
     }
 
+    /// An IDT in `DATA` whose gate of `vector` leads to `LOWER`, and a stack.
+    fn interrupt_gate(&mut self, vector: usize) {
+        self.give(DATA, attr::RWX, attr::RWX);
+        let gate = LOWER & 0xFFFF | 8 << 16 | 0x8E << 40 | (LOWER >> 16 & 0xFFFF) << 48;
+        let frame = self.memory.frame(DATA / PAGE as u64).unwrap();
+        let page = self.memory.page(frame).unwrap();
+        page[vector * 16..][..8].copy_from_slice(&gate.to_le_bytes());
+        self.vp_wr(vmcs::GUEST_IDTR_BASE, DATA, u64::MAX);
+        self.vp_wr(vmcs::GUEST_IDTR_LIMIT, 0xFFF, u64::MAX);
+        self.state(|state| state.rsp = DATA + 0xF00);
+    }
+
     /// An exit of the L2 VM, as SVM reports it.
     fn exit(&mut self, code: u64, info: [u64; 2]) -> Step {
         let control = &mut self.tdx.lower.vcpu.vmcb.control;
@@ -343,10 +355,12 @@ fn an_interrupt_window_exits_when_it_opens() {
 #[test]
 fn virtual_interrupts_come_from_the_apic_page() {
     let mut guest = guest("", &[0x0F, 0x30]);
+    guest.interrupt_gate(0x52);
     guest.state(|state| state.guest_interrupt_status = 0x52);
     guest.enter();
     guest.tdx.lower.vcpu.vmcb.control.exit_code = exit::INTR;
     guest.tdx.step_lower(&mut guest.vmm, &mut guest.memory);
+    assert_eq!(guest.tdx.lower.vcpu.regs[reg::RSP], DATA + 0xF00 - 40);
     // L1 lets the guest end interrupts itself.
     let bit = 0x4000 + 0x80B;
     let word = [0, field::msr_bitmap1(bit / 64), 0, 1 << (bit % 64)];
