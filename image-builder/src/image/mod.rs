@@ -22,6 +22,8 @@ pub mod vmsa;
 pub use assemble::{HashRange, Image, Inputs, assemble};
 pub use inspect::{inspect, measure};
 pub use launch_text::find as launch_block_of;
-pub use manifest::{Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex};
+pub use manifest::{
+    Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex, snp_digests,
+};
 pub use policy::Policy;
 pub use read::{Action, Page, Parsed, Platform, read, slurp};

@@ -8,6 +8,7 @@ mod guest_request;
 mod launch;
 mod msr_protocol;
 mod pages;
+mod reset;
 #[cfg(test)]
 mod tests;
 mod visibility;
