@@ -109,7 +109,7 @@ impl Snp {
             }
         }
         let secrets = secrets(vmm);
-        self.key = secrets.vmpck[0];
+        self.keys = [secrets.vmpck[0], secrets.vmpck[1]];
         let place = self.secrets.and_then(|frame| memory.page(frame));
         if let Some(page) = place.filter(|_| !vmm.tells(lies::SECRETS_PAGE_EMPTY)) {
             page.copy_from_slice(secrets.as_bytes());
