@@ -7,6 +7,7 @@ mod igvm_file;
 mod inspect;
 mod launch_block;
 mod launch_text;
+pub mod loaders;
 mod manifest;
 pub mod measure_snp;
 pub mod measure_tdx;
