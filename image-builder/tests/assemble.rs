@@ -3,10 +3,12 @@
 mod common;
 
 use common::{elf, image, inputs};
-use igvm_defs::IgvmPlatformType;
+use igvm_defs::{IgvmPlatformType, IgvmVariableHeaderType};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use tessera_handoff::layout::{self, KERNEL_VIRT, STUB_BASE};
 use tessera_image_builder::build::Placement;
+use tessera_image_builder::image::loaders::{Loader, QEMU_10_1, QEMU_MADT};
 use tessera_image_builder::image::{
     Action, Inputs, Parsed, assemble, hex, inspect, launch_block_of, read,
 };
@@ -132,10 +134,28 @@ fn a_policy_that_demands_a_paravisor_needs_one() {
     assert!(refusal(&inputs).contains("demands a paravisor"));
 }
 
+/// Types of the variable headers, walked as the format says and not by the builder's reader.
+fn header_types(igvm: &[u8]) -> BTreeSet<u32> {
+    let file = tessera_handoff::igvm::File::parse(igvm).unwrap();
+    file.headers().map(|header| header.unwrap().kind).collect()
+}
+
 #[test]
-fn qemus_loader_finds_nothing_to_refuse() {
-    let text = inspect(&image().igvm).unwrap();
-    assert!(text.contains("reasons for QEMU to refuse: none"), "{text}");
+fn qemus_loader_knows_every_header() {
+    let igvm = image().igvm;
+    let known = |loader: Loader| loader.kinds.iter().map(|kind| kind.0).collect();
+    let (old, new): (BTreeSet<u32>, BTreeSet<u32>) = (known(QEMU_10_1), known(QEMU_MADT));
+    let used = header_types(&igvm);
+    assert!(used.is_subset(&new), "{used:x?}");
+    // The one header that the first release of that loader did not know.
+    let unknown: Vec<_> = used.difference(&old).copied().collect();
+    assert_eq!(unknown, [IgvmVariableHeaderType::IGVM_VHT_MADT.0]);
+    let text = inspect(&igvm).unwrap();
+    assert!(text.contains("MADT parameter: takes it\n"), "{text}");
+    assert!(
+        text.contains("QEMU 10.1: refuses it: header type 0x309\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -33,6 +33,7 @@ impl AcpiHandler for Handler {
 /// Says how many processors the host claims; the address of the first IOAPIC that it claims.
 /// Garbage is said and ignored.
 pub fn read(boot: &Boot) -> Option<u64> {
+    log::debug!("processors: {} by the loader", boot.handoff.vp_count);
     let Some(rsdp) = boot.rsdp.filter(|rsdp| *rsdp < 1 << 45) else {
         log::info!("acpi: no tables");
         return None;
@@ -44,12 +45,12 @@ pub fn read(boot: &Boot) -> Option<u64> {
         .ok()
         .and_then(|tables| tables.find_table::<Madt>().ok());
     let Some(madt) = madt else {
-        log::info!("acpi: tables ignored, no valid MADT");
+        log::warn!("acpi: tables ignored, no valid MADT");
         return None;
     };
     let madt = madt.get();
     let processors = madt.entries().filter(is_processor).count();
-    log::info!("acpi: the host claims {processors} processor(s)");
+    log::info!("acpi: the host claims {processors} processor(s), 1 is used");
     madt.entries().find_map(|entry| match entry {
         MadtEntry::IoApic(device) => Some(device.io_apic_address.into()),
         _ => None,

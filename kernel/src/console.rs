@@ -4,6 +4,7 @@ use crate::boot::Boot;
 use crate::host;
 use core::fmt::{self, Write};
 use tessera_defs::port::COM1;
+use tessera_handoff::command_line::Level;
 use tessera_isolation::names::strategies;
 
 /// Bytes go out one by one; a host that does not take them loses them.
@@ -30,20 +31,35 @@ impl log::Log for Logger {
         true
     }
     fn log(&self, record: &log::Record<'_>) {
-        emergency(format_args!("tessera: {}\n", record.args()));
+        let mark = match record.level() {
+            log::Level::Error => "error: ",
+            log::Level::Warn => "warn: ",
+            log::Level::Info => "",
+            log::Level::Debug => "debug: ",
+            log::Level::Trace => "trace: ",
+        };
+        emergency(format_args!("tessera: {mark}{}\n", record.args()));
     }
     fn flush(&self) {}
 }
 
-/// Connects `log` to the console.
-pub fn install() {
+/// Connects `log` to the console, as loud as the host asks for.
+pub fn install(boot: &Boot) {
     static LOGGER: Logger = Logger;
     if log::set_logger(&LOGGER).is_ok() {
-        log::set_max_level(log::LevelFilter::Info);
+        log::set_max_level(match Level::from_u32(boot.handoff.log_level) {
+            Level::Off => log::LevelFilter::Off,
+            Level::Error => log::LevelFilter::Error,
+            Level::Warn => log::LevelFilter::Warn,
+            Level::Info => log::LevelFilter::Info,
+            Level::Debug => log::LevelFilter::Debug,
+            Level::Trace => log::LevelFilter::Trace,
+        });
     }
 }
 
-/// Writes if the console can be written; a lost line is not worth a second failure.
+/// Writes at every log level, if the console can be written; a lost line is not worth a second
+/// failure.
 pub fn emergency(text: fmt::Arguments<'_>) {
     let _lost = Serial.write_fmt(text);
 }

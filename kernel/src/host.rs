@@ -64,7 +64,7 @@ pub fn visibility<R>(f: impl FnOnce(&mut dyn PageVisibility) -> R) -> R {
 
 /// Soft off: the orderly end.
 pub fn shutdown() -> ! {
-    log::info!("shutdown");
+    crate::console::emergency(format_args!("tessera: shutdown\n"));
     let port = PM1A.load(Ordering::Relaxed);
     let _answer = with(|host| host.io_out(port, 2, PM1A_SOFT_OFF.into()));
     // Real machines, and plain QEMU, go on for a moment after the write.

@@ -27,7 +27,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     traps::install();
     let boot = boot::Boot::check(info, handoff);
     host::install(&boot);
-    console::install();
+    console::install(&boot);
     console::banner(&boot);
     memory::install(&boot);
     let ioapic = acpi_claims::read(&boot);

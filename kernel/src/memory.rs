@@ -89,6 +89,7 @@ pub fn install(boot: &Boot) {
         host::refuse(Refusal::MemoryMapInvalid)
     };
     for (start, end) in boot.usable().filter(|(start, _)| *start >= IMAGE_START) {
+        log::debug!("memory: {start:#x} to {end:#x} is usable");
         frames.release(start / PAGE, (end - start) / PAGE);
     }
     let shared = boot.handoff.private_bits.min(1);
@@ -147,6 +148,7 @@ pub fn free(frame: Frame) {
 fn accept(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
     let gpa = run.first * PAGE;
     let virt = DIRECT_MAP + gpa;
+    log::debug!("memory: accepts {} pages at {gpa:#x}", run.count);
     let write = Mapping::kernel(Access::Write);
     tables
         .map_range(pool, virt, gpa, run.count * PAGE, write)
@@ -165,6 +167,7 @@ fn accept(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
 pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
     let gpa = frame.address();
     let virt = DIRECT_MAP + gpa;
+    log::trace!("memory: shares {gpa:#x}");
     windows::zero_page(gpa);
     host::visibility(|strategy| {
         strategy.rescind(Pages {
@@ -193,6 +196,7 @@ pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
 pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
     let gpa = shared.address();
     let virt = DIRECT_MAP + gpa;
+    log::trace!("memory: takes {gpa:#x} back");
     with(|memory| {
         let Memory { tables, pool, .. } = memory;
         tables

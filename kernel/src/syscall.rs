@@ -26,10 +26,10 @@ pub fn serve(frame: &mut TrapFrame) {
 }
 
 fn exit(code: u64) -> ! {
-    log::info!(
-        "init exited with {code}, {} unasked interrupts",
-        timer::unasked()
-    );
+    let unasked = timer::unasked();
+    console::emergency(format_args!(
+        "tessera: init exited with {code}, {unasked} unasked interrupts\n"
+    ));
     host::shutdown()
 }
 

@@ -37,7 +37,7 @@ pub fn start() {
     });
     STARTED.store(started.is_some(), Ordering::Relaxed);
     if started.is_none() {
-        log::info!("timer: the host offers none");
+        log::warn!("timer: the host offers none");
     }
 }
 
@@ -49,7 +49,7 @@ pub fn tick() {
 
 fn end_of_interrupt() {
     if write(x2apic::EOI, 0).is_none() {
-        log::info!("timer: the host refused an end of interrupt");
+        log::warn!("timer: the host refused an end of interrupt");
     }
 }
 

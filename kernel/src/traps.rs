@@ -138,7 +138,7 @@ impl serve::Service for Via<'_> {
 /// or a bug.
 fn exception(frame: &TrapFrame) {
     if frame.from_user() {
-        log::info!("the first process was stopped");
+        log::error!("the first process was stopped");
     }
     refuse(frame, Refusal::UnexpectedException)
 }
@@ -152,7 +152,7 @@ fn unasked(frame: &TrapFrame, vector: u64) {
 }
 
 fn refuse(frame: &TrapFrame, refusal: Refusal) -> ! {
-    log::info!(
+    log::error!(
         "exception {} error {:#x} at {:#x}, CR2 {:#x}",
         frame.vector,
         frame.error,

@@ -37,8 +37,8 @@ pub struct Handoff {
     pub lower_entry: u64,
     /// A paravisor below this kernel publishes `layout::PFE_PAGE` (1).
     pub paravisor_below: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `command_line::Level` number that the host asks for; 0 if it asks for none.
+    pub log_level: u32,
     /// `launch::LaunchBlock`, copied from the measured page.
     pub launch: LaunchBlock,
 }

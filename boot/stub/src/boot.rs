@@ -9,6 +9,7 @@ use crate::platform::Platform;
 use crate::pvh::StartInfo;
 use tessera_defs::port::PM1A_CNT;
 use tessera_defs::refusal::Refusal;
+use tessera_handoff::command_line::log_level;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{
     PARAVISOR_PAGES, PARAVISOR_POOL, PARAVISOR_STACK, POOL_END, POOL_START, STACK_START,
@@ -42,8 +43,13 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64
         Some(info) => info.rsdp(),
         None => claims::madt().map_or(0, handover::write_acpi),
     };
+    let log_level = match &pvh {
+        Some(info) => log_level(info.command_line()),
+        None => log_level(claims::command_line()),
+    };
+    let log_level = log_level.map_or(0, |level| level as u32);
     handover::write_boot_info(regions, rsdp);
-    hand_over(&decision, platform, door)
+    hand_over(&decision, platform, door, log_level)
 }
 
 fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
@@ -53,7 +59,12 @@ fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
     select(&claims, &evidence, &policy)
 }
 
-fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u64, u64), Refusal> {
+fn hand_over(
+    decision: &Decision,
+    platform: &Platform,
+    door: Door,
+    log_level: u32,
+) -> Result<(u64, u64), Refusal> {
     let launch = claims::launch_block();
     let (component, pool, stack) = if decision.start_paravisor {
         (
@@ -92,7 +103,7 @@ fn hand_over(decision: &Decision, platform: &Platform, door: Door) -> Result<(u6
         direct: u32::from(door == Door::Pvh),
         lower_entry: entry::lower(door),
         paravisor_below: u32::from(platform.is_lower()),
-        reserved: 0,
+        log_level,
         launch,
     });
     Ok((tables.cr3(), entry))

@@ -6,7 +6,7 @@ use tessera_defs::hyperv::MSR_ISOLATION_CONFIG;
 use tessera_defs::mode::HostProfile;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::launch::LaunchBlock;
-use tessera_handoff::layout::{LAUNCH_BLOCK, PARAM_MADT, PARAM_VP};
+use tessera_handoff::layout::{LAUNCH_BLOCK, PARAM_COMMAND_LINE, PARAM_MADT, PARAM_VP};
 use tessera_isolation::claims::{Claims, LeafClaim};
 
 /// The isolation claims. Errors: what the platform could not be asked.
@@ -40,6 +40,11 @@ pub fn vp_count() -> u32 {
 /// Whether memory outside the image is private already: Hyper-V-like hosts hand it over so.
 pub fn comes_private(profile: HostProfile) -> bool {
     profile == HostProfile::HyperV
+}
+
+/// The command line, which only chooses how much is printed.
+pub fn command_line() -> &'static [u8] {
+    memory::bytes(PARAM_COMMAND_LINE, 4096)
 }
 
 /// The MADT's bytes if the host gave a table that is one.

@@ -11,6 +11,8 @@ const MAGIC: u32 = 0x336E_C578;
 const VHT_PAGE_DATA: u32 = 0x302;
 const NATIVE_MASK: u32 = 4;
 const PAGE: u64 = 4096;
+/// Bytes of a command line that are looked at.
+const COMMAND_LINE: u64 = 256;
 
 /// What the loader says.
 pub struct StartInfo {
@@ -34,6 +36,14 @@ impl StartInfo {
     /// The RSDP's address, 0 if there is none.
     pub fn rsdp(&self) -> u64 {
         self.u64(32)
+    }
+
+    /// The command line, with whatever follows its final zero byte; empty if there is none.
+    pub fn command_line(&self) -> &'static [u8] {
+        match self.u64(24) {
+            0 => &[],
+            gpa => memory::loader_bytes(gpa, COMMAND_LINE),
+        }
     }
 
     /// The memory map.

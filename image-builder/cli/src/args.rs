@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::{num::NonZero, path::PathBuf};
+use tessera_handoff::command_line::Level;
+use tessera_matrix::bench::PROCESSORS;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TESSERA_COMMIT"), ")");
 
@@ -106,6 +108,12 @@ pub struct Run {
     /// On plain QEMU by the PVH entry, without the test host; mode `none` only
     #[arg(long)]
     pub direct: bool,
+    /// Virtual processors of the guest, 1 to 64 [default: the scenario's]. The kernel uses one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSORS)))]
+    pub smp: Option<u32>,
+    /// How much the kernel prints: off, error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = Level::ALL.map(Level::name), hide_possible_values = true)]
+    pub log: Option<String>,
     /// Wait for a debugger on this TCP port before the first instruction
     #[arg(long, value_name = "PORT")]
     pub gdb: Option<u16>,

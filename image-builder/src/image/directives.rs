@@ -18,8 +18,8 @@ const AREAS: [(u32, u64); 4] = [
     (3, layout::PARAM_COMMAND_LINE),
 ];
 
-/// Areas first, then what is put into them. The command line's area stays empty: QEMU's loader
-/// refuses a file with a command-line header, and nothing in the guest believes one.
+/// Areas first, then what is put into them. There is no command-line header, which most of
+/// QEMU's loaders refuse (`loaders.rs`): the area's page is zeros but for a host that knows it.
 pub fn parameters() -> Vec<Directive> {
     let area = |(index, _)| Directive::ParameterArea {
         number_of_bytes: PAGE_SIZE,

@@ -1,8 +1,8 @@
 //! What `tessera inspect FILE` and `tessera measure FILE` print; the IGVM file is all they need.
 
-use super::measure_snp::{self, Zeros};
+use super::measure_snp::Zeros;
 use super::read::{Action, Parsed, read};
-use super::{launch_text, manifest, measure_tdx, vmsa::MILAN};
+use super::{launch_text, loaders, manifest, measure_tdx, vmsa::MILAN};
 use crate::Result;
 use igvm_defs::IgvmPlatformType;
 use std::fmt::Write;
@@ -13,13 +13,14 @@ pub fn inspect(bytes: &[u8]) -> Result<String> {
     let mut text = format!("IGVM file, {} bytes\n", bytes.len());
     platforms(&mut text, &file);
     text += &launch_text::describe(&file);
-    let refusals = measure_snp::qemu_refusals(&file);
-    let verdict = if refusals.is_empty() {
-        "none".into()
-    } else {
-        refusals.join("; ")
-    };
-    line(&mut text, "reasons for QEMU to refuse", &verdict);
+    for loader in [loaders::QEMU_10_1, loaders::QEMU_MADT] {
+        let refusals = loaders::refusals(&file, loader);
+        let verdict = match refusals.is_empty() {
+            true => "takes it".to_owned(),
+            false => format!("refuses it: {}", refusals.join("; ")),
+        };
+        line(&mut text, loader.name, &verdict);
+    }
     Ok(text)
 }
 

@@ -2,7 +2,8 @@
 
 use super::assemble::{Inputs, Loaded};
 use super::measure_snp::{self, Zeros};
-use super::{Policy, measure_tdx, read::Parsed, vmsa::MILAN};
+use super::read::{Parsed, read};
+use super::{Policy, measure_tdx, vmsa::MILAN};
 use crate::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -103,13 +104,33 @@ pub(super) fn manifest(
 
 /// SNP digests for every count of `PROCESSORS`.
 pub fn digests(file: &Parsed<'_>, zeros: Zeros) -> Result<BTreeMap<String, String>> {
+    let all = by_count(file, zeros, PROCESSORS)?.into_iter();
+    Ok(all
+        .map(|(count, digest)| (count.to_string(), digest))
+        .collect())
+}
+
+/// The SNP digests of an IGVM file for these numbers of processors, hex; zero pages as normal
+/// ones. Errors: what is wrong with the file.
+pub fn snp_digests(
+    igvm: &[u8],
+    counts: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, String>> {
+    by_count(&read(igvm)?, Zeros::Normal, counts)
+}
+
+fn by_count(
+    file: &Parsed<'_>,
+    zeros: Zeros,
+    counts: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, String>> {
     let first = measure_snp::measure(file, zeros)?;
     let one = |count: u32| {
         let mut chain = first.clone();
         chain.add_aps(count - 1, MILAN);
-        (count.to_string(), hex(&chain.digest()))
+        (count, hex(&chain.digest()))
     };
-    Ok(PROCESSORS.into_iter().map(one).collect())
+    Ok(counts.into_iter().map(one).collect())
 }
 
 fn component(part: &Loaded<'_>) -> Component {

@@ -1,7 +1,7 @@
 //! The SNP launch digest. Source: 56860 rev. 1.58, 8.17.2, table 67.
 
 use super::read::{Action, Page, Parsed};
-use super::{igvm_file, vmsa};
+use super::vmsa;
 use crate::{Result, image::read_bounds::broken};
 use igvm_defs::IgvmPlatformType;
 use sha2::{Digest, Sha384};
@@ -92,37 +92,4 @@ pub fn measure(file: &Parsed<'_>, zeros: Zeros) -> Result<Chain> {
 fn snp_mask(file: &Parsed<'_>) -> Result<u32> {
     let mask = file.mask_of(IgvmPlatformType::SEV_SNP);
     mask.ok_or_else(|| broken("is not for SEV-SNP"))
-}
-
-/// What QEMU's loader demands of a file beyond the format; empty if it takes it. Madt is
-/// taken by its newest versions only.
-pub fn qemu_refusals(file: &Parsed<'_>) -> Vec<String> {
-    use igvm_defs::IgvmVariableHeaderType as Kind;
-    const KNOWN: [Kind; 10] = [
-        Kind::IGVM_VHT_SUPPORTED_PLATFORM,
-        Kind::IGVM_VHT_GUEST_POLICY,
-        Kind::IGVM_VHT_PAGE_DATA,
-        Kind::IGVM_VHT_PARAMETER_AREA,
-        Kind::IGVM_VHT_PARAMETER_INSERT,
-        Kind::IGVM_VHT_VP_CONTEXT,
-        Kind::IGVM_VHT_MEMORY_MAP,
-        Kind::IGVM_VHT_VP_COUNT_PARAMETER,
-        Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
-        Kind::IGVM_VHT_MADT,
-    ];
-    let unknown = file
-        .kinds
-        .iter()
-        .filter(|kind| !KNOWN.contains(&Kind(**kind)));
-    let mut refusals: Vec<_> = unknown
-        .map(|kind| format!("header type {kind:#x}"))
-        .collect();
-    let last = file.pages.last().filter(|page| page.mask == igvm_file::SNP);
-    match last.map(|page| (page.gpa, page.action)) {
-        Some((BSP_VMSA_GPA, Action::Context(vmsa))) if vmsa[0x3B0..0x3B8] == 1u64.to_le_bytes() => {
-        }
-        Some((BSP_VMSA_GPA, Action::Context(_))) => refusals.push("SEV_FEATURES is not 1".into()),
-        _ => refusals.push("the last directive is no VMSA at 0xfffffffff000".into()),
-    }
-    refusals
 }

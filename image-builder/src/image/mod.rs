@@ -7,6 +7,7 @@ mod igvm_file;
 mod inspect;
 mod launch_block;
 mod launch_text;
+pub mod loaders;
 mod manifest;
 pub mod measure_snp;
 pub mod measure_tdx;
@@ -22,6 +23,8 @@ pub mod vmsa;
 pub use assemble::{HashRange, Image, Inputs, assemble};
 pub use inspect::{inspect, measure};
 pub use launch_text::find as launch_block_of;
-pub use manifest::{Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex};
+pub use manifest::{
+    Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex, snp_digests,
+};
 pub use policy::Policy;
 pub use read::{Action, Page, Parsed, Platform, read, slurp};

@@ -1,57 +1,154 @@
-//! Every act: its technology, and the breach as which the test host must report it.
+//! Every act and every probe, for the guest and for the tests that boot it.
 
 use tessera_defs::breach::{self, Breach};
 use tessera_defs::mode::Mode;
+use tessera_defs::refusal::Refusal;
 
-/// An act. Its name, in the image's commit text, is the name of its breach.
+/// How an act must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// The test host reports this.
+    Breach(&'static Breach),
+    /// The paravisor stops the guest with this.
+    Refusal(Refusal),
+}
+
+/// One wrong thing.
 #[derive(Clone, Copy, Debug)]
 pub struct Act {
-    /// The technology that it abuses.
+    /// Name, which is the image's commit text: at most 40 bytes.
+    pub name: &'static str,
+    /// Where the guest runs.
     pub mode: Mode,
-    /// What the host must call it.
-    pub breach: &'static Breach,
+    /// How it must end.
+    pub ends: Ends,
 }
 
-const fn snp(breach: &'static Breach) -> Act {
-    let mode = Mode::Snp;
-    Act { mode, breach }
+const fn act(mode: Mode, breach: &'static Breach) -> Act {
+    named(mode, breach.name, breach)
 }
 
-const fn tdx(breach: &'static Breach) -> Act {
-    let mode = Mode::Tdx;
-    Act { mode, breach }
+const fn named(mode: Mode, name: &'static str, breach: &'static Breach) -> Act {
+    let ends = Ends::Breach(breach);
+    Act { name, mode, ends }
 }
+
+const fn refused(mode: Mode, name: &'static str, refusal: Refusal) -> Act {
+    let ends = Ends::Refusal(refusal);
+    Act { name, mode, ends }
+}
+
+const SNP: Mode = Mode::Snp;
+const TDX: Mode = Mode::Tdx;
+/// Below our paravisor on AMD.
+const VMPL2: Mode = Mode::SnpParavisor;
 
 /// All acts.
 pub static ALL: &[Act] = &[
-    snp(&breach::UNVALIDATED_ACCESS),
-    snp(&breach::DOUBLE_VALIDATION),
-    snp(&breach::C_BIT_MISSING),
-    snp(&breach::SHARED_AS_PRIVATE),
-    snp(&breach::PRIVATE_DATA_SHARED),
-    snp(&breach::GHCB_NOT_REGISTERED),
-    snp(&breach::GHCB_NOT_SHARED),
-    snp(&breach::GHCB_MALFORMED),
-    snp(&breach::GHCB_MSR_UNKNOWN),
-    snp(&breach::PSC_MALFORMED),
-    snp(&breach::PVALIDATE_INPUT),
-    snp(&breach::RMPADJUST_DENIED),
-    snp(&breach::VMSA_INVALID),
-    snp(&breach::RUN_VMPL_DENIED),
-    snp(&breach::FOREIGN_INSTRUCTION),
-    snp(&breach::UNHANDLED_EXCEPTION),
-    snp(&breach::OUT_OF_RANGE),
-    tdx(&breach::UNVALIDATED_ACCESS),
-    tdx(&breach::DOUBLE_VALIDATION),
-    tdx(&breach::C_BIT_MISSING),
-    tdx(&breach::SHARED_AS_PRIVATE),
-    tdx(&breach::UNALIGNED_ACCEPT),
-    tdx(&breach::TDCALL_UNKNOWN),
-    tdx(&breach::TDCALL_OPERAND),
-    tdx(&breach::VMCALL_MALFORMED),
-    tdx(&breach::VMCALL_LEAK),
-    tdx(&breach::MAP_GPA_INPUT),
-    tdx(&breach::FOREIGN_INSTRUCTION),
-    tdx(&breach::UNHANDLED_EXCEPTION),
-    tdx(&breach::OUT_OF_RANGE),
+    act(SNP, &breach::UNVALIDATED_ACCESS),
+    act(SNP, &breach::DOUBLE_VALIDATION),
+    act(SNP, &breach::C_BIT_MISSING),
+    act(SNP, &breach::SHARED_AS_PRIVATE),
+    act(SNP, &breach::PRIVATE_DATA_SHARED),
+    act(SNP, &breach::GHCB_NOT_REGISTERED),
+    act(SNP, &breach::GHCB_NOT_SHARED),
+    act(SNP, &breach::GHCB_MALFORMED),
+    act(SNP, &breach::GHCB_MSR_UNKNOWN),
+    act(SNP, &breach::PSC_MALFORMED),
+    act(SNP, &breach::PVALIDATE_INPUT),
+    act(SNP, &breach::RMPADJUST_DENIED),
+    act(SNP, &breach::VMSA_INVALID),
+    act(SNP, &breach::RUN_VMPL_DENIED),
+    act(SNP, &breach::FOREIGN_INSTRUCTION),
+    act(SNP, &breach::UNHANDLED_EXCEPTION),
+    act(SNP, &breach::OUT_OF_RANGE),
+    act(TDX, &breach::UNVALIDATED_ACCESS),
+    act(TDX, &breach::DOUBLE_VALIDATION),
+    act(TDX, &breach::C_BIT_MISSING),
+    act(TDX, &breach::SHARED_AS_PRIVATE),
+    act(TDX, &breach::UNALIGNED_ACCEPT),
+    act(TDX, &breach::TDCALL_UNKNOWN),
+    act(TDX, &breach::TDCALL_OPERAND),
+    act(TDX, &breach::VMCALL_MALFORMED),
+    act(TDX, &breach::VMCALL_LEAK),
+    act(TDX, &breach::MAP_GPA_INPUT),
+    act(TDX, &breach::FOREIGN_INSTRUCTION),
+    act(TDX, &breach::UNHANDLED_EXCEPTION),
+    act(TDX, &breach::OUT_OF_RANGE),
+    named(VMPL2, "read-paravisor", &breach::VMPL_PERMISSION),
+    named(VMPL2, "write-paravisor", &breach::VMPL_PERMISSION),
+    named(VMPL2, "run-paravisor", &breach::VMPL_PERMISSION),
+    named(VMPL2, "read-lower-state", &breach::VMPL_PERMISSION),
+    named(VMPL2, "read-secrets-copy", &breach::VMPL_PERMISSION),
+    named(VMPL2, "write-enumeration", &breach::VMPL_PERMISSION),
+    named(VMPL2, "read-ghcb", &breach::SHARED_AS_PRIVATE),
+    named(VMPL2, "shared-as-private", &breach::SHARED_AS_PRIVATE),
+    named(VMPL2, "private-as-shared", &breach::C_BIT_MISSING),
+    named(VMPL2, "private-data-shared", &breach::PRIVATE_DATA_SHARED),
+    named(VMPL2, "out-of-range", &breach::OUT_OF_RANGE),
+    named(VMPL2, "unhandled-exception", &breach::UNHANDLED_EXCEPTION),
+    named(VMPL2, "run-vmpl-1", &breach::RUN_VMPL_DENIED),
+    named(VMPL2, "run-vmpl-2", &breach::RUN_VMPL_DENIED),
+    named(VMPL2, "ghcb-of-its-own", &breach::GHCB_NOT_REGISTERED),
+    named(VMPL2, "ghcb-msr-unknown", &breach::GHCB_MSR_UNKNOWN),
+    named(VMPL2, "share-paravisor-page", &breach::PRIVATE_DATA_SHARED),
+    named(VMPL2, "foreign-instruction", &breach::FOREIGN_INSTRUCTION),
+    refused(VMPL2, "device-memory", Refusal::LowerExitInvalid),
+    refused(VMPL2, "string-io", Refusal::LowerExitInvalid),
+    refused(VMPL2, "monitor", Refusal::LowerExitInvalid),
+];
+
+/// Commit text of an image whose guest probes the paravisor.
+pub const PROBE: &str = "probe-paravisor";
+/// Before the name of a probe on the console.
+pub const PROBE_LINE: &str = "probe: ";
+/// After it, where all is well.
+pub const PROBE_OK: &str = " ok";
+
+/// A probe below the paravisor.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Name on the console.
+    pub name: &'static str,
+    /// The only mode that has it; all if none.
+    pub only: Option<Mode>,
+}
+
+const fn probe(name: &'static str) -> Probe {
+    Probe { name, only: None }
+}
+
+const fn vmpl2(name: &'static str) -> Probe {
+    let only = Some(VMPL2);
+    Probe { name, only }
+}
+
+/// All probes: services that are advertised, then what fails as documented.
+pub static PROBES: &[Probe] = &[
+    probe("enumeration"),
+    probe("cpuid"),
+    probe("isolation-leaf"),
+    probe("isolation-msr"),
+    probe("console"),
+    probe("visibility"),
+    probe("timer"),
+    probe("halt"),
+    probe("accepted-memory"),
+    probe("shutdown"),
+    probe("hypercall-before-identity"),
+    probe("unknown-msr-read"),
+    probe("unknown-msr-write"),
+    probe("msr-value-denied"),
+    probe("unknown-port-read"),
+    probe("unknown-port-write"),
+    probe("unknown-hypercall"),
+    probe("unknown-leaf"),
+    probe("visibility-outside-memory"),
+    probe("visibility-of-the-paravisor"),
+    probe("visibility-input-misaligned"),
+    probe("visibility-input-of-the-paravisor"),
+    probe("visibility-input-malformed"),
+    vmpl2("keys-of-the-paravisor"),
+    vmpl2("rmpadjust-of-its-own"),
+    vmpl2("pvalidate"),
 ];

@@ -1,35 +1,46 @@
-//! The broken guest: does the one wrong thing that the commit text of its image names.
+//! The guest that does one wrong thing, or probes the paravisor below it: what the commit text
+//! of its image names.
 #![no_std]
 #![no_main]
 
+mod lower;
 mod snp;
 mod tdx;
 mod window;
 
 use tessera_defs::mode::Mode;
+use tessera_guest::catalogue::PROBE;
 use tessera_handoff::handoff::Handoff;
 use window::Guest;
 
 /// Does something wrong.
 type Deed = fn(&mut Guest);
+/// Deeds by the name of their act.
+type Deeds = &'static [(&'static str, Deed)];
 
 /// The stub calls this in place of the kernel's entry, with the same state.
 #[allow(unsafe_code)] // the one symbol that the linker script names
 #[unsafe(no_mangle)]
-extern "sysv64" fn guest_entry(_info: u64, handoff: &'static Handoff) -> ! {
+extern "sysv64" fn guest_entry(
+    info: &'static mut bootloader_api::BootInfo,
+    handoff: &'static Handoff,
+) -> ! {
     window::forget_handlers();
-    let deeds = match Mode::from_u32(handoff.mode) {
-        Some(Mode::Snp) => snp::DEEDS,
-        Some(Mode::Tdx) => tdx::DEEDS,
-        _ => &[],
+    let deeds: [Deeds; 2] = match Mode::from_u32(handoff.mode) {
+        Some(Mode::Snp) => [snp::DEEDS, &[]],
+        Some(Mode::Tdx) => [tdx::DEEDS, &[]],
+        Some(Mode::SnpParavisor) => [lower::acts::DEEDS, lower::vmpl2::DEEDS],
+        Some(Mode::TdxParavisor) => [lower::acts::DEEDS, &[]],
+        _ => [&[], &[]],
     };
     let commit = &handoff.launch.commit;
     let len = commit.iter().position(|byte| *byte == 0);
     let name = &commit[..len.unwrap_or(commit.len())];
-    match deeds
-        .iter()
-        .find(|(known, _)| known.name.as_bytes() == name)
-    {
+    if name == PROBE.as_bytes() {
+        lower::probes::run(info, handoff);
+    }
+    let mut all = deeds.into_iter().flatten();
+    match all.find(|(known, _)| known.as_bytes() == name) {
         Some((_, deed)) => deed(&mut Guest::new(handoff)),
         // No death here: it would be taken for the breach `unhandled-exception`.
         None => spin(),

@@ -3,66 +3,70 @@
 
 use crate::window::{BEYOND, FREE, Guest, RAM, put, touch};
 use core::mem::offset_of;
-use tessera_defs::breach::{self, Breach};
+use tessera_defs::breach;
 use tessera_defs::snp::ghcb::{self, GhcbPage};
 use tessera_defs::snp::ghcb_msr as msr;
 use tessera_defs::tdx::tdcall::TdcallRegs;
 use tessera_hw::{instr, isolation};
 
-/// Every deed by its breach.
-pub const DEEDS: &[(&Breach, crate::Deed)] = &[
-    (&breach::UNVALIDATED_ACCESS, |guest| {
-        touch(guest.private(RAM))
+/// Every deed by its act, which is named after its breach.
+pub const DEEDS: crate::Deeds = &[
+    (breach::UNVALIDATED_ACCESS.name, |guest| {
+        touch(guest.private(RAM));
     }),
-    (&breach::DOUBLE_VALIDATION, |guest| {
+    (breach::DOUBLE_VALIDATION.name, |guest| {
         let page = guest.private(FREE);
         pvalidate(page);
         pvalidate(page);
     }),
-    (&breach::C_BIT_MISSING, |guest| touch(guest.shared(FREE))),
-    (&breach::SHARED_AS_PRIVATE, |guest| {
+    (breach::C_BIT_MISSING.name, |guest| {
+        touch(guest.shared(FREE));
+    }),
+    (breach::SHARED_AS_PRIVATE.name, |guest| {
         share(FREE);
         touch(guest.private(FREE));
     }),
-    (&breach::PRIVATE_DATA_SHARED, |guest| {
+    (breach::PRIVATE_DATA_SHARED.name, |guest| {
         put(guest.private(FREE), 0x5EC2E7);
         share(FREE);
     }),
-    (&breach::GHCB_NOT_REGISTERED, |_| {
+    (breach::GHCB_NOT_REGISTERED.name, |_| {
         share(FREE);
         ask(FREE);
     }),
-    (&breach::GHCB_NOT_SHARED, |_| ask(FREE)),
-    (&breach::GHCB_MALFORMED, |_| {
+    (breach::GHCB_NOT_SHARED.name, |_| ask(FREE)),
+    (breach::GHCB_MALFORMED.name, |_| {
         // All zero: no valid bits, and no version that exists.
         register(FREE);
         ask(FREE);
     }),
-    (&breach::GHCB_MSR_UNKNOWN, |_| ask(0xEEE)),
-    (&breach::PSC_MALFORMED, |_| {
+    (breach::GHCB_MSR_UNKNOWN.name, |_| ask(0xEEE)),
+    (breach::PSC_MALFORMED.name, |_| {
         ask(FREE | 0xF << 52 | msr::PSC_REQUEST)
     }),
-    (&breach::PVALIDATE_INPUT, |guest| {
+    (breach::PVALIDATE_INPUT.name, |guest| {
         pvalidate(guest.private(FREE) + 8)
     }),
-    (&breach::RMPADJUST_DENIED, |guest| {
+    (breach::RMPADJUST_DENIED.name, |guest| {
         // SAFETY: VMPL 0 cannot change its own permissions.
         unsafe { isolation::rmpadjust(guest.private(FREE), false, 0x300) };
     }),
-    (&breach::VMSA_INVALID, create_from_no_vmsa),
-    (&breach::RUN_VMPL_DENIED, |_| {
+    (breach::VMSA_INVALID.name, create_from_no_vmsa),
+    (breach::RUN_VMPL_DENIED.name, |_| {
         ask(1 << 32 | msr::RUN_VMPL_REQUEST)
     }),
-    (&breach::FOREIGN_INSTRUCTION, |_| {
+    (breach::FOREIGN_INSTRUCTION.name, |_| {
         // SAFETY: TDCALL is undefined here.
         unsafe { isolation::tdcall(&mut TdcallRegs::default()) };
     }),
-    (&breach::UNHANDLED_EXCEPTION, |_| crate::window::die()),
-    (&breach::OUT_OF_RANGE, |guest| touch(guest.private(BEYOND))),
+    (breach::UNHANDLED_EXCEPTION.name, |_| crate::window::die()),
+    (breach::OUT_OF_RANGE.name, |guest| {
+        touch(guest.private(BEYOND));
+    }),
 ];
 
 /// One request of the GHCB MSR protocol, or the GHCB at this address; the answer is ignored.
-fn ask(request: u64) {
+pub fn ask(request: u64) {
     // SAFETY: no request here takes memory that Rust owns.
     unsafe {
         instr::wrmsr(msr::MSR_GHCB, request);
@@ -70,7 +74,8 @@ fn ask(request: u64) {
     }
 }
 
-fn share(gpa: u64) {
+/// Asks for a page to become shared.
+pub fn share(gpa: u64) {
     ask(gpa | msr::PSC_SHARED << 52 | msr::PSC_REQUEST);
 }
 

@@ -2,47 +2,51 @@
 #![allow(unsafe_code)] // reason: breaks the promises of tessera-hw on purpose
 
 use crate::window::{BEYOND, FREE, Guest, RAM, touch};
-use tessera_defs::breach::{self, Breach};
+use tessera_defs::breach;
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall;
 use tessera_hw::isolation;
 
-/// Every deed by its breach.
-pub const DEEDS: &[(&Breach, crate::Deed)] = &[
-    (&breach::UNVALIDATED_ACCESS, |guest| {
-        touch(guest.private(RAM))
+/// Every deed by its act, which is named after its breach.
+pub const DEEDS: crate::Deeds = &[
+    (breach::UNVALIDATED_ACCESS.name, |guest| {
+        touch(guest.private(RAM));
     }),
-    (&breach::DOUBLE_VALIDATION, |_| {
+    (breach::DOUBLE_VALIDATION.name, |_| {
         leaf(tdcall::MEM_PAGE_ACCEPT, FREE)
     }),
-    (&breach::C_BIT_MISSING, |guest| touch(guest.shared(FREE))),
-    (&breach::SHARED_AS_PRIVATE, |guest| {
+    (breach::C_BIT_MISSING.name, |guest| {
+        touch(guest.shared(FREE));
+    }),
+    (breach::SHARED_AS_PRIVATE.name, |guest| {
         share(guest, FREE, 4096);
         touch(guest.private(FREE));
     }),
-    (&breach::UNALIGNED_ACCEPT, |_| {
+    (breach::UNALIGNED_ACCEPT.name, |_| {
         leaf(tdcall::MEM_PAGE_ACCEPT, RAM | 0x800)
     }),
-    (&breach::TDCALL_UNKNOWN, |_| leaf(0xEEE, 0)),
-    (&breach::TDCALL_OPERAND, |_| {
+    (breach::TDCALL_UNKNOWN.name, |_| leaf(0xEEE, 0)),
+    (breach::TDCALL_OPERAND.name, |_| {
         leaf(tdcall::MR_REPORT, FREE | 1)
     }),
-    (&breach::VMCALL_MALFORMED, |_| {
+    (breach::VMCALL_MALFORMED.name, |_| {
         call(0xC00, [vmcall::CPUID, 0, 0])
     }),
-    (&breach::VMCALL_LEAK, |_| {
+    (breach::VMCALL_LEAK.name, |_| {
         call(vmcall::STANDARD_MASK | 1 << 2, [vmcall::CPUID, 0, 0]);
     }),
-    (&breach::MAP_GPA_INPUT, |guest| {
+    (breach::MAP_GPA_INPUT.name, |guest| {
         share(guest, FREE | 0x800, 4096)
     }),
-    (&breach::FOREIGN_INSTRUCTION, |guest| {
+    (breach::FOREIGN_INSTRUCTION.name, |guest| {
         let page = guest.private(FREE);
         // SAFETY: PVALIDATE is undefined here.
         unsafe { isolation::pvalidate(page, false, true) };
     }),
-    (&breach::UNHANDLED_EXCEPTION, |_| crate::window::die()),
-    (&breach::OUT_OF_RANGE, |guest| touch(guest.private(BEYOND))),
+    (breach::UNHANDLED_EXCEPTION.name, |_| crate::window::die()),
+    (breach::OUT_OF_RANGE.name, |guest| {
+        touch(guest.private(BEYOND));
+    }),
 ];
 
 /// One leaf with one operand; the status is ignored.

@@ -48,6 +48,13 @@ impl Guest {
         self.map(gpa | self.shared)
     }
 
+    /// Bytes of the image that nobody changes, through the direct map.
+    pub fn bytes(&self, gpa: u64, len: usize) -> &'static [u8] {
+        // SAFETY: callers name a part of the image that the paravisor wrote before the guest
+        // ran, and that the guest never writes.
+        unsafe { core::slice::from_raw_parts((DIRECT_MAP + gpa) as *const u8, len) }
+    }
+
     /// The bits of a shared page's address.
     pub fn shared_bits(&self) -> u64 {
         self.shared
@@ -72,10 +79,10 @@ impl Guest {
     }
 }
 
-/// Reads a word through the window.
-pub fn touch(virt: u64) {
-    // SAFETY: the window is mapped; that the read faults is what callers want.
-    unsafe { (virt as *const u64).read_volatile() };
+/// Reads a word through the window or the direct map.
+pub fn touch(virt: u64) -> u64 {
+    // SAFETY: it is mapped; that the read faults is what some callers want.
+    unsafe { (virt as *const u64).read_volatile() }
 }
 
 /// Writes a word through the window.

@@ -18,6 +18,9 @@ use tessera_image_builder::{
 /// earlier; this one is for a bench that is stuck.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
+/// Processors of a boot at most.
+pub const PROCESSORS: u32 = 64;
+
 /// An image of one policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prepared {
@@ -27,8 +30,8 @@ pub struct Prepared {
     pub hash: String,
     /// SHA-256 of those ranges by name, as the builder predicts them.
     pub loaded: BTreeMap<String, String>,
-    /// Predicted SNP launch digest for one processor.
-    pub snp_digest: Option<String>,
+    /// Predicted SNP launch digests by number of processors, up to [`PROCESSORS`].
+    pub snp_digests: BTreeMap<u32, String>,
     /// Predicted MRTD.
     pub tdx_mrtd: String,
 }
@@ -116,7 +119,7 @@ fn write(image: &Image, path: PathBuf) -> Result<Prepared> {
         loaded: components
             .map(|c| (c.name.clone(), c.loaded_sha256.clone()))
             .collect(),
-        snp_digest: manifest.snp_launch_digests.get("1").cloned(),
+        snp_digests: image::snp_digests(&image.igvm, 1..=PROCESSORS)?,
         tdx_mrtd: manifest.tdx_mrtd.clone(),
     })
 }

@@ -1,4 +1,4 @@
-//! Broken guests: each must end as the breach that it commits, and no other way.
+//! Broken guests: each must end as its act says, and no other way.
 
 use crate::{
     bench::{Bench, Prepared},
@@ -9,42 +9,64 @@ use crate::{
     scenario::{self, Boot, Variant},
 };
 use std::{fs, path::Path};
-use tessera_guest::catalogue::Act;
+use tessera_defs::mode::Mode;
+use tessera_guest::catalogue::{Act, Ends};
 use tessera_image_builder::image::{self, Inputs};
 
 /// The act's name in listings.
 pub fn name(act: &Act) -> String {
-    format!("{}/{}", act.mode.name(), act.breach.name)
+    format!("{}/{}", act.mode.name(), act.name)
 }
 
 /// Boots `act` in an image of `inputs` with the program `guest` for a kernel. The error says
 /// how it ended instead.
 pub fn boot(bench: &Bench, inputs: &Inputs, guest: &[u8], act: &Act) -> Result<(), String> {
+    let (ended, _) = run(bench, inputs, guest, act.mode, act.name)?;
+    judge(&ended, act.ends)
+}
+
+/// Boots an image of `inputs` in `mode`, with `guest` for a kernel that does what `name` says:
+/// how it ended, and its console.
+pub fn run(
+    bench: &Bench,
+    inputs: &Inputs,
+    guest: &[u8],
+    mode: Mode,
+    name: &str,
+) -> Result<(Ended, String), String> {
     let folder = tempfile::Builder::new().prefix("tessera-broken-").tempdir();
     let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
     let image = Prepared {
         igvm: folder.path().join("broken.igvm"),
         ..Prepared::default()
     };
-    let bytes = assemble(inputs, guest, act)?;
+    let bytes = assemble(inputs, guest, mode, name)?;
     fs::write(&image.igvm, bytes).map_err(|error| format!("cannot write the image: {error}"))?;
     let boot = Boot {
-        mode: act.mode,
+        mode,
         scenario: &scenario::ALL[0],
         expected: Expected::Runs,
     };
     let line = hosted::line(bench, &image, &boot, folder.path(), false);
-    judge(&ended(bench, &line, folder.path())?, act)
+    let ended = ended(bench, &line, folder.path())?;
+    let console = fs::read(folder.path().join(hosted::CONSOLE)).unwrap_or_default();
+    Ok((ended, String::from_utf8_lossy(&console).into_owned()))
 }
 
-/// The one image, with the guest for a kernel and the act's name for a commit. Without a
-/// paravisor, whose room is the guest's playground.
-fn assemble(inputs: &Inputs, guest: &[u8], act: &Act) -> Result<Vec<u8>, String> {
+/// The one image, with the guest for a kernel and a name for a commit. Where no paravisor is to
+/// run there is none, and its room is the guest's playground.
+fn assemble(inputs: &Inputs, guest: &[u8], mode: Mode, name: &str) -> Result<Vec<u8>, String> {
+    let below = matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor);
+    let variant = if below {
+        Variant::Paravisor
+    } else {
+        Variant::Direct
+    };
     let inputs = Inputs {
         kernel_elf: guest.to_vec(),
-        paravisor_elf: None,
-        policy: Variant::Direct.policy(),
-        commit: act.breach.name.into(),
+        paravisor_elf: inputs.paravisor_elf.clone().filter(|_| below),
+        policy: variant.policy(),
+        commit: name.into(),
         ..inputs.clone()
     };
     let image = image::assemble(&inputs).map_err(|failure| failure.to_string())?;
@@ -66,32 +88,40 @@ fn ended(bench: &Bench, line: &Line, folder: &Path) -> Result<Ended, String> {
         .ok_or_else(|| format!("the report has no end: {error}"))
 }
 
-fn judge(ended: &Ended, act: &Act) -> Result<(), String> {
+fn judge(ended: &Ended, ends: Ends) -> Result<(), String> {
+    let wanted = match ends {
+        Ends::Breach(breach) => ("breach", breach.name),
+        Ends::Refusal(refusal) => ("refused", refusal.name()),
+    };
     let reason = ended.reason.as_deref().unwrap_or("no reason");
-    if ended.end == "breach" && reason == act.breach.name {
+    if (ended.end.as_str(), reason) == wanted {
         return Ok(());
     }
     Err(format!(
-        "ended as {} ({reason}) at {:#x}, code {}",
-        ended.end, ended.rip, ended.code
+        "ended as {} ({reason}) at {:#x}, code {}, not as {} ({})",
+        ended.end, ended.rip, ended.code, wanted.0, wanted.1
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tessera_guest::catalogue::ALL;
+    use tessera_defs::{breach, refusal::Refusal};
 
     #[test]
-    fn only_the_named_breach_will_do() {
-        let act = &ALL[0];
+    fn only_the_named_end_will_do() {
         let ended = |end: &str, reason: &str| Ended {
             end: end.into(),
             reason: Some(reason.into()),
             ..Ended::default()
         };
-        assert_eq!(judge(&ended("breach", act.breach.name), act), Ok(()));
-        assert!(judge(&ended("breach", "unhandled-exception"), act).is_err());
-        assert!(judge(&ended("denied", act.breach.name), act).is_err());
+        let ends = Ends::Breach(&breach::DOUBLE_VALIDATION);
+        assert_eq!(judge(&ended("breach", "double-validation"), ends), Ok(()));
+        assert!(judge(&ended("breach", "unhandled-exception"), ends).is_err());
+        assert!(judge(&ended("denied", "double-validation"), ends).is_err());
+        let ends = Ends::Refusal(Refusal::LowerExitInvalid);
+        assert_eq!(judge(&ended("refused", "lower-exit-invalid"), ends), Ok(()));
+        assert!(judge(&ended("refused", "unexpected-vc"), ends).is_err());
+        assert!(judge(&ended("breach", "lower-exit-invalid"), ends).is_err());
     }
 }

@@ -1,11 +1,16 @@
 //! Checks beyond the outcome: of one row, and across all rows.
 
-use crate::{bench::Prepared, operations, outcome::Outcome, row::Row};
+use crate::{
+    bench::Prepared, console::Console, operations, outcome::Outcome, row::Row, scenario::Scenario,
+};
 
 use tessera_defs::mode::{HostProfile, Mode};
+use tessera_handoff::command_line::Level;
 
 /// Lies that change loaded bytes; everywhere else they must be the builder's.
 const ALTERING: [&str; 1] = ["byte-changed"];
+/// The lie that leaves the guest no table of processors.
+const ACPI_GARBAGE: &str = "acpi-garbage";
 /// Ranges that must be the same in every mode.
 const SAME: [&str; 2] = ["kernel", "stub"];
 
@@ -19,7 +24,8 @@ const ASKED: [(Mode, &str); 5] = [
 ];
 
 /// What is wrong with one row, a sentence each.
-pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
+pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
+    let profile = console.profile.as_deref();
     let orderly = matches!(row.outcome, Outcome::Runs | Outcome::Unmeasured);
     let mut faults = operations::faults(row.boot.mode, &row.strategies, &row.operations, orderly);
     faults.extend(unasked(row));
@@ -31,6 +37,9 @@ pub fn row(row: &Row, image: &Prepared, profile: Option<&str>) -> Vec<String> {
         faults.push(format!(
             "the host looked like {offered}, the kernel says {profile:?}"
         ));
+    }
+    if orderly {
+        faults.extend(command_line(row.boot.scenario, console));
     }
     if row.boot.scenario.direct || matches!(row.outcome, Outcome::Broken(_)) {
         return faults;
@@ -79,6 +88,36 @@ fn untold(row: &Row) -> Option<String> {
             "the host was to lie (`{lie}`): it did {told} times, and silicon stopped it {stopped} times"
         )),
     }
+}
+
+/// The kernel prints as much as the host's command line asks for, and the number of processors
+/// that the host has.
+fn command_line(scenario: &Scenario, console: &Console) -> Vec<String> {
+    let named = Level::ALL
+        .into_iter()
+        .find(|level| level.name() == scenario.log);
+    let level = named.unwrap_or(Level::Info);
+    let mut faults = Vec::new();
+    for (what, least, seen) in [
+        ("info", Level::Info, console.info),
+        ("debug", Level::Debug, console.debug),
+    ] {
+        if (level >= least) != seen {
+            let word = if seen { "a line" } else { "no line" };
+            faults.push(format!(
+                "the log level is {}, the kernel printed {word} of level {what}",
+                level.name()
+            ));
+        }
+    }
+    let claimed = (scenario.lie != ACPI_GARBAGE).then_some(scenario.processors);
+    if level >= Level::Info && console.processors != claimed {
+        faults.push(format!(
+            "the host has {claimed:?} processors, the kernel says {:?}",
+            console.processors
+        ));
+    }
+    faults
 }
 
 /// Marks every row whose file, kernel or stub differs from the first row's that has one.
@@ -166,16 +205,35 @@ mod tests {
             loaded: good.loaded.clone(),
             ..Prepared::default()
         };
-        assert!(row(&good, &image, Some("hyperv")).is_empty());
-        assert_eq!(row(&good, &image, Some("kvm")).len(), 1);
+        let console = Console {
+            profile: Some("hyperv".into()),
+            processors: Some(1),
+            info: true,
+            ..Console::default()
+        };
+        let faults = |row: &Row, console: &Console| super::row(row, &image, console).len();
+        assert_eq!(faults(&good, &console), 0);
+        let mut said = console.clone();
+        said.profile = Some("kvm".into());
+        assert_eq!(faults(&good, &said), 1);
         let mut silent = good.clone();
         silent.operations.clear();
-        assert_eq!(row(&silent, &image, Some("hyperv")).len(), 1);
+        assert_eq!(faults(&silent, &console), 1);
         let mut other = good.clone();
         other.loaded.insert("kernel".into(), "x".into());
-        assert_eq!(row(&other, &image, Some("hyperv")).len(), 1);
+        assert_eq!(faults(&other, &console), 1);
         other.loaded.clear();
-        assert_eq!(row(&other, &image, Some("hyperv")).len(), 2);
+        assert_eq!(faults(&other, &console), 2);
+        for change in [
+            |said: &mut Console| said.processors = Some(2),
+            |said: &mut Console| said.processors = None,
+            |said: &mut Console| said.info = false,
+            |said: &mut Console| said.debug = true,
+        ] {
+            let mut said = console.clone();
+            change(&mut said);
+            assert_eq!(faults(&good, &said), 1);
+        }
     }
 
     #[test]

@@ -15,6 +15,12 @@ pub struct Console {
     pub init_mode: Option<String>,
     /// The first user process reported a failed check.
     pub failed_check: Option<String>,
+    /// Processors that the host claims, by the kernel.
+    pub processors: Option<u32>,
+    /// The kernel printed a line of log level `info`.
+    pub info: bool,
+    /// The kernel printed a line of log level `debug`.
+    pub debug: bool,
     /// Printed just before an orderly soft off.
     pub shutdown: bool,
     /// The refusal that the guest printed.
@@ -36,6 +42,13 @@ impl Console {
     fn line(&mut self, line: &str) {
         if let Some(words) = line.strip_prefix("tessera: mode=") {
             self.banner(words);
+        } else if let Some(words) = line.strip_prefix("tessera: acpi: the host claims ") {
+            let word = words.split_whitespace().next();
+            self.processors = word.and_then(|word| word.parse().ok());
+        } else if line.starts_with("tessera: policy=") {
+            self.info = true;
+        } else if line.starts_with("tessera: debug: ") {
+            self.debug = true;
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
         } else if let Some(check) = line.strip_prefix("init: check failed: ") {
@@ -79,6 +92,8 @@ mod tests {
     fn a_whole_boot_is_read() {
         let console = Console::parse(
             "noise\ntessera: mode=none profile=hyperv strategies=native,plain\r\n\
+             tessera: policy=demo\ntessera: debug: x\n\
+             tessera: acpi: the host claims 4 processor(s), 1 is used\n\
              init: mode=none pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
         );
         assert_eq!(console.mode.as_deref(), Some("none"));
@@ -86,6 +101,8 @@ mod tests {
         assert_eq!(console.strategies, ["native", "plain"]);
         assert_eq!(console.init_mode.as_deref(), Some("none"));
         assert!(console.shutdown && console.panic.is_none());
+        assert_eq!(console.processors, Some(4));
+        assert!(console.info && console.debug);
     }
 
     #[test]

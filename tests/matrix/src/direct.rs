@@ -4,6 +4,7 @@ use crate::{
     bench::{Bench, Prepared},
     hosted::CONSOLE,
     qemu::Line,
+    scenario::Scenario,
 };
 use std::path::Path;
 
@@ -27,10 +28,14 @@ const MACHINE: [&str; 17] = [
     "-m",
 ];
 
-/// QEMU for a direct boot with `memory` MiB; the console goes to `folder`.
-pub fn line(bench: &Bench, image: &Prepared, memory: u32, folder: &Path) -> Line {
+/// QEMU for a direct boot of `scenario`; the console goes to `folder`.
+pub fn line(bench: &Bench, image: &Prepared, scenario: &Scenario, folder: &Path) -> Line {
     let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
-    args.push(format!("{memory}M").into());
+    args.push(format!("{}M", scenario.memory).into());
+    args.extend(["-smp".into(), scenario.processors.to_string().into()]);
+    if !scenario.log.is_empty() {
+        args.extend(["-append".into(), format!("log={}", scenario.log).into()]);
+    }
     args.extend(["-kernel".into(), bench.stub.clone().into_os_string()]);
     args.extend(["-initrd".into(), image.igvm.clone().into_os_string()]);
     let console = format!("file:{}", folder.join(CONSOLE).display());

@@ -6,7 +6,7 @@ use crate::{
     scenario::Boot,
 };
 use std::path::Path;
-use tessera_defs::mode::Mode;
+use tessera_defs::mode::{HostProfile, Mode};
 
 /// The guest's console, in the folder of a boot.
 pub const CONSOLE: &str = "console.txt";
@@ -68,14 +68,18 @@ pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: 
 fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
     let scenario = boot.scenario;
     let mut text = format!(
-        "mode={} profile={} lie={} memory={}M",
+        "mode={} profile={} lie={} memory={}M smp={}",
         boot.mode.name(),
         scenario.profile.name(),
         scenario.lie,
         scenario.memory,
+        scenario.processors,
     );
     if !scenario.words.is_empty() {
         text += &format!(" {}", scenario.words);
+    }
+    if !scenario.log.is_empty() {
+        text += &format!(" log={}", scenario.log);
     }
     if !image.hash.is_empty() {
         text += &format!(" hash={}", image.hash);
@@ -86,11 +90,16 @@ fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
     text
 }
 
-/// The launch digest that silicon must measure in a mode.
-pub fn predicted(image: &Prepared, mode: Mode) -> Option<String> {
-    match mode {
+/// The launch digest that silicon must measure. KVM gives the security processor a save area
+/// for every processor; a Hyper-V-like loader only those of the file, which has one.
+pub fn predicted(image: &Prepared, boot: &Boot) -> Option<String> {
+    let processors = match boot.scenario.profile {
+        HostProfile::Kvm => boot.scenario.processors,
+        HostProfile::HyperV => 1,
+    };
+    match boot.mode {
         Mode::None => None,
-        Mode::Snp | Mode::SnpParavisor => image.snp_digest.clone(),
+        Mode::Snp | Mode::SnpParavisor => image.snp_digests.get(&processors).cloned(),
         Mode::Tdx | Mode::TdxParavisor => Some(image.tdx_mrtd.clone()),
     }
 }

@@ -13,6 +13,7 @@ pub mod json;
 pub mod junit;
 pub mod operations;
 pub mod outcome;
+pub mod probes;
 pub mod qemu;
 pub mod report;
 pub mod row;

@@ -91,7 +91,7 @@ fn one(bench: &Bench, boot: &Boot) -> Row {
 
 fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path) -> Line {
     match boot.scenario.direct {
-        true => direct::line(bench, image, boot.scenario.memory, folder),
+        true => direct::line(bench, image, boot.scenario, folder),
         false => hosted::line(bench, image, boot, folder, false),
     }
 }
@@ -128,7 +128,7 @@ fn observe(image: &Prepared, boot: &Boot, exit: Exit, folder: &Path) -> Row {
     };
     let console = Console::parse(&text(hosted::CONSOLE));
     let report = (!boot.scenario.direct).then(|| Report::parse(&text(hosted::REPORT)));
-    let predicted = hosted::predicted(image, boot.mode);
+    let predicted = hosted::predicted(image, boot);
     let seen = Observed {
         mode: boot.mode,
         exit,
@@ -139,8 +139,8 @@ fn observe(image: &Prepared, boot: &Boot, exit: Exit, folder: &Path) -> Row {
     let mut row = Row::new(*boot, outcome::judge(&seen));
     fill(&mut row, seen.report.and_then(Result::ok));
     row.predicted_digest = seen.predicted;
-    row.strategies = seen.console.strategies;
-    row.faults = checks::row(&row, image, seen.console.profile.as_deref());
+    row.strategies = seen.console.strategies.clone();
+    row.faults = checks::row(&row, image, &seen.console);
     row
 }
 

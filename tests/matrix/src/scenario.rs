@@ -45,6 +45,10 @@ pub struct Scenario {
     pub variant: Variant,
     /// Memory of the guest in MiB.
     pub memory: u32,
+    /// Virtual processors.
+    pub processors: u32,
+    /// `log=` of the command line that the host gives the guest; none if empty.
+    pub log: &'static str,
     /// Without the test host: the PVH entry on plain QEMU.
     pub direct: bool,
     /// Modes it is run in, each with its outcome.
@@ -62,6 +66,8 @@ pub(crate) const BASE: Scenario = Scenario {
     profile: HostProfile::HyperV,
     variant: Variant::Demo,
     memory: 64,
+    processors: 1,
+    log: "",
     direct: false,
     modes: &[],
 };
@@ -102,6 +108,18 @@ static TABLE: &[Scenario] = &[
         profile: HostProfile::Kvm, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
     Scenario { name: "friendly-direct", what: "plain QEMU without the test host, PVH entry",
         profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "friendly-smp", what: "an honest host with four processors; the guest uses one",
+        processors: 4, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
+    Scenario { name: "friendly-smp-kvm", what: "the same without Hyper-V's interface: an SNP launch digest over four save areas",
+        processors: 4, profile: HostProfile::Kvm, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
+    Scenario { name: "friendly-smp-direct", what: "plain QEMU with four processors, PVH entry",
+        processors: 4, profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "command-line-off", what: "a command line that asks for a silent log",
+        log: "off", modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
+    Scenario { name: "command-line-debug", what: "a command line that asks for a loud log",
+        log: "debug", modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)], ..BASE },
+    lie("command-line-garbage", "a command line that is noise without an end",
+        &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS)]),
     Scenario { name: "placement-direct", what: "an owner who never wants a paravisor, and none asked for",
         variant: Variant::Direct, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
     Scenario { name: "production", what: "an owner who demands isolation without debugging",

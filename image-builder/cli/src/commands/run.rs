@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 use tessera_defs::mode::Mode;
+use tessera_handoff::command_line::Level;
 use tessera_image_builder::{Failure, Party, Result, build, setup::Host};
 use tessera_matrix::{
     bench::Bench,
@@ -19,7 +20,7 @@ use tessera_matrix::{
     outcome::{self, Exit, Observed},
     qemu::Line,
     report::Report,
-    scenario::{Boot, Selection, Tier},
+    scenario::{Boot, Scenario, Selection, Tier},
 };
 
 /// How long a person with a debugger may take.
@@ -71,16 +72,30 @@ fn chosen(options: &Run) -> Result<Boot> {
     let boots = selection
         .boots()
         .map_err(|words| Failure::user(words, remedy))?;
-    boots
-        .first()
-        .copied()
-        .ok_or_else(|| Failure::user("there is no such boot", remedy))
+    let boot = boots.first();
+    let boot = boot.ok_or_else(|| Failure::user("there is no such boot", remedy))?;
+    Ok(Boot {
+        scenario: changed(boot.scenario, options),
+        ..*boot
+    })
+}
+
+/// The scenario with other processors and another log level where the options say so. It lives
+/// as long as the program, as those of the table do.
+fn changed(scenario: &'static Scenario, options: &Run) -> &'static Scenario {
+    let level = |name: &&str| options.log.as_deref() == Some(*name);
+    let log = Level::ALL.map(Level::name).into_iter().find(level);
+    Box::leak(Box::new(Scenario {
+        processors: options.smp.unwrap_or(scenario.processors),
+        log: log.unwrap_or(scenario.log),
+        ..*scenario
+    }))
 }
 
 fn line(bench: &Bench, boot: &Boot, options: &Run, folder: &Path) -> Result<Line> {
     let image = bench.image(boot.scenario.variant)?;
     let mut line = match boot.scenario.direct {
-        true => direct::line(bench, image, boot.scenario.memory, folder),
+        true => direct::line(bench, image, boot.scenario, folder),
         false => hosted::line(bench, image, boot, folder, options.trace.is_some()),
     };
     if let Some(port) = options.gdb {
@@ -135,7 +150,7 @@ fn judge(bench: &Bench, boot: &Boot, exit: Exit, folder: &Path) -> Result<()> {
         exit,
         console: Console::parse(&text(folder, hosted::CONSOLE)),
         report: (!boot.scenario.direct).then(|| Report::parse(&report)),
-        predicted: hosted::predicted(bench.image(boot.scenario.variant)?, boot.mode),
+        predicted: hosted::predicted(bench.image(boot.scenario.variant)?, boot),
     });
     let reason = outcome
         .reason()

@@ -8,6 +8,7 @@ mod guest_request;
 mod launch;
 mod msr_protocol;
 mod pages;
+mod reset;
 #[cfg(test)]
 mod tests;
 mod visibility;
@@ -46,9 +47,10 @@ pub struct Snp {
     accepted: u64,
     shared: u64,
     double_validation: bool,
-    /// Frames that were shared at some time, and the key that must never be seen there.
+    /// Frames that were shared at some time.
     exposed: Vec<u32>,
-    key: [u8; 32],
+    /// VMPCK 0 and 1: never to be seen in shared memory, nor by a lower VMPL.
+    keys: [[u8; 32]; 2],
     /// Guest policy of the launch.
     policy: u64,
     processor: SecurityProcessor,
@@ -72,7 +74,7 @@ impl Snp {
             shared: 0,
             double_validation: false,
             exposed: Vec::with_capacity(64),
-            key: [0; 32],
+            keys: [[0; 32]; 2],
             policy: 0,
             processor: SecurityProcessor::new([[0; 32]; 4], Guest::default()),
             old_response: None,

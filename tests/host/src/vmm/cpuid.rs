@@ -7,6 +7,10 @@ use tessera_defs::{
     snp::status,
 };
 
+/// EAX of leaf 1 of the simulated SNP processor: EPYC Milan, family 25, model 1, stepping 1
+/// (55898, "Processor Programming Reference", CPUID_Fn00000001_EAX).
+pub const MILAN: u32 = 0x00A0_0F11;
+
 /// Isolation type of a mode in the isolation leaf.
 fn isolation_type(mode: Mode) -> u32 {
     match mode {
@@ -51,6 +55,9 @@ impl Vmm {
             }
             // Initial APIC id 0; hypervisor, x2APIC present; MONITOR, VMX absent.
             1 => {
+                if self.snp() {
+                    r[0] = MILAN;
+                }
                 r[1] &= 0x00FF_FFFF;
                 r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
             }

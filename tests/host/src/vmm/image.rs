@@ -134,6 +134,8 @@ fn page_data(
 
 type Areas = Vec<(u32, Vec<u8>)>;
 
+/// What the loader knows, put into the areas. The image has no header for its command line,
+/// because released loaders refuse one; this host knows the page.
 fn parameter_areas(vmm: &mut Vmm, headers: &[Header<'_>]) -> Result<Areas, String> {
     let mut areas: Areas = Vec::new();
     for header in headers {
@@ -152,7 +154,13 @@ fn parameter_areas(vmm: &mut Vmm, headers: &[Header<'_>]) -> Result<Areas, Strin
             }
             kind::MEMORY_MAP => put(&mut areas, header, &parameters::memory_map(vmm))?,
             kind::MADT => put(&mut areas, header, &parameters::madt(vmm))?,
-            kind::COMMAND_LINE => put(&mut areas, header, b"\0")?,
+            kind::COMMAND_LINE => {
+                put(&mut areas, header, &parameters::command_line(vmm))?;
+            }
+            kind::PARAMETER_INSERT if header.u64(0) == layout::PARAM_COMMAND_LINE => {
+                let line = parameters::command_line(vmm);
+                fill(&mut areas, header.u32(12), 0, &line)?;
+            }
             _ => {}
         }
     }
@@ -160,7 +168,10 @@ fn parameter_areas(vmm: &mut Vmm, headers: &[Header<'_>]) -> Result<Areas, Strin
 }
 
 fn put(areas: &mut Areas, header: &Header<'_>, value: &[u8]) -> Result<(), String> {
-    let (index, offset) = (header.u32(0), header.u32(4) as usize);
+    fill(areas, header.u32(0), header.u32(4) as usize, value)
+}
+
+fn fill(areas: &mut Areas, index: u32, offset: usize, value: &[u8]) -> Result<(), String> {
     let area = areas.iter_mut().find(|(i, _)| *i == index);
     let place = area.and_then(|(_, bytes)| bytes.get_mut(offset..offset + value.len()));
     place

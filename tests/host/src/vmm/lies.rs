@@ -48,6 +48,7 @@ lies! {
     GUEST_REQUEST_DENIED "guest-request-denied" "guest messages to the security processor are refused";
     SECRETS_PAGE_EMPTY "secrets-page-empty" "the secrets page is left without version and keys";
     REPORT_REPLAYED "report-replayed" "the first response of the security processor is given again to every later request";
+    COMMAND_LINE_GARBAGE "command-line-garbage" "the command line is noise without an end";
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }
 

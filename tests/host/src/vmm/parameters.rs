@@ -74,6 +74,20 @@ pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
     table
 }
 
+/// The guest's command line, a page of it.
+pub fn command_line(vmm: &mut Vmm) -> Vec<u8> {
+    if vmm.tells(lies::COMMAND_LINE_GARBAGE) {
+        return (0..4096).map(|_| vmm.random() as u8 | 1).collect();
+    }
+    let mut line = Vec::new();
+    if !vmm.scenario.log.is_empty() {
+        line.extend_from_slice(b"log=");
+        line.extend_from_slice(vmm.scenario.log.as_bytes());
+    }
+    line.push(0);
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::scenario::Scenario;

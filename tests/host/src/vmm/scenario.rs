@@ -66,6 +66,8 @@ pub struct Scenario {
     pub memory: u64,
     /// Virtual processors claimed.
     pub smp: u32,
+    /// `log=` of the guest's command line; none if empty.
+    pub log: String,
     /// Ranges to hash.
     pub hash: Vec<HashRange>,
     /// Exits after which the run is a hang.
@@ -88,6 +90,7 @@ impl Default for Scenario {
             seed: 1,
             memory: 64 << 20,
             smp: 1,
+            log: String::new(),
             hash: Vec::new(),
             max_exits: 200_000,
             max_instructions: 3_000_000_000,
@@ -127,6 +130,7 @@ impl Scenario {
             "seed" => self.seed = value.parse().ok()?,
             "memory" => self.memory = bytes(value)?,
             "smp" => self.smp = value.parse().ok().filter(|n| (1..=255).contains(n))?,
+            "log" => self.log = value.into(),
             "hash" => self.hash = value.split(',').map(range).collect::<Option<_>>()?,
             "max_exits" => self.max_exits = value.parse().ok()?,
             "max_instructions" => self.max_instructions = value.parse().ok()?,

@@ -175,7 +175,11 @@ impl Snp {
         match context.view.resolve(&self.rmp, memory, info[1], wants) {
             Outcome::Map(frame, access) => {
                 context.npt.map(info[1], memory.address(frame), access);
-                if context.hold_event(memory) {
+                let held = context.hold_event(memory);
+                if self.current != 0 && self.shows_keys(memory, frame) {
+                    return Step::End(End::Breach(&breach::VMPCK_EXPOSED));
+                }
+                if held {
                     self.switch(vmm, memory, 0);
                 }
                 Step::Continue

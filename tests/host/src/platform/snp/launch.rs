@@ -1,19 +1,23 @@
 //! Launch: pages into the guest, the CPUID and secrets pages, memory that comes with it.
 
-use super::{Context, Snp};
+use super::{Context, Snp, reset};
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{LaunchPage, PageKind},
     report,
     silicon::snp::{messages::SecurityProcessor, report::Guest},
-    vmm::{Vmm, lies},
+    vmm::{Vmm, cpuid::MILAN, lies},
 };
 use alloc::{boxed::Box, format, string::String};
-use tessera_defs::snp::{
-    cpuid_page::{CpuidFunction, CpuidPage},
-    launch::page_type,
-    secrets::SecretsPage,
-    status::POLICY_DEBUG,
+use tessera_defs::{
+    mode::HostProfile,
+    snp::{
+        cpuid_page::{CpuidFunction, CpuidPage},
+        launch::page_type,
+        secrets::SecretsPage,
+        status::POLICY_DEBUG,
+        vmsa::BSP_VMSA_GPA,
+    },
 };
 use tessera_handoff::layout;
 use zerocopy::{FromZeros, IntoBytes};
@@ -95,8 +99,17 @@ impl Snp {
         vmm: &mut Vmm,
         memory: &mut Memory,
     ) -> Result<String, String> {
+        // KVM ends a launch with the save areas of all processors, in their order; the file's
+        // was last before them.
+        if vmm.scenario.profile == HostProfile::Kvm {
+            let area = reset::save_area(MILAN);
+            for _ in 1..vmm.scenario.smp {
+                self.digest
+                    .add(page_type::VMSA, BSP_VMSA_GPA, Some(area.as_bytes()));
+            }
+        }
         let secrets = secrets(vmm);
-        self.key = secrets.vmpck[0];
+        self.keys = [secrets.vmpck[0], secrets.vmpck[1]];
         let place = self.secrets.and_then(|frame| memory.page(frame));
         if let Some(page) = place.filter(|_| !vmm.tells(lies::SECRETS_PAGE_EMPTY)) {
             page.copy_from_slice(secrets.as_bytes());

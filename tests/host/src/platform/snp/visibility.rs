@@ -106,12 +106,19 @@ impl Snp {
         }
     }
 
-    /// Whether VMPCK 0 can be read in memory that the guest shares.
+    /// Whether VMPCK 0 or 1 can be read in memory that the guest shares.
     pub(super) fn leaked(&self, memory: &mut Memory) -> bool {
-        self.exposed.iter().any(|frame| {
-            let shared = !self.rmp.get(*frame).assigned;
-            let page = memory.page(*frame).filter(|_| shared);
-            page.is_some_and(|page| page.windows(32).any(|window| window == self.key))
+        let shared = |frame: &&u32| !self.rmp.get(**frame).assigned;
+        let mut frames = self.exposed.iter().filter(shared);
+        frames.any(|frame| self.shows_keys(memory, *frame))
+    }
+
+    /// Whether VMPCK 0 or 1 stands in a frame, where a key can stand: at multiples of 8.
+    pub(super) fn shows_keys(&self, memory: &mut Memory, frame: u32) -> bool {
+        let page = memory.page(frame);
+        page.is_some_and(|page| {
+            let mut places = (0..=PAGE - 32).step_by(8).map(|at| &page[at..at + 32]);
+            places.any(|place| self.keys.iter().any(|key| place == key))
         })
     }
 }

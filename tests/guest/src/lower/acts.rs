@@ -1,0 +1,51 @@
+//! What a guest below a paravisor can do wrong on either vendor's processor.
+#![allow(unsafe_code)] // reason: breaks the promises of tessera-hw on purpose
+
+use crate::window::{BEYOND, Guest, RAM, put, touch};
+use core::arch::asm;
+use tessera_handoff::layout::{PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE};
+
+/// Memory of a device, the IOAPIC, that this paravisor does not have.
+const DEVICE: u64 = 0xFEC0_0000;
+/// Where the paravisor keeps the lower guest's registers.
+const LOWER_STATE: u64 = PARAVISOR_PAGES + 0x4000;
+
+/// Deeds by act.
+pub const DEEDS: crate::Deeds = &[
+    ("read-paravisor", |guest| {
+        touch(guest.private(PARAVISOR_BASE));
+    }),
+    ("write-paravisor", |guest| {
+        put(guest.private(PARAVISOR_BASE), 0);
+    }),
+    ("run-paravisor", |guest| run(guest, PARAVISOR_BASE)),
+    ("read-lower-state", |guest| {
+        touch(guest.private(LOWER_STATE));
+    }),
+    ("write-enumeration", |guest| put(guest.private(PFE_PAGE), 0)),
+    ("private-as-shared", |guest| {
+        touch(guest.shared(RAM));
+    }),
+    ("out-of-range", |guest| {
+        touch(guest.private(BEYOND));
+    }),
+    ("unhandled-exception", |_| crate::window::die()),
+    ("device-memory", |guest| {
+        touch(guest.shared(DEVICE));
+    }),
+    ("string-io", |_| string_io()),
+];
+
+/// Calls the first byte of a page.
+fn run(guest: &mut Guest, gpa: u64) {
+    let page = guest.private(gpa);
+    // SAFETY: the fetch must not succeed; whatever comes of it is the guest's end.
+    unsafe { asm!("call {}", in(reg) page, clobber_abi("sysv64")) }
+}
+
+/// OUTS, which nobody serves.
+fn string_io() {
+    let text = b"x";
+    // SAFETY: reads one byte.
+    unsafe { asm!("outsb", in("dx") 0x3F8u16, inout("rsi") text.as_ptr() => _) }
+}

@@ -1,0 +1,8 @@
+//! The guest below a paravisor: in its table of services it finds what to use.
+
+pub mod absent;
+pub mod acts;
+pub mod machine;
+pub mod probes;
+pub mod services;
+pub mod vmpl2;

@@ -1,0 +1,74 @@
+//! The real paravisor under a guest that probes it, and a sabotaged one under a guest that
+//! reads what must not be there.
+
+use object::{Object, ObjectSection, ObjectSymbol};
+use std::{fs, sync::OnceLock};
+use tessera_defs::mode::Mode;
+use tessera_guest::catalogue::PROBE;
+use tessera_image_builder::{
+    build::{PolicyName, Product, Recipe, Workspace, whole},
+    image::Inputs,
+    setup::{self, Host, Qemu},
+};
+use tessera_matrix::{bench::Bench, broken, probes};
+
+/// What is built once: bench, product, the guest's program.
+fn built() -> &'static (Bench, Product, Vec<u8>) {
+    static BUILT: OnceLock<(Bench, Product, Vec<u8>)> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let host = Host::current();
+        let qemu = Qemu::detect(&host).require().expect("QEMU");
+        let toolchain = setup::toolchain(&host).expect("a toolchain");
+        let workspace = Workspace::find(&host).expect("the workspace");
+        let recipe = Recipe::of(PolicyName::Demo);
+        let product = whole(&toolchain, &workspace, &recipe, false).expect("a product");
+        let bench = Bench::prepare(qemu, &workspace, &product).expect("a bench");
+        let path = product.programs.only("tessera-guest").expect("the guest");
+        let guest = fs::read(path).expect("the guest is readable");
+        (bench, product, guest)
+    })
+}
+
+fn probe(mode: Mode) {
+    let (bench, product, guest) = built();
+    let (ended, console) = broken::run(bench, &product.inputs, guest, mode, PROBE)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let faults = probes::faults(mode, &ended, &console);
+    assert!(faults.is_empty(), "{}\n\n{console}", faults.join("\n"));
+}
+
+#[test]
+fn every_service_below_vmpl_0_is_used_and_nothing_else_is_there() {
+    probe(Mode::SnpParavisor);
+}
+
+/// The paravisor without the step that takes its keys out of the guest's secrets page: the
+/// first byte of that function is RET.
+fn without_hiding(inputs: &Inputs) -> Inputs {
+    let mut bytes = inputs.paravisor_elf.clone().expect("a paravisor");
+    let file = object::File::parse(&*bytes).expect("an ELF file");
+    let named = |symbol: &object::Symbol<'_, '_>| {
+        let name = symbol.name().unwrap_or_default();
+        name.contains("hide_secrets") && name.contains("vmpl2")
+    };
+    let symbol = file.symbols().find(named);
+    let address = symbol.expect("hide_secrets of VMPL 2").address();
+    let text = file.section_by_name(".text").expect("a .text");
+    let (start, _) = text.file_range().expect("bytes in the file");
+    let at = (address - text.address() + start) as usize;
+    bytes[at] = 0xC3;
+    Inputs {
+        paravisor_elf: Some(bytes),
+        ..inputs.clone()
+    }
+}
+
+#[test]
+fn a_paravisor_that_leaves_its_keys_to_the_guest_is_named() {
+    let (bench, product, guest) = built();
+    let mode = Mode::SnpParavisor;
+    let inputs = without_hiding(&product.inputs);
+    let (ended, _) = broken::run(bench, &inputs, guest, mode, "read-keys").unwrap();
+    assert_eq!(ended.end, "breach");
+    assert_eq!(ended.reason.as_deref(), Some("vmpck-exposed"));
+}
