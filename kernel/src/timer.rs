@@ -91,7 +91,12 @@ fn prepare() -> Option<()> {
     }
     host::with(|host| {
         let base = host.rdmsr(MSR_APIC_BASE)?;
-        host.wrmsr(MSR_APIC_BASE, base | x2apic::BASE_EN | x2apic::BASE_EXTD)
+        let on = x2apic::BASE_EN | x2apic::BASE_EXTD;
+        // Where x2APIC is the only mode, the register cannot be written.
+        if base & on == on {
+            return Ok(());
+        }
+        host.wrmsr(MSR_APIC_BASE, base | on)
     })?
     .ok()
 }

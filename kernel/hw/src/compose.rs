@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
 
 use crate::ghcb_page::GhcbPage;
-use crate::host::{RmpPort, TdcallPort, VmcallPort, VmmcallPort};
+use crate::host::{RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
 use crate::instr;
 use crate::native::NativeCalls;
 use crate::shared::SharedPage;
@@ -30,7 +30,10 @@ pub enum Machine {
     /// SNP, VMPL 2 below our paravisor.
     Vmpl2(NativeCalls, HvVisibility<VmmcallPort>),
     /// L1 TD.
-    Tdx(VmcallCalls<TdcallPort>, AcceptVisibility<TdcallPort>),
+    Tdx(
+        VmcallCalls<TdcallPort, VirtualApicPort>,
+        AcceptVisibility<TdcallPort>,
+    ),
     /// L2 VM below our paravisor.
     L2(NativeCalls, HvVisibility<VmcallPort>),
 }
@@ -62,7 +65,7 @@ impl Machine {
                     Some(Machine::Snp(GhcbCalls(page), visibility))
                 }
                 Mode::Tdx => Some(Machine::Tdx(
-                    VmcallCalls(TdcallPort::new()),
+                    VmcallCalls(TdcallPort::new(), VirtualApicPort::new()),
                     AcceptVisibility(TdcallPort::new()),
                 )),
                 Mode::SnpParavisor => {

@@ -7,7 +7,7 @@ use crate::instr::{rdmsr, without_interrupts, wrmsr};
 use crate::isolation;
 use tessera_defs::snp::ghcb_msr::MSR_GHCB;
 use tessera_defs::tdx::tdcall::TdcallRegs;
-use tessera_protocol::traits::{GhcbMsr, Hypercall, Rmp, RmpOperation, Tdcall};
+use tessera_protocol::traits::{GhcbMsr, Hypercall, Rmp, RmpOperation, Tdcall, VirtualMsr};
 
 /// Declares a marker that only an unsafe constructor makes.
 macro_rules! promise {
@@ -40,6 +40,11 @@ promise! {
     TdcallPort
 }
 promise! {
+    /// The virtual APIC's registers by RDMSR and WRMSR. Demands: a TD; callers name registers
+    /// of `defs::tdx::msr::virtual_apic` only.
+    VirtualApicPort
+}
+promise! {
     /// Hypercalls by VMMCALL. Demands: a hypervisor, or a paravisor by ReflectVC, takes them;
     /// effects as for `TdcallPort`.
     VmmcallPort
@@ -70,6 +75,17 @@ impl Tdcall for TdcallPort {
     fn tdcall(&mut self, regs: &mut TdcallRegs) {
         // SAFETY: the promise of `new`.
         unsafe { isolation::tdcall(regs) }
+    }
+}
+
+impl VirtualMsr for VirtualApicPort {
+    fn read(&mut self, msr: u32) -> u64 {
+        // SAFETY: the promise of `new`; such a register has no effect on memory.
+        unsafe { rdmsr(msr) }
+    }
+    fn write(&mut self, msr: u32, value: u64) {
+        // SAFETY: as above.
+        unsafe { wrmsr(msr, value) }
     }
 }
 

@@ -71,7 +71,7 @@ impl Paravisor<'_> {
 
     /// The paravisor's timer fired: it is acknowledged, and the guest's vector waits.
     pub fn tick(&mut self) {
-        if self.lower.end_of_interrupt(&mut *self.host).is_err() {
+        if self.host_apic(x2apic::EOI, 0).is_err() {
             crate::door::refuse(self.host_fault());
         }
         let on = self.apic.sivr & ENABLE != 0 && self.apic.lvt_timer & MASKED == 0;

@@ -3,8 +3,7 @@
 use crate::memory::Memory;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
-use tessera_isolation::strategy::traits::{HostCalls, Pages};
-use tessera_protocol::error::Result as Protocol;
+use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::registers::Registers;
 
@@ -84,8 +83,6 @@ pub trait LowerGuest {
     fn rdmsr(&mut self, msr: u32) -> Option<u64>;
     /// WRMSR of such a register; `None` for all others, and for values that it cannot hold.
     fn wrmsr(&mut self, msr: u32, value: u64) -> Option<()>;
-    /// Ends the interrupt that the paravisor's own timer raised.
-    fn end_of_interrupt(&mut self, host: &mut dyn HostCalls) -> Protocol<()>;
 }
 
 /// A run of pages in pieces of 2 MiB where they are aligned, else of 4 KiB: offset, and whether

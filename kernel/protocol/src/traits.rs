@@ -33,6 +33,14 @@ pub trait Tdcall {
     fn tdcall(&mut self, regs: &mut TdcallRegs);
 }
 
+/// RDMSR and WRMSR of registers that the processor virtualises for this guest.
+pub trait VirtualMsr {
+    /// Reads the register.
+    fn read(&mut self, msr: u32) -> u64;
+    /// Writes it.
+    fn write(&mut self, msr: u32, value: u64);
+}
+
 /// Hyper-V hypercalls by VMMCALL, VMCALL or a route that carries them.
 pub trait Hypercall {
     /// Hypercall input value, input GPA, output GPA; result value.

@@ -4,6 +4,7 @@
 pub mod cpuid;
 pub mod field;
 pub mod measure;
+pub mod msr;
 pub mod page;
 pub mod report;
 pub mod status;

@@ -2,24 +2,33 @@
 
 use super::traits::{PageVisibility, Pages};
 use crate::refusal::Refusal;
+use tessera_defs::tdx::msr::virtual_apic;
 use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_protocol::error::{Error, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 use tessera_protocol::tdx::{memory, vmcall};
-use tessera_protocol::traits::{Hypercall, Tdcall};
+use tessera_protocol::traits::{Hypercall, Tdcall, VirtualMsr};
 
-/// Host calls by TDVMCALL.
+/// Host calls by TDVMCALL; the virtual APIC's registers by the instructions themselves, because
+/// no host can serve them.
 #[derive(Debug)]
-pub struct VmcallCalls<T>(pub T);
+pub struct VmcallCalls<T, M>(pub T, pub M);
 
-impl<T: Tdcall> Service for VmcallCalls<T> {
+impl<T: Tdcall, M: VirtualMsr> Service for VmcallCalls<T, M> {
     fn cpuid(&mut self, leaf: u32, subleaf: u32) -> Result<[u32; 4]> {
         vmcall::cpuid(&mut self.0, leaf, subleaf)
     }
     fn rdmsr(&mut self, msr: u32) -> Result<u64> {
-        vmcall::rdmsr(&mut self.0, msr)
+        match virtual_apic(msr) {
+            true => Ok(self.1.read(msr)),
+            false => vmcall::rdmsr(&mut self.0, msr),
+        }
     }
     fn wrmsr(&mut self, msr: u32, value: u64) -> Result<()> {
+        if virtual_apic(msr) {
+            self.1.write(msr, value);
+            return Ok(());
+        }
         vmcall::wrmsr(&mut self.0, msr, value)
     }
     fn io_in(&mut self, port: u16, size: u8) -> Result<u32> {

@@ -11,13 +11,13 @@ use tessera_defs::snp::rmp::{PERM_ALL, PERM_READ};
 use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::vc::{self, event};
 use tessera_defs::snp::vmsa::{Vmsa, vintr};
-use tessera_defs::x86::{vector, x2apic};
+use tessera_defs::x86::vector;
 use tessera_handoff::layout::{CPUID_PAGE, GHCB_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, SHARED_MAP};
 use tessera_hw::ghcb_page::GhcbPage;
 use tessera_hw::host::RmpPort;
 use tessera_hw::shared::SharedPage;
-use tessera_isolation::strategy::traits::{HostCalls, Pages};
-use tessera_protocol::error::{Error, Result as Protocol};
+use tessera_isolation::strategy::traits::Pages;
+use tessera_protocol::error::Error;
 use tessera_protocol::exception::event::NotServed;
 use tessera_protocol::exception::vc::reflected;
 use tessera_protocol::ghcb::request;
@@ -193,9 +193,5 @@ impl LowerGuest for Vmpl2 {
 
     fn wrmsr(&mut self, _: u32, _: u64) -> Option<()> {
         None
-    }
-
-    fn end_of_interrupt(&mut self, host: &mut dyn HostCalls) -> Protocol<()> {
-        host.wrmsr(x2apic::EOI, 0)
     }
 }

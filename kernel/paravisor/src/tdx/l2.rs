@@ -1,6 +1,6 @@
 //! L2 VM 1: page attributes give it pages, TDG.VP.ENTER runs it and brings its exits. Sources:
 //! 354807 (TD partitioning), 348551 (TDG.VP.ENTER, TDG.MEM.PAGE.ATTR.WR).
-#![allow(unsafe_code)] // reason: TDCALL, CPUID and EOI of the L1, and the pages it lends
+#![allow(unsafe_code)] // reason: TDCALL of the L1, and the page it lends
 
 use super::entry_state;
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
@@ -11,11 +11,11 @@ use tessera_defs::tdx::page::{SHARED_BIT, attr};
 use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
 use tessera_defs::tdx::vmcall;
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
-use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector, x2apic};
+use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector};
 use tessera_handoff::layout::{PARAVISOR_PAGES, STUB_END};
 use tessera_hw::host::TdcallPort;
 use tessera_hw::instr;
-use tessera_isolation::strategy::traits::{HostCalls, Pages};
+use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::error::Result as Protocol;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::ve;
@@ -251,12 +251,5 @@ impl LowerGuest for L2Vm {
             MSR_PAT => self.write(vmcs::GUEST_PAT, value, u64::MAX).ok(),
             _ => None,
         }
-    }
-
-    /// EOI is virtualised for a TD: the instruction itself, no host.
-    fn end_of_interrupt(&mut self, _: &mut dyn HostCalls) -> Protocol<()> {
-        // SAFETY: a register of the virtual APIC; ends the interrupt that was taken.
-        unsafe { instr::wrmsr(x2apic::EOI, 0) };
-        Ok(())
     }
 }

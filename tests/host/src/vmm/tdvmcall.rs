@@ -7,7 +7,8 @@ use tessera_defs::{
     breach,
     mode::HostProfile,
     snp::ghcb_msr::TERMINATE_SET_TESSERA,
-    tdx::{page::SHARED_BIT, vmcall},
+    tdx::{msr::virtual_apic, page::SHARED_BIT, vmcall},
+    x86::MSR_APIC_BASE,
 };
 
 /// R10 to R15, in order.
@@ -98,6 +99,9 @@ impl Vmm {
                     d.into(),
                 ]
             }
+            // No host reaches what the processor virtualises, and x2APIC is a TD's only mode.
+            vmcall::RDMSR | vmcall::WRMSR if virtual_apic(r12 as u32) => refused,
+            vmcall::WRMSR if r12 as u32 == MSR_APIC_BASE => refused,
             vmcall::RDMSR => match self.read_msr(r12 as u32) {
                 Some(value) => answer(registers, vmcall::SUCCESS, value),
                 None => refused,
@@ -176,6 +180,13 @@ mod tests {
             panic!("RDMSR must be answered");
         };
         assert_eq!(msr[0], vmcall::INVALID_OPERAND);
+        // EOI, and APIC_BASE: the processor's and the module's.
+        for (function, msr) in [(vmcall::WRMSR, 0x80B), (vmcall::WRMSR, 0x1B)] {
+            let Answer::Done(end) = vmm.tdvmcall(0xFC00, [0, function, msr, 0, 0, 0]) else {
+                panic!("WRMSR must be answered");
+            };
+            assert_eq!(end[0], vmcall::INVALID_OPERAND);
+        }
         let Answer::Done(io) = vmm.tdvmcall(0xFC00, [0, vmcall::IO, 1, 0, 0x3FD, 0]) else {
             panic!("IN must be answered");
         };

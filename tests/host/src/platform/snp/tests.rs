@@ -140,7 +140,7 @@ impl Guest {
     fn report(&mut self, number: u64, data: u8) -> Result<(u64, [u8; PAGE]), End> {
         let mut payload = [0; 0x60];
         payload[..64].fill(data);
-        *self.at(PAGES[0]) = messages::sealed(&self.snp.key.clone(), 5, 0, number, &payload);
+        *self.at(PAGES[0]) = messages::sealed(&self.snp.keys[0].clone(), 5, 0, number, &payload);
         let answer = self.send(exit::GUEST_REQUEST, PAGES[0], &[(0x3A0, PAGES[1])])?;
         assert_eq!(answer.sw_exit_info1, 0);
         Ok((answer.sw_exit_info2, *self.at(PAGES[1])))

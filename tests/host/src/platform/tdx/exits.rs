@@ -18,7 +18,7 @@ use crate::{
 use tessera_defs::{
     breach,
     snp::vc,
-    tdx::cpuid,
+    tdx::{cpuid, msr::virtual_apic},
     vmx,
     x86::{MSR_APIC_BASE, vector, x2apic},
 };
@@ -26,8 +26,6 @@ use tessera_defs::{
 /// Double fault.
 const DF: u8 = 8;
 const MSR_TSC: u32 = 0x10;
-/// x2APIC registers that the processor virtualises: TPR, PPR, ISR, TMR, IRR.
-const APIC_NATIVE: [core::ops::RangeInclusive<u32>; 2] = [0x808..=0x80A, 0x810..=0x827];
 
 impl Tdx {
     /// Serves the exit that stands in the VMCB.
@@ -154,8 +152,8 @@ impl Tdx {
         let write = self.vcpu.vmcb.control.exit_info_1 != 0;
         let native = match msr {
             MSR_TSC | MSR_APIC_BASE => !write,
-            x2apic::EOI | x2apic::SELF_IPI => true,
-            _ => APIC_NATIVE.iter().any(|range| range.contains(&msr)),
+            x2apic::SELF_IPI => true,
+            _ => virtual_apic(msr),
         };
         let reason = if write { vmx::MSR_WRITE } else { vmx::MSR_READ };
         if !native {
