@@ -11,6 +11,8 @@ pub enum Ends {
     Breach(&'static Breach),
     /// The paravisor stops the guest with this.
     Refusal(Refusal),
+    /// Nothing is wrong.
+    Shutdown,
 }
 
 /// One wrong thing.
@@ -37,6 +39,21 @@ const fn refused(mode: Mode, name: &'static str, refusal: Refusal) -> Act {
     let ends = Ends::Refusal(refusal);
     Act { name, mode, ends }
 }
+
+/// Stands as L1 of a partitioned TD.
+const fn l1(name: &'static str, ends: Ends) -> Act {
+    let mode = Mode::TdxParavisor;
+    Act { name, mode, ends }
+}
+
+/// Whether the act of this name is done by an L1 that has no paravisor of ours: the host offers
+/// L2 VMs, and the owner wants no paravisor.
+pub fn stands_as_l1(name: &str) -> bool {
+    name.starts_with("l1-")
+}
+
+/// The act of an L1 that probes the host's L2 VM.
+pub const L1_PROBES: &str = "l1-probes";
 
 const SNP: Mode = Mode::Snp;
 const TDX: Mode = Mode::Tdx;
@@ -96,6 +113,16 @@ pub static ALL: &[Act] = &[
     refused(VMPL2, "device-memory", Refusal::LowerExitInvalid),
     refused(VMPL2, "string-io", Refusal::LowerExitInvalid),
     refused(VMPL2, "monitor", Refusal::LowerExitInvalid),
+    l1("l1-enter-operand", Ends::Breach(&breach::L2_ENTER_OPERAND)),
+    l1("l1-state-invalid", Ends::Breach(&breach::L2_STATE_INVALID)),
+    l1(
+        "l1-event-malformed",
+        Ends::Breach(&breach::L2_STATE_INVALID),
+    ),
+    l1("l1-metadata-denied", Ends::Breach(&breach::METADATA_DENIED)),
+    l1("l1-page-attr-input", Ends::Breach(&breach::PAGE_ATTR_INPUT)),
+    l1("l1-deaf", Ends::Breach(&breach::SHARED_AS_PRIVATE)),
+    l1(L1_PROBES, Ends::Shutdown),
 ];
 
 /// Commit text of an image whose guest probes the paravisor.

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod l1;
 mod lower;
 mod snp;
 mod tdx;
@@ -28,7 +29,7 @@ extern "sysv64" fn guest_entry(
     window::forget_handlers();
     let deeds: [Deeds; 2] = match Mode::from_u32(handoff.mode) {
         Some(Mode::Snp) => [snp::DEEDS, &[]],
-        Some(Mode::Tdx) => [tdx::DEEDS, &[]],
+        Some(Mode::Tdx) => [tdx::DEEDS, l1::deeds::DEEDS],
         Some(Mode::SnpParavisor) => [lower::acts::DEEDS, lower::vmpl2::DEEDS],
         Some(Mode::TdxParavisor) => [lower::acts::DEEDS, &[]],
         _ => [&[], &[]],

@@ -3,6 +3,7 @@
 
 use crate::window::{BEYOND, FREE, Guest, RAM, touch};
 use tessera_defs::breach;
+use tessera_defs::port::{PM1A_CNT, PM1A_SOFT_OFF};
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall;
 use tessera_hw::isolation;
@@ -74,7 +75,33 @@ fn call(mask: u64, [r11, r12, r13]: [u64; 3]) {
     unsafe { isolation::tdcall(&mut regs) };
 }
 
-fn share(guest: &Guest, gpa: u64, len: u64) {
+/// Soft off, or a fatal error with the number of the probe that failed.
+pub fn end(failed: Option<usize>) -> ! {
+    match failed {
+        None => call_with([vmcall::IO, 2, 1, PM1A_CNT.into(), PM1A_SOFT_OFF.into()]),
+        Some(number) => call_with([vmcall::REPORT_FATAL_ERROR, number as u64 + 1, 0, 0, 0]),
+    }
+    crate::window::die()
+}
+
+/// A good TDVMCALL with R11 to R15; the answer is ignored.
+fn call_with([r11, r12, r13, r14, r15]: [u64; 5]) {
+    let mut regs = TdcallRegs {
+        rax: tdcall::VP_VMCALL,
+        rcx: vmcall::STANDARD_MASK,
+        r11,
+        r12,
+        r13,
+        r14,
+        r15,
+        ..TdcallRegs::default()
+    };
+    // SAFETY: as in `leaf`.
+    unsafe { isolation::tdcall(&mut regs) };
+}
+
+/// Makes memory shared, without a look at the answer.
+pub fn share(guest: &Guest, gpa: u64, len: u64) {
     let operands = [vmcall::MAP_GPA, gpa | guest.shared_bits(), len];
     call(vmcall::STANDARD_MASK, operands);
 }

@@ -6,12 +6,15 @@ use crate::{
     outcome::{Exit, Expected},
     qemu::Line,
     report::{Ended, Report},
-    scenario::{self, Boot, Variant},
+    scenario::{self, Boot, Scenario, Variant},
 };
 use std::{fs, path::Path};
 use tessera_defs::mode::Mode;
-use tessera_guest::catalogue::{Act, Ends};
+use tessera_guest::catalogue::{Act, Ends, stands_as_l1};
 use tessera_image_builder::image::{self, Inputs};
+
+/// What stands for the reason of an end that has none.
+const NO_REASON: &str = "no reason";
 
 /// The act's name in listings.
 pub fn name(act: &Act) -> String {
@@ -44,7 +47,7 @@ pub fn run(
     fs::write(&image.igvm, bytes).map_err(|error| format!("cannot write the image: {error}"))?;
     let boot = Boot {
         mode,
-        scenario: &scenario::ALL[0],
+        scenario: host(name)?,
         expected: Expected::Runs,
     };
     let line = hosted::line(bench, &image, &boot, folder.path(), false);
@@ -53,10 +56,21 @@ pub fn run(
     Ok((ended, String::from_utf8_lossy(&console).into_owned()))
 }
 
+/// An honest host. For an L1 without a paravisor it shows no leaf that could ask for one.
+fn host(act: &str) -> Result<&'static Scenario, String> {
+    let name = if stands_as_l1(act) {
+        "friendly-kvm"
+    } else {
+        "friendly"
+    };
+    let found = scenario::ALL.iter().find(|scenario| scenario.name == name);
+    found.ok_or_else(|| format!("there is no scenario `{name}`"))
+}
+
 /// The one image, with the guest for a kernel and a name for a commit. Where no paravisor is to
 /// run there is none, and its room is the guest's playground.
 fn assemble(inputs: &Inputs, guest: &[u8], mode: Mode, name: &str) -> Result<Vec<u8>, String> {
-    let below = matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor);
+    let below = matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor) && !stands_as_l1(name);
     let variant = if below {
         Variant::Paravisor
     } else {
@@ -92,8 +106,9 @@ fn judge(ended: &Ended, ends: Ends) -> Result<(), String> {
     let wanted = match ends {
         Ends::Breach(breach) => ("breach", breach.name),
         Ends::Refusal(refusal) => ("refused", refusal.name()),
+        Ends::Shutdown => ("shutdown", NO_REASON),
     };
-    let reason = ended.reason.as_deref().unwrap_or("no reason");
+    let reason = ended.reason.as_deref().unwrap_or(NO_REASON);
     if (ended.end.as_str(), reason) == wanted {
         return Ok(());
     }
@@ -123,5 +138,12 @@ mod tests {
         assert_eq!(judge(&ended("refused", "lower-exit-invalid"), ends), Ok(()));
         assert!(judge(&ended("refused", "unexpected-vc"), ends).is_err());
         assert!(judge(&ended("breach", "lower-exit-invalid"), ends).is_err());
+        let off = Ended {
+            end: "shutdown".into(),
+            ..Ended::default()
+        };
+        assert_eq!(judge(&off, Ends::Shutdown), Ok(()));
+        assert!(judge(&off, ends).is_err());
+        assert!(judge(&ended("refused", NO_REASON), Ends::Shutdown).is_err());
     }
 }

@@ -5,7 +5,9 @@ use super::vcpu::{Vcpu, reg};
 use crate::boot::instr;
 use core::arch::global_asm;
 
-// RDI = VMCB, RSI = registers (order of `reg`). FPU state is the caller's.
+// RDI = VMCB, RSI = registers (order of `reg`). FPU state is the caller's. Interrupts are held by
+// CLGI until VMRUN; STI comes long before, because under QEMU its shadow would pass into the guest
+// and stand in the VMCB where the guest's first instruction exits.
 global_asm!(
     r#"
     .text
@@ -21,6 +23,7 @@ host_vmrun:
     push rdi
     mov rax, rdi
     clgi
+    sti
     vmload rax
     mov rcx, [rsi + 8]
     mov rdx, [rsi + 16]
@@ -36,7 +39,6 @@ host_vmrun:
     mov r14, [rsi + 112]
     mov r15, [rsi + 120]
     mov rsi, [rsi + 48]
-    sti
     vmrun rax
     cli
     push rsi

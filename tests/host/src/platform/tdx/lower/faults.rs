@@ -7,6 +7,7 @@ use crate::{
     platform::Step,
     report::End,
     silicon::tdx::{
+        accept::LARGE,
         l2::exit::Exit,
         sept::{Entry, State},
         ve::ept_qualification,
@@ -50,7 +51,22 @@ impl Tdx {
             State::Free if gpa >= memory.size() || !is_ram(gfn) => {
                 self.unresolved(vmm, memory, gpa, info, &breach::OUT_OF_RANGE)
             }
-            State::Free => self.augment(vmm, memory, gfn, false),
+            State::Free => self.back(vmm, memory, gfn),
+        }
+    }
+
+    /// The vmm backs what the L2 VM touches: by 2 MiB where nothing is there yet.
+    fn back(&mut self, vmm: &mut Vmm, memory: &mut Memory, gfn: u64) -> Step {
+        let first = gfn & !(LARGE - 1);
+        let empty = |gfn| {
+            memory.frame(gfn).is_some()
+                && is_ram(gfn)
+                && self.td.sept.get(gfn).state == State::Free
+                && !self.shared.contains(&gfn)
+        };
+        match (first..first + LARGE).all(empty) {
+            true => self.augment(vmm, memory, first, true),
+            false => self.augment(vmm, memory, gfn, false),
         }
     }
 

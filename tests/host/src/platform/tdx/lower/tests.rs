@@ -95,7 +95,14 @@ impl Guest {
         let [rcx, rdx, r8, r9] = operands;
         (vcpu.regs[1], vcpu.regs[2], vcpu.regs[8], vcpu.regs[9]) = (rcx, rdx, r8, r9);
         vcpu.vmcb.control.exit_code = exit::EXCEPTION_UD;
-        let step = self.tdx.exit(&mut self.vmm, &mut self.memory);
+        let mut step = self.tdx.exit(&mut self.vmm, &mut self.memory);
+        // The host splits or gives a page, and the instruction runs again.
+        while step == Step::Continue && self.tdx.vcpu.vmcb.save.rip == CODE {
+            if self.tdx.lower.runs() {
+                break;
+            }
+            step = self.tdx.exit(&mut self.vmm, &mut self.memory);
+        }
         (step, self.tdx.vcpu.regs[reg::RAX])
     }
 
@@ -259,6 +266,7 @@ fn a_missing_page_is_the_hosts_and_a_pending_one_l1s() {
     guest.enter();
     assert_eq!(guest.touch(FREE, 0), Step::Continue);
     assert!(guest.tdx.lower.runs(), "augmented, and again");
+    assert!(guest.tdx.td.sept.get(FREE / PAGE as u64).large, "by 2 MiB");
     guest.touch(FREE, 0);
     let regs = guest.l1();
     assert_eq!((regs[0], regs[8], regs[13]), (48, FREE, 6));
