@@ -6,9 +6,13 @@ use crate::{
     memory::walk::{self, Physical},
     svm::vcpu::{Vcpu, reg},
 };
-use tessera_defs::snp::vmsa::{ATTRIB_CODE64, ATTRIB_DATA};
+use tessera_defs::snp::vmsa::Segment;
 
 /// RFLAGS bits: TF, IF, NT, RF, VM.
+/// G, in the attributes of a segment's image (APM vol. 2, 15.5.1).
+const GRANULARITY: u16 = 1 << 11;
+/// Present, code, L.
+const CODE64: u16 = 1 << 9 | 0x98;
 const TF: u64 = 1 << 8;
 const IF: u64 = 1 << 9;
 const CLEARED: u64 = TF | 1 << 14 | 1 << 16 | 1 << 17;
@@ -51,6 +55,8 @@ fn deliver_frame(vcpu: &mut Vcpu, memory: &mut dyn Physical, vector: u8, error: 
         return None;
     }
     let target = low & 0xFFFF | (low >> 48) << 16 | high << 32;
+    let selector = (low >> 16) as u16 & !3;
+    let code = code_segment(&save, memory, selector)?;
     let user = save.cpl == 3;
     let stack = match low >> 32 & 7 {
         0 if !user => vcpu.regs[reg::RSP],
@@ -73,16 +79,37 @@ fn deliver_frame(vcpu: &mut Vcpu, memory: &mut dyn Physical, vector: u8, error: 
     vcpu.regs[reg::RSP] = top;
     let save = &mut vcpu.vmcb.save;
     save.rip = target;
-    save.cs.selector = (low >> 16) as u16 & !3;
-    save.cs.attrib = ATTRIB_CODE64;
+    save.cs = code;
     if user {
-        save.ss.selector = 0;
-        save.ss.attrib = ATTRIB_DATA;
+        // Null, of the new privilege (APM vol. 2, 8.9.3).
+        save.ss = Segment::default();
     }
     save.cpl = 0;
     save.rflags &= !(CLEARED | if kind == 0xE { IF } else { 0 });
     vcpu.vmcb.control.interrupt_shadow = 0;
     Some(())
+}
+
+/// The 64-bit code segment of the gate, from the GDT (APM vol. 2, 4.7.2).
+fn code_segment(
+    save: &crate::svm::vmcb::Save,
+    memory: &mut dyn Physical,
+    selector: u16,
+) -> Option<Segment> {
+    let entry = walk::read_u64(save, memory, save.gdtr.base + u64::from(selector))?;
+    let attrib = (entry >> 40 & 0xFF | entry >> 44 & 0xF00) as u16;
+    let limit = (entry & 0xFFFF | entry >> 32 & 0xF_0000) as u32;
+    let limit = match attrib & GRANULARITY {
+        0 => limit,
+        _ => limit << 12 | 0xFFF,
+    };
+    let fits = u64::from(selector) + 7 <= u64::from(save.gdtr.limit) && selector != 0;
+    (fits && attrib & CODE64 == CODE64).then_some(Segment {
+        selector,
+        attrib,
+        limit,
+        base: 0,
+    })
 }
 
 /// A stack pointer in the TSS; they are not aligned to eight.
@@ -124,8 +151,10 @@ mod tests {
         save.efer = tessera_defs::x86::efer::LMA;
         (save.idtr.base, save.idtr.limit, save.tr.base) = (0x1000, 4095, 0x3000);
         (save.rip, save.cpl, save.rflags) = (0x777, cpl, 0x202);
+        (save.gdtr.base, save.gdtr.limit) = (0x5000, 0x17);
         vcpu.regs[reg::RSP] = 0x9008;
         let mut words = Words::default();
+        words.0.insert(0x5008, 0x0020_9B00_0000_0000);
         let gate = 0x5678 | 8 << 16 | ist << 32 | 0x8E << 40 | 0x1234 << 48;
         words.0.extend([(0x11D0, gate), (0x11D8, 0)]);
         // RSP0 = 0x8000 at 0x3004 and IST1 = 0x7000 at 0x3024.
@@ -161,6 +190,20 @@ mod tests {
         deliver(&mut vcpu, &mut words, 64, 7).unwrap();
         assert_eq!(vcpu.regs[reg::RSP], 0x9000 - 40);
         assert_eq!(words.0[&(0x9000 - 40)], 0x777);
+    }
+
+    #[test]
+    fn code_comes_from_the_descriptor() {
+        let (mut vcpu, mut words) = guest(0, 0);
+        deliver(&mut vcpu, &mut words, 29, 0).unwrap();
+        let cs = vcpu.vmcb.save.cs;
+        assert_eq!((cs.selector, cs.attrib, cs.limit), (8, 0x29B, 0));
+        words.0.insert(0x5008, 0x00AF_9B00_0000_FFFF);
+        deliver(&mut vcpu, &mut words, 29, 0).unwrap();
+        let cs = vcpu.vmcb.save.cs;
+        assert_eq!((cs.attrib, cs.limit), (0xA9B, u32::MAX));
+        vcpu.vmcb.save.gdtr.limit = 8;
+        assert_eq!(deliver(&mut vcpu, &mut words, 29, 0), Err(Undeliverable));
     }
 
     #[test]

@@ -138,15 +138,18 @@ impl Guest {
         assert!(self.tdx.lower.runs(), "{:#x}", self.tdx.vcpu.regs[0]);
     }
 
-    /// An IDT in `DATA` whose gate of `vector` leads to `LOWER`, and a stack.
+    /// An IDT in `DATA` whose gate of `vector` leads to `LOWER`, a GDT behind it, and a stack.
     fn interrupt_gate(&mut self, vector: usize) {
         self.give(DATA, attr::RWX, attr::RWX);
         let gate = LOWER & 0xFFFF | 8 << 16 | 0x8E << 40 | (LOWER >> 16 & 0xFFFF) << 48;
         let frame = self.memory.frame(DATA / PAGE as u64).unwrap();
         let page = self.memory.page(frame).unwrap();
         page[vector * 16..][..8].copy_from_slice(&gate.to_le_bytes());
+        page[0xE08..][..8].copy_from_slice(&0x0020_9B00_0000_0000u64.to_le_bytes());
+        self.vp_wr(vmcs::GUEST_GDTR_BASE, DATA + 0xE00, u64::MAX);
+        self.vp_wr(vmcs::GUEST_GDTR_LIMIT, 0xF, u64::MAX);
         self.vp_wr(vmcs::GUEST_IDTR_BASE, DATA, u64::MAX);
-        self.vp_wr(vmcs::GUEST_IDTR_LIMIT, 0xFFF, u64::MAX);
+        self.vp_wr(vmcs::GUEST_IDTR_LIMIT, 0xDFF, u64::MAX);
         self.state(|state| state.rsp = DATA + 0xF00);
     }
 
