@@ -1,6 +1,6 @@
 //! Delivery of an event through the guest's IDT in 64-bit mode, where QEMU's EVENTINJ is wrong: it
-//! drops the error code of #VC, #CP and #SX, and an external interrupt can come a second time,
-//! whatever RFLAGS.IF is. Source: APM vol. 2, 8.9.
+//! drops the error code of #VC, #CP and #SX, takes exception 31 for an invalid one, and can deliver
+//! an external interrupt a second time, whatever RFLAGS.IF is. Source: APM vol. 2, 8.9.
 
 use crate::{
     memory::walk::{self, Physical},
@@ -24,7 +24,7 @@ pub struct Undeliverable;
 
 /// Vectors whose event this module delivers. The error code is pushed where the vector has one.
 pub fn by_hand(vector: u8) -> bool {
-    has_error(vector) || vector >= 32
+    has_error(vector) || vector >= 31
 }
 
 /// #CP, #VC, #SX.
