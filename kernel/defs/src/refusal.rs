@@ -123,9 +123,6 @@ refusals! {
     0x20 LaunchBlockInvalid "launch-block-invalid" Image
         "the measured launch block is malformed: magic, version, flags, modes, placement or components"
         "build the image again with this version of tessera";
-    0x21 ComponentHashMismatch "component-hash-mismatch" Image
-        "a component in memory does not have the hash that the measured launch block records"
-        "build the image again; if the file is right, the host changed a page";
     0x22 ComponentInvalid "component-invalid" Image
         "a component's segments or its ELF file cannot be mapped as described"
         "build the image again with this version of tessera";

@@ -9,6 +9,7 @@ pub mod direct;
 mod failed;
 pub mod hosted;
 mod inject;
+pub mod interrupt;
 pub mod json;
 pub mod junit;
 pub mod operations;

@@ -1,6 +1,6 @@
 //! One QEMU process: started, watched, and never left behind.
 
-use crate::outcome::Exit;
+use crate::{interrupt, outcome::Exit};
 use std::{
     ffi::OsString,
     fs::File,
@@ -36,6 +36,7 @@ impl Drop for Running {
 
 impl Line {
     /// Runs to the end or to the time limit. What QEMU itself prints goes to `messages`.
+    /// Errors: it cannot be started, or a signal asked this program to stop (`Interrupted`).
     pub fn run(&self, messages: &Path, limit: Duration) -> io::Result<Exit> {
         let file = File::create(messages)?;
         let child = Command::new(&self.program)
@@ -47,6 +48,10 @@ impl Line {
         let mut running = Running(child);
         let start = Instant::now();
         loop {
+            // First: a Ctrl-C ends QEMU too, and that is no end of a boot.
+            if interrupt::asked() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             if let Some(status) = running.0.try_wait()? {
                 return Ok(status.code().map_or(Exit::Signal, Exit::Status));
             }

@@ -4,7 +4,7 @@ use crate::{
     bench::{Bench, Prepared},
     checks,
     console::Console,
-    direct, failed, hosted,
+    direct, failed, hosted, interrupt,
     outcome::{self, Exit, Observed, Outcome},
     qemu::Line,
     report::Report,
@@ -31,7 +31,7 @@ pub fn default_jobs() -> NonZero<usize> {
 }
 
 /// Makes every boot, `jobs` at a time. `each` sees a row when its boot is over, in any order;
-/// the result is in the order of `boots`, with the checks across modes made and the files of
+/// a signal to stop leaves the rest out. The result is in the order of `boots`, with the checks across modes made and the files of
 /// failed rows kept in `bench.failed`.
 pub fn matrix(
     bench: &Bench,
@@ -48,7 +48,8 @@ pub fn matrix(
             scope.spawn(move || {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(boot) = boots.get(at) else { break };
+                    let boot = boots.get(at).filter(|_| !interrupt::asked());
+                    let Some(boot) = boot else { break };
                     if sender.send((at, one(bench, boot))).is_err() {
                         break;
                     }

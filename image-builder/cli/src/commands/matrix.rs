@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use tessera_image_builder::{Failure, Party, Result, build, progress::Step, setup::Host};
 use tessera_matrix::{
     bench::Bench,
-    json, junit,
+    interrupt, json, junit,
     row::Row,
     run,
     scenario::{Boot, Selection, Tier},
@@ -73,6 +73,9 @@ fn boot(bench: &Bench, boots: &[Boot], options: &Matrix) -> Result<Vec<Row>> {
         let mark = if row.passed() { "" } else { " FAILED" };
         step.advance(&format!("{}{mark}", row.boot.name()));
     });
+    if interrupt::asked() {
+        return Err(prepare::stopped());
+    }
     step.done();
     // Printed last, in order and whole: only now are the checks across modes made.
     let mut text = String::new();

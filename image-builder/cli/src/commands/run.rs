@@ -4,7 +4,7 @@ use super::{prepare, say};
 use crate::args::Run;
 use std::{
     fs,
-    io::{Read, Seek, SeekFrom, Write},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -121,7 +121,10 @@ fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
         exit
     });
     eprint!("{}", text(folder, MESSAGES));
-    exit.map_err(|error| Failure::io("run", &line.program, &error))
+    exit.map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => prepare::stopped(),
+        _ => Failure::io("run", &line.program, &error),
+    })
 }
 
 fn follow(path: &Path, over: &AtomicBool) {
