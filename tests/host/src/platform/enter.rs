@@ -93,7 +93,9 @@ pub fn run(
     }
 }
 
-/// Delivers the event that is to go in, where QEMU's EVENTINJ would do it wrongly.
+/// Delivers the event that is to go in, where QEMU's EVENTINJ would do it wrongly. An interrupt
+/// that meets memory that the context may not use now is the processor's to try: its nested fault
+/// says where.
 fn by_hand(vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Result<(), deliver::Undeliverable> {
     let pending = vcpu.vmcb.control.event_inj;
     let software = pending >> event::TYPE_SHIFT & 7 == event::TYPE_SOFT;
@@ -101,7 +103,12 @@ fn by_hand(vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Result<(), deliver::Un
         return Ok(());
     }
     vcpu.vmcb.control.event_inj = 0;
-    deliver::deliver(vcpu, memory, pending as u8, pending >> 32)
+    let done = deliver::deliver(vcpu, memory, pending as u8, pending >> 32);
+    if done.is_err() && pending as u8 >= 32 {
+        vcpu.vmcb.control.event_inj = pending;
+        return Ok(());
+    }
+    done
 }
 
 /// Notes what the scenario injects at the next entry, where nothing else is to be injected.
