@@ -187,10 +187,13 @@ fn exited(code: &[u8], exit_code: u64, info: [u64; 2]) -> (u64, u64, u64) {
     (regs[0], regs[11] >> 32, regs[1])
 }
 
+/// Code, exit of SVM, its infos; reason and length of the exit to L1.
+type Exits<'a> = (&'a [u8], u64, [u64; 2], u32, u64);
+
 #[test]
 fn instructions_exit_to_l1_with_reason_and_length() {
     let ud = exit::EXCEPTION_UD;
-    let exits: [(&[u8], u64, [u64; 2], u32, u64); 8] = [
+    let exits: [Exits<'_>; 8] = [
         (&[0x0F, 0xA2], vc::CPUID, [0; 2], vmx::CPUID, 2),
         (&[0xF4], vc::HLT, [0; 2], vmx::HLT, 1),
         (&[0x0F, 0x32], vc::MSR, [0; 2], vmx::MSR_READ, 2),
