@@ -7,26 +7,24 @@ use tessera_handoff::layout::{KERNEL_BASE, KERNEL_VIRT};
 #[repr(C, align(4096))]
 pub struct Page([AtomicU64; 512]);
 
-const NEW: Page = Page([const { AtomicU64::new(0) }; 512]);
-
 /// Page tables: the first 32 MiB one to one, and `SHARED_VIEW`.
-pub static TOP: Page = NEW;
-static NEXT: Page = NEW;
-static LOW: Page = NEW;
+pub static TOP: Page = Page::new();
+static NEXT: Page = Page::new();
+static LOW: Page = Page::new();
 /// Instructions, 16 bytes apart: see `at`.
-pub static CODE: Page = NEW;
+pub static CODE: Page = Page::new();
 /// Stack.
-pub static STACK: Page = NEW;
+pub static STACK: Page = Page::new();
 /// GDT.
-pub static DESCRIPTORS: Page = NEW;
+pub static DESCRIPTORS: Page = Page::new();
 /// IDT.
-pub static IDT: Page = NEW;
+pub static IDT: Page = Page::new();
 /// Memory that the L2 VM gets no attributes for at first.
-pub static DATA: Page = NEW;
+pub static DATA: Page = Page::new();
 /// L2_ENTER_GUEST_STATE; L1's own.
-pub static STATE: Page = NEW;
+pub static STATE: Page = Page::new();
 /// Virtual-APIC page; L1's own.
-pub static APIC: Page = NEW;
+pub static APIC: Page = Page::new();
 
 /// Pages that the L2 VM cannot run without.
 pub static LOWER: [&Page; 7] = [&TOP, &NEXT, &LOW, &CODE, &STACK, &DESCRIPTORS, &IDT];
@@ -84,6 +82,10 @@ const INSTRUCTIONS: [(u64, &[u8]); 15] = [
 ];
 
 impl Page {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 512])
+    }
+
     /// Its guest-physical address.
     pub fn gpa(&self) -> u64 {
         &raw const *self as u64 - KERNEL_VIRT + KERNEL_BASE
