@@ -25,6 +25,8 @@ pub struct Vmm {
     pub skew: u64,
     /// How often the scenario's lie was told, and how often silicon kept it from the guest.
     lies: [Cell<u64>; 2],
+    /// The byte of the image that a lie changes.
+    pub target: Option<u64>,
     /// Code and infos of the last exit.
     pub last_exit: (u64, [u64; 2]),
     pub(super) ioapic_index: u32,
@@ -49,6 +51,7 @@ impl Vmm {
             offence: None,
             skew: 0,
             lies: Default::default(),
+            target: None,
             last_exit: (0, [0; 2]),
             ioapic_index: 0,
             line: String::with_capacity(128),

@@ -9,8 +9,10 @@ use alloc::{format, string::String, vec, vec::Vec};
 use tessera_defs::mode::Mode;
 use tessera_handoff::{
     igvm::{File, Header},
+    launch::LaunchBlock,
     layout,
 };
+use zerocopy::FromBytes;
 
 /// Variable header types.
 mod kind {
@@ -117,10 +119,13 @@ fn page_data(
             .map_err(|error| format!("IGVM file: {error:?}"))?,
     };
     let mut changed = content.to_vec();
-    let here = gpa == layout::KERNEL_BASE && !changed.is_empty();
-    if here && vmm.tells(lies::BYTE_CHANGED) {
-        // The last byte of the first page: the content still boots, the digest differs.
-        changed[PAGE - 1] ^= 1;
+    vmm.target = vmm.target.or_else(|| padding(gpa, content));
+    let place = vmm.target.and_then(|at| at.checked_sub(gpa));
+    let place = place.and_then(|at| changed.get_mut(at as usize));
+    if let Some(byte) = place
+        && vmm.tells(lies::BYTE_CHANGED)
+    {
+        *byte ^= 1;
     }
     technology.add_page(
         memory,
@@ -130,6 +135,14 @@ fn page_data(
             content: &changed,
         },
     )
+}
+
+/// The last byte of the kernel's first segment, by the launch block, which stands before it: what
+/// fills the segment's last page. A change there still boots, and the digest differs.
+fn padding(gpa: u64, content: &[u8]) -> Option<u64> {
+    let (block, _) = LaunchBlock::read_from_prefix(content).ok()?;
+    let segment = block.kernel.segments.first()?;
+    (gpa == layout::LAUNCH_BLOCK).then(|| segment.phys + segment.len - 1)
 }
 
 type Areas = Vec<(u32, Vec<u8>)>;
