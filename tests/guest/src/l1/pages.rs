@@ -7,6 +7,7 @@ use tessera_handoff::layout::{KERNEL_BASE, KERNEL_VIRT};
 #[repr(C, align(4096))]
 pub struct Page([AtomicU64; 512]);
 
+#[allow(clippy::declare_interior_mutable_const)] // a pattern for statics, never used as it is
 const NEW: Page = Page([const { AtomicU64::new(0) }; 512]);
 
 /// Page tables: the first 32 MiB one to one, and `SHARED_VIEW`.

@@ -108,14 +108,16 @@ fn msr() -> bool {
     let clear = |write| call(tdcall::VP_WR, [0, word(write), 0, 1 << bit]);
     let cleared = clear(0).r8 == u64::MAX && clear(1).rax == 0;
     // The instruction after WRMSR is 0: ADD [RAX], AL, which faults in the L2 VM's eyes only.
-    (set(state::RAX, 0x1234), set(state::RDX, 0));
+    set(state::RAX, 0x1234);
+    set(state::RDX, 0);
     let done = run(at::WRMSR).rax == vmx::EPT_VIOLATION.into();
     before && cleared && done && get(state::RIP) == CODE.gpa() + at::WRMSR + 2
 }
 
 /// L2 cannot touch a page that it has no attributes for; L1 is told, and may give it.
 fn page_without_attributes() -> bool {
-    (set(state::RDI, DATA.gpa() + 8), set(state::RAX, 0x5A5A));
+    set(state::RDI, DATA.gpa() + 8);
+    set(state::RAX, 0x5A5A);
     let denied = run(at::STORE);
     let told = denied.rax == vmx::EPT_VIOLATION.into()
         && denied.r8 == DATA.gpa() + 8
@@ -184,10 +186,8 @@ fn inject(info: u32, error: u32, flags: u64) -> TdcallRegs {
     write(vmcs::ENTRY_EXCEPTION_ERROR_CODE, error.into(), ALL32);
     write(vmcs::ENTRY_INTERRUPTION_INFO, info.into(), ALL32);
     set(state::RIP, CODE.gpa() + at::UNDEFINED);
-    (
-        set(state::RFLAGS, flags),
-        set(state::RSP, STACK.gpa() + 0x1000),
-    );
+    set(state::RFLAGS, flags);
+    set(state::RSP, STACK.gpa() + 0x1000);
     enter()
 }
 
