@@ -5,7 +5,8 @@ use crate::context::Paravisor;
 use crate::grant::{image_page_is_guests, pages};
 use crate::lower::Grant;
 use tessera_defs::refusal::Refusal;
-use tessera_defs::x86::LARGE_PAGE_SIZE;
+use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
+use tessera_handoff::layout::PFE_PAGE;
 
 /// Chunks that the table has room for; RAM beyond 1 TiB is accepted before the guest starts.
 const CHUNKS: usize = 1 << 19;
@@ -85,6 +86,10 @@ pub fn on_demand(paravisor: &mut Paravisor<'_>, gpa: u64) {
         true if fresh => ensure(paravisor, gpa),
         // It was accepted: the host took it back.
         true => crate::door::refuse(Refusal::PageRemapped),
+        // It may read this one, so it wrote there.
+        false if gpa & !(PAGE_SIZE - 1) == PFE_PAGE => {
+            crate::door::refuse(Refusal::LowerGuestFault)
+        }
         false if image_page_is_guests(gpa) => crate::door::refuse(Refusal::PageRemapped),
         false => crate::door::refuse(Refusal::LowerGuestFault),
     }

@@ -59,6 +59,8 @@ const SNP: Mode = Mode::Snp;
 const TDX: Mode = Mode::Tdx;
 /// Below our paravisor on AMD.
 const VMPL2: Mode = Mode::SnpParavisor;
+/// Below our paravisor on Intel.
+const L2: Mode = Mode::TdxParavisor;
 
 /// All acts.
 pub static ALL: &[Act] = &[
@@ -113,6 +115,15 @@ pub static ALL: &[Act] = &[
     refused(VMPL2, "device-memory", Refusal::LowerExitInvalid),
     refused(VMPL2, "string-io", Refusal::LowerExitInvalid),
     refused(VMPL2, "monitor", Refusal::LowerExitInvalid),
+    refused(L2, "read-paravisor", Refusal::LowerGuestFault),
+    refused(L2, "write-paravisor", Refusal::LowerGuestFault),
+    refused(L2, "run-paravisor", Refusal::LowerGuestFault),
+    refused(L2, "read-lower-state", Refusal::LowerGuestFault),
+    refused(L2, "write-enumeration", Refusal::LowerGuestFault),
+    named(L2, "private-as-shared", &breach::C_BIT_MISSING),
+    named(L2, "out-of-range", &breach::OUT_OF_RANGE),
+    refused(L2, "unhandled-exception", Refusal::LowerExitInvalid),
+    refused(L2, "string-io", Refusal::LowerExitInvalid),
     l1("l1-enter-operand", Ends::Breach(&breach::L2_ENTER_OPERAND)),
     l1("l1-state-invalid", Ends::Breach(&breach::L2_STATE_INVALID)),
     l1(

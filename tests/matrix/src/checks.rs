@@ -11,6 +11,8 @@ use tessera_handoff::command_line::Level;
 const ALTERING: [&str; 1] = ["byte-changed"];
 /// The lie that leaves the guest no table of processors.
 const ACPI_GARBAGE: &str = "acpi-garbage";
+/// Pages beside the image that a boot to ring 3 and its end may accept: 4 MiB.
+const ACCEPTED: u64 = 1024;
 /// Ranges that must be the same in every mode.
 const SAME: [&str; 2] = ["kernel", "stub"];
 
@@ -36,6 +38,12 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && profile != Some(offered) {
         faults.push(format!(
             "the host looked like {offered}, the kernel says {profile:?}"
+        ));
+    }
+    if orderly && row.pages_accepted > ACCEPTED {
+        faults.push(format!(
+            "{} pages were accepted, more than {ACCEPTED}",
+            row.pages_accepted
         ));
     }
     if orderly {
@@ -216,6 +224,11 @@ mod tests {
         let mut said = console.clone();
         said.profile = Some("kvm".into());
         assert_eq!(faults(&good, &said), 1);
+        let mut greedy = good.clone();
+        greedy.pages_accepted = ACCEPTED;
+        assert_eq!(faults(&greedy, &console), 0);
+        greedy.pages_accepted += 1;
+        assert_eq!(faults(&greedy, &console), 1);
         let mut silent = good.clone();
         silent.operations.clear();
         assert_eq!(faults(&silent, &console), 1);

@@ -1,12 +1,13 @@
 //! TDX: the run loop of the L1 VM; `lower` is that of its L2 VM. `exits` and `faults` are what
 //! the module does with an exit, `calls` joins TDCALL to the vmm, `host` is what the vmm does with
-//! the TD's pages.
+//! the TD's pages; `others` are the virtual processors that are parked.
 
 mod calls;
 mod exits;
 mod faults;
 mod host;
 mod lower;
+mod others;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use crate::{
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
 use lower::Lower;
+use others::Others;
 use tessera_defs::{
     mode::{HostProfile, Mode},
     tdx::field::attributes,
@@ -47,10 +49,12 @@ fn cr4_bits(vmm: &Vmm) -> u64 {
     .fold(0x7FF, |bits, (_, _, bit)| bits | 1 << bit)
 }
 
-/// A TD with one virtual processor.
+/// A TD; `vcpu` is its first virtual processor.
 #[derive(Debug)]
 pub struct Tdx {
     vcpu: Vcpu,
+    others: Others,
+    bitmaps: &'static Bitmaps,
     npt: Npt,
     td: Td,
     lower: Lower,
@@ -66,11 +70,13 @@ impl Tdx {
     /// A TD that is not launched yet.
     pub fn new(memory: &Memory) -> Self {
         let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 64);
-        let bitmaps = Box::leak(Bitmaps::new());
+        let bitmaps: &'static Bitmaps = Box::leak(Bitmaps::new());
         let vcpu = Vcpu::new(bitmaps, npt.root());
         let td = Td::new(memory.size() / PAGE as u64);
         Self {
             vcpu,
+            others: Others::default(),
+            bitmaps,
             npt,
             td,
             lower: Lower::new(memory),
@@ -160,6 +166,7 @@ impl Technology for Tdx {
         self.lie_at_launch(vmm, memory);
         self.tables = state::tables(memory).ok_or("no frame is left for the reset state")?;
         state::reset(&mut self.vcpu, 0);
+        self.add_others(vmm.scenario.smp);
         Ok(Some(report::hex(&self.td.mrtd.value())))
     }
 
@@ -167,6 +174,9 @@ impl Technology for Tdx {
         if self.lower.runs() {
             self.inject_lower(vmm);
             return self.step_lower(vmm, memory);
+        }
+        if let Step::End(end) = self.run_others(vmm, memory) {
+            return Step::End(end);
         }
         self.inject(vmm);
         let mut seen = view::Seen {
