@@ -42,6 +42,11 @@ fn every_service_below_vmpl_0_is_used_and_nothing_else_is_there() {
     probe(Mode::SnpParavisor);
 }
 
+#[test]
+fn every_service_of_l1_is_used_and_nothing_else_is_there() {
+    probe(Mode::TdxParavisor);
+}
+
 /// The paravisor without the step that takes its keys out of the guest's secrets page: the
 /// first byte of that function is RET.
 fn without_hiding(inputs: &Inputs) -> Inputs {
