@@ -9,7 +9,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
 use tessera_hw::compose::Machine;
 use tessera_hw::instr;
-use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
 
 /// Turns of a loop that a host has for soft off.
 const GRACE: u64 = 500_000_000;
@@ -17,6 +17,7 @@ const GRACE: u64 = 500_000_000;
 static MACHINE: Once<SyncMachine> = Once::new();
 static HOST: Mutex<Option<&'static mut dyn HostCalls>> = Mutex::new(None);
 static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
+static ATTESTATION: Mutex<Option<&'static mut dyn Attestation>> = Mutex::new(None);
 static PM1A: AtomicU16 = AtomicU16::new(0);
 
 /// The machine's storage: taken apart once, by `install`.
@@ -41,6 +42,7 @@ pub fn install(boot: &Boot) {
     let strategies = unsafe { (*cell.0.get()).strategies() };
     *HOST.lock() = Some(strategies.host);
     *VISIBILITY.lock() = Some(strategies.visibility);
+    *ATTESTATION.lock() = Some(strategies.attestation);
     PM1A.store(boot.handoff.pm1a_cnt as u16, Ordering::Relaxed);
 }
 
@@ -56,6 +58,15 @@ pub fn with<R>(f: impl FnOnce(&mut dyn HostCalls) -> R) -> Option<R> {
 /// Runs `f` with the page-visibility strategy.
 pub fn visibility<R>(f: impl FnOnce(&mut dyn PageVisibility) -> R) -> R {
     let mut guard = VISIBILITY.lock();
+    let Some(strategy) = guard.as_mut() else {
+        refuse(Refusal::HandoffInvalid)
+    };
+    f(&mut **strategy)
+}
+
+/// Runs `f` with the attestation strategy.
+pub fn attestation<R>(f: impl FnOnce(&mut dyn Attestation) -> R) -> R {
+    let mut guard = ATTESTATION.lock();
     let Some(strategy) = guard.as_mut() else {
         refuse(Refusal::HandoffInvalid)
     };

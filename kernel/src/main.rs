@@ -3,6 +3,7 @@
 #![no_main]
 
 mod acpi_claims;
+mod attestation;
 mod boot;
 mod console;
 mod features;
@@ -32,6 +33,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     memory::install(&boot);
     let ioapic = acpi_claims::read(&boot);
     features::read(&boot);
+    attestation::bind(&boot);
     probe::hypercall(&boot);
     probe::device(&boot, ioapic);
     probe::visibility_round_trip();

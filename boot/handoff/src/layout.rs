@@ -26,6 +26,8 @@ pub const PARAM_COMMAND_LINE: u64 = 0x0018_4000;
 pub const MESSAGE_REQUEST: u64 = 0x0018_5000;
 /// SNP: the page of its responses, shared with the host.
 pub const MESSAGE_RESPONSE: u64 = 0x0018_6000;
+/// The event log of VMPL 0 or L1 (`defs::binding`), readable by a lower guest.
+pub const EVENT_LOG: u64 = 0x0018_7000;
 /// SNP secrets page.
 pub const SECRETS_PAGE: u64 = 0x0018_8000;
 /// SNP CPUID page.
@@ -42,9 +44,11 @@ pub const HANDOFF_PAGE: u64 = 0x0018_C000;
 pub const HANDOFF_DATA: u64 = 0x0018_D000;
 /// The paravisor's feature table (`defs::pfe`), readable by the guest.
 pub const PFE_PAGE: u64 = 0x0018_F000;
+/// A page through which a lower guest asks its paravisor for evidence.
+pub const EVIDENCE_PAGE: u64 = 0x0019_0000;
 /// Page-table pool: zero pages from which the stub builds the kernel's or paravisor's tables;
 /// what is left goes to the kernel.
-pub const POOL_START: u64 = 0x0019_0000;
+pub const POOL_START: u64 = 0x0019_1000;
 /// End of the pool.
 pub const POOL_END: u64 = 0x001F_0000;
 /// Kernel stack, `STACK_PAGES` pages.
@@ -69,6 +73,8 @@ pub const PARAVISOR_POOL: u64 = 0x005B_0000;
 /// Paravisor's copies: `Handoff` page of the paravisor, real secrets page, its GHCB, exchange
 /// page, lower VMSA; one page each from here on.
 pub const PARAVISOR_PAGES: u64 = 0x005E_0000;
+/// TDX: the page of TDREPORTs and RTMR extensions, of paravisor or enlightened kernel.
+pub const TDREPORT_PAGE: u64 = PARAVISOR_PAGES + 0x3000;
 /// End of the paravisor's memory and of the image.
 pub const PARAVISOR_END: u64 = 0x0060_0000;
 /// End of the image.

@@ -2,6 +2,7 @@
 
 use crate::claims;
 use crate::entry::{self, Door};
+use crate::event_log::{self, Heard};
 use crate::handover;
 use crate::kernel_tables::{self, Plan};
 use crate::memory_map;
@@ -55,8 +56,13 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64
 fn decide(platform: &mut Platform) -> Result<Decision, Refusal> {
     let policy = Policy::from_launch_block(&claims::launch_block())?;
     let evidence = platform.evidence()?;
-    let claims = claims::isolation(platform)?;
-    select(&claims, &evidence, &policy)
+    let mut heard = Heard::default();
+    let claims = claims::isolation(platform, &mut heard)?;
+    let decision = select(&claims, &evidence, &policy)?;
+    if !platform.is_lower() {
+        event_log::write(&heard, &decision);
+    }
+    Ok(decision)
 }
 
 fn hand_over(

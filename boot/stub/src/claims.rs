@@ -1,5 +1,6 @@
 //! Claims of the host, collected once and believed by nobody.
 
+use crate::event_log::Heard;
 use crate::memory;
 use crate::platform::Platform;
 use tessera_defs::hyperv::MSR_ISOLATION_CONFIG;
@@ -9,22 +10,24 @@ use tessera_handoff::launch::LaunchBlock;
 use tessera_handoff::layout::{LAUNCH_BLOCK, PARAM_COMMAND_LINE, PARAM_MADT, PARAM_VP};
 use tessera_isolation::claims::{Claims, LeafClaim};
 
-/// The isolation claims. Errors: what the platform could not be asked.
-pub fn isolation(platform: &mut Platform) -> Result<Claims, Refusal> {
+/// The isolation claims, noted in `heard` as they came. Errors: what the platform could not be
+/// asked.
+pub fn isolation(platform: &mut Platform, heard: &mut Heard) -> Result<Claims, Refusal> {
     let mut failed = None;
     let leaves = LeafClaim::read(&mut |leaf| {
-        platform.cpuid(leaf).unwrap_or_else(|refusal| {
+        let answer = platform.cpuid(leaf).unwrap_or_else(|refusal| {
             failed = Some(refusal);
             [0; 4]
-        })
+        });
+        heard.leaf(leaf, answer);
+        answer
     });
-    match failed {
-        Some(refusal) => Err(refusal),
-        None => Ok(Claims {
-            leaves,
-            msr: platform.rdmsr(MSR_ISOLATION_CONFIG)?,
-        }),
+    if let Some(refusal) = failed {
+        return Err(refusal);
     }
+    heard.msr = platform.rdmsr(MSR_ISOLATION_CONFIG)?;
+    let msr = heard.msr;
+    Ok(Claims { leaves, msr })
 }
 
 /// The measured launch block.

@@ -6,6 +6,7 @@
 mod boot;
 mod claims;
 mod entry;
+mod event_log;
 mod guest_policy;
 mod handover;
 mod kernel_tables;

@@ -17,6 +17,7 @@ const SOFT: [&str; 3] = ["aes_backend", "polyval_backend", "sha2_backend"];
 pub fn encoded(toolchain: &Toolchain, workspace: &Workspace) -> String {
     let mut flags = vec!["-Crelocation-model=static".to_owned()];
     flags.extend(SOFT.map(|name| format!("--cfg={name}=\"soft\"")));
+    flags.push("--cfg=sha2_backend_soft=\"compact\"".to_owned());
     if let Some(linker) = &toolchain.linker {
         flags.push(format!("-Clinker={}", linker.display()));
         flags.push("-Clinker-flavor=ld.lld".to_owned());

@@ -61,6 +61,9 @@ pub const MSR_ISOLATION_CONFIG: u32 = 0x4000_0209;
 /// Input: partition id u64 (self = -1), host visibility u32 (bits 1:0), reserved u32, then one
 /// GPA page number (u64) per rep.
 pub const HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY: u16 = 0x00DB;
+/// Our paravisor's evidence service (`docs/pfe.md`); a code that the TLFS does not use. Input: 64
+/// bytes; output: `binding::EvidenceHeader` and evidence; both at the start of a page.
+pub const HVCALL_EVIDENCE: u16 = 0x7E01;
 /// Partition id that means the caller.
 pub const PARTITION_SELF: u64 = u64::MAX;
 /// Visibility: private.

@@ -18,8 +18,10 @@ pub const SIGNATURE: [u32; 3] = [
     u32::from_le_bytes(*b"Tess"),
     u32::from_le_bytes(*b"era\0"),
 ];
-/// Version 1.0.
-pub const VERSION: u32 = 1 << 16;
+/// Version 1.1: the evidence service.
+pub const VERSION: u32 = 1 << 16 | 1;
+/// Version of every service of version 1.
+pub const SERVICE_VERSION: u32 = 1 << 16;
 /// Owner identifier of this project ("TSRA").
 pub const OWNER: u32 = u32::from_le_bytes(*b"TSRA");
 /// First bytes of the table.
@@ -83,6 +85,8 @@ pub mod service {
     pub const HALT: u32 = 7;
     /// Private memory is accepted before the guest runs.
     pub const ACCEPTED_MEMORY: u32 = 8;
+    /// Evidence over the guest's data, since 1.1.
+    pub const EVIDENCE: u32 = 9;
 }
 
 /// How a service is invoked.

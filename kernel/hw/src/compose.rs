@@ -4,14 +4,24 @@
 use crate::ghcb_page::GhcbPage;
 use crate::host::{RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
 use crate::instr;
+use crate::message_pages::MessagePair;
 use crate::native::NativeCalls;
 use crate::shared::SharedPage;
 use tessera_defs::mode::Mode;
+use tessera_defs::snp::secrets::SecretsPage;
+use tessera_handoff::layout::{
+    DIRECT_MAP, EVIDENCE_PAGE, MESSAGE_REQUEST, MESSAGE_RESPONSE, SECRETS_PAGE, SHARED_MAP,
+    TDREPORT_PAGE,
+};
+use tessera_isolation::strategy::attestation::{
+    ParavisorReports, SnpReports, TdxReports, Unattested,
+};
 use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
 use tessera_isolation::strategy::hypercall::HvVisibility;
 use tessera_isolation::strategy::native::Plain;
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
-use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
+use tessera_protocol::message::channel::Channel;
 
 /// What the kernel works with.
 pub struct Strategies {
@@ -19,23 +29,38 @@ pub struct Strategies {
     pub host: &'static mut dyn HostCalls,
     /// Page states.
     pub visibility: &'static mut dyn PageVisibility,
+    /// What the hardware signs.
+    pub attestation: &'static mut dyn Attestation,
 }
 
 /// Storage of the strategies of one mode, in static memory.
 pub enum Machine {
     /// Nothing isolates.
-    None(NativeCalls, Plain),
+    None(NativeCalls, Plain, Unattested),
     /// SNP, VMPL 0.
-    Snp(GhcbCalls<GhcbPage>, PscVisibility<GhcbPage, RmpPort>),
+    Snp(
+        GhcbCalls<GhcbPage>,
+        PscVisibility<GhcbPage, RmpPort>,
+        SnpReports<GhcbPage, MessagePair>,
+    ),
     /// SNP, VMPL 2 below our paravisor.
-    Vmpl2(NativeCalls, HvVisibility<VmmcallPort>),
+    Vmpl2(
+        NativeCalls,
+        HvVisibility<VmmcallPort>,
+        ParavisorReports<VmmcallPort, MessagePair>,
+    ),
     /// L1 TD.
     Tdx(
         VmcallCalls<TdcallPort, VirtualApicPort>,
         AcceptVisibility<TdcallPort>,
+        TdxReports<TdcallPort, MessagePair>,
     ),
     /// L2 VM below our paravisor.
-    L2(NativeCalls, HvVisibility<VmcallPort>),
+    L2(
+        NativeCalls,
+        HvVisibility<VmcallPort>,
+        ParavisorReports<VmcallPort, MessagePair>,
+    ),
 }
 
 impl Machine {
@@ -43,7 +68,9 @@ impl Machine {
     ///
     /// # Safety
     /// The stub decided on `mode`; where it has a GHCB, that page is shared, registered, and
-    /// mapped at `ghcb_virt` for nobody else.
+    /// mapped at `ghcb_virt` for nobody else. The stub's tables, and a component's hand-over,
+    /// are as it left them: called once, before the pages of messages, reports or evidence are
+    /// used by anybody.
     pub unsafe fn new(
         mode: Mode,
         comes_private: bool,
@@ -54,7 +81,7 @@ impl Machine {
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
             match mode {
-                Mode::None => Some(Machine::None(NativeCalls::new(), Plain)),
+                Mode::None => Some(Machine::None(NativeCalls::new(), Plain, Unattested)),
                 Mode::Snp => {
                     let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
                     let visibility = PscVisibility {
@@ -62,19 +89,33 @@ impl Machine {
                         rmp: RmpPort::new(),
                         comes_private,
                     };
-                    Some(Machine::Snp(GhcbCalls(page), visibility))
+                    let reports = reports(page.handle());
+                    Some(Machine::Snp(GhcbCalls(page), visibility, reports))
                 }
                 Mode::Tdx => Some(Machine::Tdx(
                     VmcallCalls(TdcallPort::new(), VirtualApicPort::new()),
                     AcceptVisibility(TdcallPort::new()),
+                    TdxReports {
+                        call: TdcallPort::new(),
+                        pages: own_page(TDREPORT_PAGE),
+                        bound: false,
+                    },
                 )),
                 Mode::SnpParavisor => {
                     let visibility = below(VmmcallPort::new());
-                    Some(Machine::Vmpl2(NativeCalls::new(), visibility))
+                    let reports = ParavisorReports {
+                        call: VmmcallPort::new(),
+                        pages: own_page(EVIDENCE_PAGE),
+                    };
+                    Some(Machine::Vmpl2(NativeCalls::new(), visibility, reports))
                 }
                 Mode::TdxParavisor => {
                     let visibility = below(VmcallPort::new());
-                    Some(Machine::L2(NativeCalls::new(), visibility))
+                    let reports = ParavisorReports {
+                        call: VmcallPort::new(),
+                        pages: own_page(EVIDENCE_PAGE),
+                    };
+                    Some(Machine::L2(NativeCalls::new(), visibility, reports))
                 }
             }
         }
@@ -83,11 +124,31 @@ impl Machine {
     /// The strategies, for good.
     pub fn strategies(&'static mut self) -> Strategies {
         match self {
-            Machine::None(host, visibility) => Strategies { host, visibility },
-            Machine::Snp(host, visibility) => Strategies { host, visibility },
-            Machine::Vmpl2(host, visibility) => Strategies { host, visibility },
-            Machine::Tdx(host, visibility) => Strategies { host, visibility },
-            Machine::L2(host, visibility) => Strategies { host, visibility },
+            Machine::None(host, visibility, attestation) => Strategies {
+                host,
+                visibility,
+                attestation,
+            },
+            Machine::Snp(host, visibility, attestation) => Strategies {
+                host,
+                visibility,
+                attestation,
+            },
+            Machine::Vmpl2(host, visibility, attestation) => Strategies {
+                host,
+                visibility,
+                attestation,
+            },
+            Machine::Tdx(host, visibility, attestation) => Strategies {
+                host,
+                visibility,
+                attestation,
+            },
+            Machine::L2(host, visibility, attestation) => Strategies {
+                host,
+                visibility,
+                attestation,
+            },
         }
     }
 }
@@ -99,7 +160,7 @@ impl Machine {
 /// Below our paravisor; the exchange page is in the direct map and nothing else's.
 unsafe fn below<H>(call: H) -> HvVisibility<H> {
     use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
-    use tessera_handoff::layout::{DIRECT_MAP, EXCHANGE_PAGE};
+    use tessera_handoff::layout::EXCHANGE_PAGE;
     // SAFETY: the caller's promise; the paravisor serves this MSR.
     unsafe {
         instr::wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID);
@@ -109,5 +170,38 @@ unsafe fn below<H>(call: H) -> HvVisibility<H> {
             input: core::slice::from_raw_parts_mut(page, 4096),
             input_gpa: EXCHANGE_PAGE,
         }
+    }
+}
+
+/// Reports over a GHCB, under VMPCK 0 as the stub left it in the secrets page.
+///
+/// # Safety
+/// SNP, VMPL 0; the message pages are shared, mapped in the shared map and nothing else's; the
+/// secrets page is in the direct map.
+unsafe fn reports(ghcb: GhcbPage) -> SnpReports<GhcbPage, MessagePair> {
+    // SAFETY: the caller's promise; any bytes are a secrets page.
+    let (secrets, pages) = unsafe {
+        let shared = |gpa| SharedPage::new(SHARED_MAP + gpa, gpa);
+        let pair = MessagePair::new(shared(MESSAGE_REQUEST), shared(MESSAGE_RESPONSE));
+        let secrets = (DIRECT_MAP + SECRETS_PAGE) as *const SecretsPage;
+        (secrets.read(), pair)
+    };
+    SnpReports {
+        ghcb,
+        pages,
+        channel: Channel::from_secrets(&secrets, 0).ok(),
+        binding: None,
+    }
+}
+
+/// A private page through which a module or paravisor is given bytes and gives them back.
+///
+/// # Safety
+/// The page is in the direct map and nothing else's.
+unsafe fn own_page(gpa: u64) -> MessagePair {
+    // SAFETY: the caller's promise; both values only make volatile accesses.
+    unsafe {
+        let page = || SharedPage::new(DIRECT_MAP + gpa, gpa);
+        MessagePair::new(page(), page())
     }
 }

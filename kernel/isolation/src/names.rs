@@ -25,13 +25,13 @@ static ROWS: [Row; 5] = [
     Row { mode: Mode::None, profiles: ANY, names: ["native", "plain", "no-acceptance",
         "boot-processor", "x2apic", "unattested", "apic-timer"] },
     Row { mode: Mode::Snp, profiles: ANY, names: ["ghcb", "snp-psc", "pvalidate",
-        "boot-processor", "ghcb-x2apic", "snp-launch-digest", "apic-timer"] },
+        "boot-processor", "ghcb-x2apic", "snp-report", "apic-timer"] },
     Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",
-        "boot-processor", "tdvmcall-x2apic", "tdx-mrtd", "apic-timer"] },
+        "boot-processor", "tdvmcall-x2apic", "tdx-report", "apic-timer"] },
     Row { mode: Mode::SnpParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "unbound", "apic-timer"] },
+        "paravisor-accepted", "boot-processor", "x2apic", "paravisor-report", "apic-timer"] },
     Row { mode: Mode::TdxParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "unbound", "apic-timer"] },
+        "paravisor-accepted", "boot-processor", "x2apic", "paravisor-report", "apic-timer"] },
 ];
 
 /// The strategies of a mode under a profile; empty for a pair that `select` never returns for

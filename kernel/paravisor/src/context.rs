@@ -12,7 +12,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
 use tessera_hw::compose::{Machine, Strategies};
-use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
 
 /// RAM ranges at most.
 const MAX_RAM: usize = 16;
@@ -28,6 +28,8 @@ pub struct Paravisor<'a> {
     pub host: &'static mut dyn HostCalls,
     /// Page states, likewise.
     pub visibility: &'static mut dyn PageVisibility,
+    /// What the hardware signs, likewise.
+    pub attestation: &'static mut dyn Attestation,
     /// Direct map.
     pub memory: Memory,
     /// The lower guest.
@@ -97,7 +99,11 @@ impl<'a> Paravisor<'a> {
                 None => crate::door::refuse(Refusal::MemoryMapInvalid),
             }
         }
-        let Strategies { host, visibility } = strategies(mode, block);
+        let Strategies {
+            host,
+            visibility,
+            attestation,
+        } = strategies(mode, block);
         let accepted = &raw mut ACCEPTED;
         // SAFETY: called once, so this is the only reference to it.
         let accepted = unsafe { &mut *accepted };
@@ -105,6 +111,7 @@ impl<'a> Paravisor<'a> {
             mode,
             host,
             visibility,
+            attestation,
             memory,
             lower,
             apic: Apic::default(),
@@ -126,13 +133,14 @@ impl<'a> Paravisor<'a> {
             .any(|(start, end)| (start..end).contains(&gpa))
     }
 
-    /// Whether a private page belongs to the lower guest; then it is accepted from here on.
+    /// Whether a private page belongs to the lower guest, to read and write; then it is accepted
+    /// from here on.
     pub fn is_guest_ram(&mut self, gpa: u64) -> bool {
         if self.in_ram(gpa) {
             crate::accept::ensure(self, gpa);
             return true;
         }
-        crate::grant::image_page_is_guests(gpa)
+        crate::grant::image_page_is_guests(gpa) && !crate::grant::is_read_only(gpa)
     }
 
     /// The host broke the protocol of its calls.

@@ -5,7 +5,8 @@ use crate::lower::Grant;
 use crate::memory::virt;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
-    BOOT_TABLES, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, PFE_PAGE, SHARED_PAGES,
+    BOOT_TABLES, EVENT_LOG, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, PFE_PAGE,
+    SHARED_PAGES,
 };
 use tessera_isolation::strategy::traits::Pages;
 
@@ -16,6 +17,12 @@ pub fn image_page_is_guests(gpa: u64) -> bool {
     let shared = SHARED_PAGES.contains(&(gpa & !(PAGE - 1)));
     let own = (PARAVISOR_BASE..PARAVISOR_END).contains(&gpa) || shared;
     (IMAGE_START..IMAGE_END).contains(&gpa) && !own
+}
+
+/// Whether the lower guest may only read a page of the image: what the paravisor tells it, and
+/// what was heard before it ran.
+pub fn is_read_only(gpa: u64) -> bool {
+    [PFE_PAGE, EVENT_LOG].contains(&(gpa & !(PAGE - 1)))
 }
 
 /// The pages from `start` to `end`.
@@ -34,8 +41,11 @@ pub fn give_to_guest(paravisor: &mut Paravisor<'_>) {
     boot_tables(paravisor);
     for gpa in (IMAGE_START..IMAGE_END).step_by(PAGE as usize) {
         if image_page_is_guests(gpa) {
-            let read_only = gpa == PFE_PAGE;
-            let access = if read_only { Grant::Read } else { Grant::All };
+            let access = if is_read_only(gpa) {
+                Grant::Read
+            } else {
+                Grant::All
+            };
             if let Err(refusal) = paravisor.lower.grant(pages(gpa, gpa + PAGE), access) {
                 crate::door::refuse(refusal);
             }

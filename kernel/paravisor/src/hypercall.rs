@@ -1,19 +1,23 @@
-//! Hyper-V hypercalls of the lower guest: the visibility call, and a named failure for others.
+//! Hyper-V hypercalls of the lower guest: the visibility call, evidence, and a named failure for
+//! others.
 
 use crate::context::Paravisor;
-use crate::grant;
+use crate::{evidence, grant};
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
-    HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER,
+    HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HVCALL_EVIDENCE,
     HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HYPERCALL_REP_COUNT_SHIFT,
 };
 use tessera_protocol::hyperv::VisibilityRequest;
 
 /// The result value: status, and repetitions done.
-pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64) -> u64 {
+pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u64) -> u64 {
     let status = |code: u16| u64::from(code);
     if paravisor.guest_os_id == 0 {
         return status(HV_STATUS_ACCESS_DENIED);
+    }
+    if control as u16 == HVCALL_EVIDENCE {
+        return status(evidence::serve(paravisor, control, input, output));
     }
     if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
         return status(HV_STATUS_INVALID_HYPERCALL_CODE);

@@ -5,9 +5,11 @@
 
 mod accept;
 mod apic;
+mod bind;
 mod context;
 mod cpuid;
 mod door;
+mod evidence;
 mod grant;
 mod hypercall;
 mod lower;
@@ -55,5 +57,6 @@ fn start(mut paravisor: Paravisor<'_>, comes_private: bool) -> ! {
     accept::prepare(&mut paravisor, comes_private);
     pfe::publish(&paravisor);
     grant::give_to_guest(&mut paravisor);
+    bind::mode(&mut paravisor);
     run::forever(&mut paravisor)
 }

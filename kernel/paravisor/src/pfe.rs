@@ -2,14 +2,16 @@
 
 use crate::context::Paravisor;
 use tessera_defs::hyperv as hv;
-use tessera_defs::pfe::{Entry, OWNER, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service};
+use tessera_defs::pfe::{
+    Entry, OWNER, SERVICE_VERSION, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service,
+};
 use tessera_defs::port::{COM1, PM1A_CNT};
 use tessera_handoff::layout::PFE_PAGE;
 
 const fn entry(service: u32, invoke: u32, flags: u32, first: u32, last: u32) -> Entry {
     Entry {
         service,
-        version: VERSION,
+        version: SERVICE_VERSION,
         invoke,
         flags,
         first,
@@ -22,8 +24,10 @@ const COM: u32 = COM1 as u32;
 const PM1A: u32 = PM1A_CNT as u32;
 const CALL: u32 = hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY as u32;
 
+const EVIDENCE: u32 = hv::HVCALL_EVIDENCE as u32;
+
 /// Every service.
-pub const SERVICES: [Entry; 9] = [
+pub const SERVICES: [Entry; 10] = [
     entry(
         service::CPUID,
         invoke::CPUID,
@@ -75,12 +79,16 @@ pub const SERVICES: [Entry; 9] = [
         0,
         0,
     ),
+    entry(service::EVIDENCE, invoke::HYPERCALL, 0, EVIDENCE, EVIDENCE),
 ];
+
+/// Bytes of the table.
+pub const BYTES: usize = size_of::<TableHeader>() + size_of::<[Entry; SERVICES.len()]>();
+const _: () = assert!(BYTES <= 4096);
 
 /// EAX..EDX of the leaf that says where the table stands.
 pub fn table_leaf() -> [u32; 4] {
-    let bytes = size_of::<TableHeader>() + size_of_val(&SERVICES);
-    [PFE_PAGE as u32, (PFE_PAGE >> 32) as u32, bytes as u32, 0]
+    [PFE_PAGE as u32, (PFE_PAGE >> 32) as u32, BYTES as u32, 0]
 }
 
 /// Writes the table. The guest gets the page read-only.

@@ -38,8 +38,8 @@ impl Service for Services<'_, '_> {
     fn halt(&mut self) -> Result<()> {
         self.0.host.halt()
     }
-    fn hypercall(&mut self, control: u64, input: u64, _: u64) -> Result<u64> {
-        Ok(hypercall::serve(self.0, control, input))
+    fn hypercall(&mut self, control: u64, input: u64, output: u64) -> Result<u64> {
+        Ok(hypercall::serve(self.0, control, input, output))
     }
     fn mmio_read(&mut self, gpa: u64, _: u8) -> Result<u64> {
         Err(Error::Guest(GuestFault::BadAddress(gpa)))

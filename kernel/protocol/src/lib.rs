@@ -4,6 +4,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod binding;
 pub mod error;
 pub mod exception;
 pub mod ghcb;

@@ -7,6 +7,7 @@ use tessera_defs::breach;
 use tessera_defs::snp::ghcb::{self, GhcbPage};
 use tessera_defs::snp::ghcb_msr as msr;
 use tessera_defs::tdx::tdcall::TdcallRegs;
+use tessera_handoff::layout::{MESSAGE_REQUEST, MESSAGE_RESPONSE};
 use tessera_hw::{instr, isolation};
 
 /// Every deed by its act, which is named after its breach.
@@ -55,6 +56,16 @@ pub const DEEDS: crate::Deeds = &[
     (breach::RUN_VMPL_DENIED.name, |_| {
         ask(1 << 32 | msr::RUN_VMPL_REQUEST)
     }),
+    (breach::GUEST_REQUEST_PRIVATE.name, |guest| {
+        message(guest, [FREE + 4096, FREE + 8192]);
+    }),
+    (breach::GUEST_REQUEST_MALFORMED.name, |guest| {
+        message(guest, [MESSAGE_REQUEST; 2]);
+    }),
+    // What stands there is the stub's message, whose number was used.
+    (breach::GUEST_MESSAGE_INVALID.name, |guest| {
+        message(guest, [MESSAGE_REQUEST, MESSAGE_RESPONSE]);
+    }),
     (breach::FOREIGN_INSTRUCTION.name, |_| {
         // SAFETY: TDCALL is undefined here.
         unsafe { isolation::tdcall(&mut TdcallRegs::default()) };
@@ -92,15 +103,23 @@ fn pvalidate(virt: u64) {
 
 /// A good GHCB that asks to create VMPL 1 from a page without the VMSA attribute.
 fn create_from_no_vmsa(guest: &mut Guest) {
+    let create = 1 << 16 | ghcb::ap_creation::CREATE;
+    by_page(guest, [ghcb::exit::AP_CREATION, create, FREE + 4096]);
+}
+
+/// A good GHCB that asks for a message to be carried from one page to the other.
+fn message(guest: &mut Guest, [request, response]: [u64; 2]) {
+    by_page(guest, [ghcb::exit::GUEST_REQUEST, request, response]);
+}
+
+/// A good GHCB with an exit code and its infos.
+fn by_page(guest: &mut Guest, [code, info1, info2]: [u64; 3]) {
     register(FREE);
     let page = guest.shared(FREE);
     let fields = [
-        (offset_of!(GhcbPage, sw_exit_code), ghcb::exit::AP_CREATION),
-        (
-            offset_of!(GhcbPage, sw_exit_info1),
-            1 << 16 | ghcb::ap_creation::CREATE,
-        ),
-        (offset_of!(GhcbPage, sw_exit_info2), FREE + 4096),
+        (offset_of!(GhcbPage, sw_exit_code), code),
+        (offset_of!(GhcbPage, sw_exit_info1), info1),
+        (offset_of!(GhcbPage, sw_exit_info2), info2),
     ];
     let mut valid = [0; 2];
     for (at, value) in fields {

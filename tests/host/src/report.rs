@@ -1,6 +1,11 @@
 //! How a run ended, and the lines that say so: one JSON object each.
 
-use crate::{platform::Technology, svm::exit, vmm::Vmm};
+use crate::{
+    memory::frames::{Memory, PAGE},
+    platform::Technology,
+    svm::exit,
+    vmm::Vmm,
+};
 use alloc::{format, string::String};
 use core::fmt::Write;
 use tessera_defs::{
@@ -8,6 +13,7 @@ use tessera_defs::{
     refusal::{GUEST_PANIC, Refusal},
     snp::ghcb_msr::TERMINATE_SET_TESSERA,
 };
+use tessera_handoff::layout::{EVENT_LOG, PFE_PAGE};
 
 /// The end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +39,11 @@ pub enum End {
 }
 
 /// The line after loading.
-pub fn loaded(out: &mut dyn Write, hashes: &str, digest: Option<&str>) {
+pub fn loaded(out: &mut dyn Write, hashes: &str, heard: &str, digest: Option<&str>) {
     let digest = digest.map_or(String::from("null"), |hex| format!("\"{hex}\""));
     let _ = writeln!(
         out,
-        "{{\"event\":\"loaded\",\"hashes\":{hashes},\"launch_digest\":{digest}}}"
+        "{{\"event\":\"loaded\",\"hashes\":{hashes},\"heard\":{heard},\"launch_digest\":{digest}}}"
     );
 }
 
@@ -57,7 +63,13 @@ pub fn trace(out: &mut dyn Write, vmm: &Vmm, technology: &dyn Technology) {
 }
 
 /// The last line.
-pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology) {
+pub fn end(
+    out: &mut dyn Write,
+    end: End,
+    vmm: &Vmm,
+    memory: &mut Memory,
+    technology: &dyn Technology,
+) {
     let (name, reason, set, code) = words(end, vmm);
     let reason = reason.map_or(String::from("null"), |word| format!("\"{word}\""));
     let (accepted, shared) = technology.pages();
@@ -86,6 +98,7 @@ pub fn end(out: &mut dyn Write, end: End, vmm: &Vmm, technology: &dyn Technology
         vmm.stats.instructions
     );
     evidence(out, technology);
+    bound(out, memory);
     let _ = writeln!(out, "}}");
 }
 
@@ -103,6 +116,19 @@ fn evidence(out: &mut dyn Write, technology: &dyn Technology) {
         let _ = write!(out, "{comma}\"{}\"", hex(register));
     }
     let _ = write!(out, "]");
+}
+
+/// What the guest says that it bound: pages as they stand in its memory, without the zeros at their
+/// end. The host is an instrument here; a real one sees ciphertext.
+fn bound(out: &mut dyn Write, memory: &mut Memory) {
+    for (name, gpa) in [("features", PFE_PAGE), ("event_log", EVENT_LOG)] {
+        let frame = memory.frame(gpa / PAGE as u64);
+        let page = frame.and_then(|frame| memory.page(frame));
+        let bytes = page.map_or(&[][..], |page| &page[..]);
+        let used = bytes.iter().rposition(|byte| *byte != 0);
+        let used = used.map_or(0, |last| last + 1);
+        let _ = write!(out, ",\"{name}\":\"{}\"", hex(&bytes[..used]));
+    }
 }
 
 /// `end`, `reason`, `set`, `code` of the last line.

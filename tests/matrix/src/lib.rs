@@ -2,6 +2,7 @@
 //! ended. `tessera matrix` and `cargo test` are its thin callers.
 
 pub mod bench;
+pub mod binding;
 pub mod broken;
 pub mod checks;
 pub mod console;

@@ -78,7 +78,13 @@ static STRATEGIES: &[Strategy] = &[
         explains: &[],
     },
     silent("tdvmcall-x2apic"),
-    silent("tdx-mrtd"),
+    // The module sees them; the host counts them, and would not on real hardware.
+    Strategy {
+        name: "tdx-report",
+        mode: None,
+        needs: &["rtmr-extend", "tdreport"],
+        explains: &[],
+    },
     // Below our paravisor: what the host sees is VMPL 0's or L1's.
     Strategy {
         name: "hypercall",
@@ -116,16 +122,20 @@ static STRATEGIES: &[Strategy] = &[
         needs: &["page-attributes"],
         explains: &[],
     },
-    // The stub reads the guest policy from a report.
     Strategy {
-        name: "unbound",
+        name: "paravisor-report",
         mode: Some(Mode::SnpParavisor),
         needs: &["guest-request"],
         explains: &[],
     },
-    silent("unbound"),
     Strategy {
-        name: "snp-launch-digest",
+        name: "paravisor-report",
+        mode: Some(Mode::TdxParavisor),
+        needs: &["rtmr-extend", "tdreport"],
+        explains: &[],
+    },
+    Strategy {
+        name: "snp-report",
         mode: None,
         needs: &["guest-request"],
         explains: &[],

@@ -18,6 +18,9 @@ enum Line {
 pub struct Loaded {
     /// SHA-256 over guest memory by range name, hex.
     pub hashes: BTreeMap<String, String>,
+    /// SHA-384 of the pages of parameters by name, hex.
+    #[serde(default)]
+    pub heard: BTreeMap<String, String>,
     /// What silicon measured, hex; nothing in mode `none`.
     pub launch_digest: Option<String>,
 }
@@ -55,6 +58,12 @@ pub struct Ended {
     /// TDX run-time measurement registers, hex; none elsewhere.
     #[serde(default)]
     pub rtmr: Vec<String>,
+    /// The page of the paravisor's features at the end, without the zeros at its end, hex.
+    #[serde(default)]
+    pub features: String,
+    /// The page of the event log, likewise.
+    #[serde(default)]
+    pub event_log: String,
 }
 
 /// An SNP report, by what matters here.

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{Bench, Prepared},
-    checks,
+    binding, checks,
     console::Console,
     direct, failed, hosted, interrupt,
     outcome::{self, Exit, Observed, Outcome},
@@ -138,10 +138,13 @@ fn observe(image: &Prepared, boot: &Boot, exit: Exit, folder: &Path) -> Row {
         predicted,
     };
     let mut row = Row::new(*boot, outcome::judge(&seen));
-    fill(&mut row, seen.report.and_then(Result::ok));
+    let report = seen.report.and_then(Result::ok);
+    let bound = report.as_ref().map(|report| binding::faults(&row, report));
+    fill(&mut row, report);
     row.predicted_digest = seen.predicted;
     row.strategies = seen.console.strategies.clone();
     row.faults = checks::row(&row, image, &seen.console);
+    row.faults.extend(bound.into_iter().flatten());
     row
 }
 

@@ -1,5 +1,6 @@
 //! The strategies: what differs between the modes, as objects. `tessera-hw` composes them.
 
+pub mod attestation;
 pub mod ghcb;
 pub mod hypercall;
 pub mod native;

@@ -2,6 +2,7 @@
 
 use crate::refusal::Refusal;
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
+use tessera_protocol::binding::Binding;
 use tessera_protocol::exception::serve::Service;
 
 /// Small pages in a large one.
@@ -81,4 +82,35 @@ pub trait PageVisibility: Send {
     fn unshare(&mut self, gpa: u64) -> Result<(), Refusal>;
     /// Accepts a page that was shared and is mapped private again.
     fn accept_again(&mut self, pages: Pages) -> Result<(), Refusal>;
+}
+
+/// What evidence is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// `defs::binding::evidence`.
+    pub kind: u32,
+    /// Bytes.
+    pub length: usize,
+}
+
+/// Why there is no evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEvidence {
+    /// Nobody isolates, so nobody signs.
+    Unattested,
+    /// Asked for before `bind`.
+    NotBound,
+    /// The caller's buffer is too small.
+    NoRoom,
+    /// Who refused, or lied.
+    Refused(Refusal),
+}
+
+/// What the hardware signs about this guest.
+pub trait Attestation: Send {
+    /// Binds the mode, once, before lower code or ring 3 runs. Below a paravisor it is done
+    /// already.
+    fn bind(&mut self, binding: &Binding) -> Result<(), Refusal>;
+    /// Evidence over 64 bytes of the caller's, written to `into`.
+    fn evidence(&mut self, data: &[u8; 64], into: &mut [u8]) -> Result<Evidence, NoEvidence>;
 }

@@ -7,7 +7,9 @@ use crate::window::{BEYOND, RAM};
 use tessera_defs::hyperv as hv;
 use tessera_defs::pfe::{CPUID_BASE, CPUID_TABLE};
 use tessera_defs::x86::x2apic;
-use tessera_handoff::layout::{EXCHANGE_PAGE, PARAVISOR_BASE, PARAVISOR_PAGES};
+use tessera_handoff::layout::{
+    EVENT_LOG, EXCHANGE_PAGE, PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE,
+};
 use tessera_hw::{instr, probe};
 
 /// Probes by name.
@@ -31,7 +33,8 @@ pub const PROBES: &[(&str, Probe)] = &[
         )
     }),
     ("visibility-of-the-paravisor", |lower| {
-        denied(lower, &[PARAVISOR_BASE >> 12, PARAVISOR_PAGES >> 12])
+        let pages = [PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE, EVENT_LOG];
+        denied(lower, &pages.map(|gpa| gpa >> 12))
     }),
     ("visibility-input-misaligned", |lower| {
         status(
@@ -50,6 +53,7 @@ pub const PROBES: &[(&str, Probe)] = &[
         )
     }),
     ("visibility-input-malformed", malformed),
+    ("evidence-denied", evidence_denied),
 ];
 
 /// Time reference counter, a parameter of PMUs, a register that no processor has, and a
@@ -190,4 +194,37 @@ fn malformed(lower: &mut Lower) -> Result {
         lower.hypercall(fast, EXCHANGE_PAGE) == wanted,
         "a fast call",
     )
+}
+
+/// Input and output must be pages of the guest's to read and write, the call has no repetitions.
+fn evidence_denied(lower: &mut Lower) -> Result {
+    let code = u64::from(hv::HVCALL_EVIDENCE);
+    let one = 1 << hv::HYPERCALL_REP_COUNT_SHIFT;
+    let (page, bad) = (EXCHANGE_PAGE, hv::HV_STATUS_INVALID_PARAMETER);
+    let mut tried = [
+        (code, page + 64, page, hv::HV_STATUS_INVALID_ALIGNMENT),
+        (code, page, page + 64, hv::HV_STATUS_INVALID_ALIGNMENT),
+        (
+            code | one,
+            page,
+            page,
+            hv::HV_STATUS_INVALID_HYPERCALL_INPUT,
+        ),
+        (
+            code | 1 << 16,
+            page,
+            page,
+            hv::HV_STATUS_INVALID_HYPERCALL_INPUT,
+        ),
+    ]
+    .into_iter()
+    .chain(
+        [PARAVISOR_PAGES, PFE_PAGE, EVENT_LOG, BEYOND]
+            .into_iter()
+            .flat_map(|gpa| [(code, gpa, page, bad), (code, page, gpa, bad)]),
+    );
+    let fits = |(control, input, output, wanted): (u64, u64, u64, u16)| {
+        lower.hypercall_to(control, input, output) == u64::from(wanted)
+    };
+    check(tried.all(fits), "another status")
 }

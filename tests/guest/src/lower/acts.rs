@@ -3,7 +3,7 @@
 
 use crate::window::{BEYOND, Guest, RAM, put, touch};
 use core::arch::asm;
-use tessera_handoff::layout::{PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE};
+use tessera_handoff::layout::{EVENT_LOG, PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE};
 
 /// Memory of a device, the IOAPIC, that this paravisor does not have.
 const DEVICE: u64 = 0xFEC0_0000;
@@ -23,6 +23,7 @@ pub const DEEDS: crate::Deeds = &[
         touch(guest.private(LOWER_STATE));
     }),
     ("write-enumeration", |guest| put(guest.private(PFE_PAGE), 0)),
+    ("write-event-log", |guest| put(guest.private(EVENT_LOG), 0)),
     ("private-as-shared", |guest| {
         touch(guest.shared(RAM));
     }),

@@ -64,13 +64,18 @@ impl Lower {
             .map(|region| region.start..region.end)
     }
 
-    /// A hypercall by the vendor's instruction: the result value.
+    /// A hypercall by the vendor's instruction, without output: the result value.
     pub fn hypercall(&self, control: u64, input: u64) -> u64 {
+        self.hypercall_to(control, input, 0)
+    }
+
+    /// The same with output.
+    pub fn hypercall_to(&self, control: u64, input: u64, output: u64) -> u64 {
         // SAFETY: calls here concern only memory that Rust does not own.
         unsafe {
             match self.mode {
-                Mode::TdxParavisor => isolation::vmcall(control, input, 0),
-                _ => isolation::vmmcall(control, input, 0),
+                Mode::TdxParavisor => isolation::vmcall(control, input, output),
+                _ => isolation::vmmcall(control, input, output),
             }
         }
     }

@@ -5,11 +5,19 @@
 use super::machine::{Lower, TIMER, enable_interrupts, ticks};
 use super::probes::Result;
 use crate::window::{RAM, put, touch};
+use tessera_defs::binding::{EvidenceHeader, REPORT_TAG, RTMR, evidence as kinds};
 use tessera_defs::hyperv as hv;
 use tessera_defs::mode::Mode;
 use tessera_defs::pfe::{Entry, invoke, service};
+use tessera_defs::snp::report::AttestationReport;
+use tessera_defs::tdx::report::TdReport;
 use tessera_defs::x86::x2apic;
+use tessera_handoff::layout::{DIRECT_MAP, EVIDENCE_PAGE};
 use tessera_hw::{instr, probe};
+use zerocopy::FromBytes;
+
+/// A word of the data over which evidence is asked.
+const DATA: u64 = 0x0123_4567_89AB_CDEF;
 
 /// Uses a service.
 type Use = fn(&mut Lower, &Entry) -> Result;
@@ -45,6 +53,7 @@ pub const PROBES: &[(u32, u32, &str, Use)] = &[
         "accepted-memory",
         accepted_memory,
     ),
+    (service::EVIDENCE, invoke::HYPERCALL, "evidence", evidence),
 ];
 
 fn check(good: bool, what: &'static str) -> Result {
@@ -189,4 +198,46 @@ fn accepted_memory(lower: &mut Lower, _: &Entry) -> Result {
         }
     }
     check(pages > 4096, "less than 16 MiB of memory")
+}
+
+/// What VMPL 0 or L1 signs: of this guest's bytes only a digest (SNP), or the bytes beside the
+/// bound register (TDX). The output page holds the evidence and nothing else.
+fn evidence(lower: &mut Lower, entry: &Entry) -> Result {
+    let (input, output) = (DIRECT_MAP + EVIDENCE_PAGE, RAM);
+    (0..64).step_by(8).for_each(|at| put(input + at, DATA));
+    let window = lower.guest.private(output);
+    put(window, u64::MAX);
+    let result = lower.hypercall_to(entry.first.into(), EVIDENCE_PAGE, output);
+    check(result == 0, "the status")?;
+    let window = lower.guest.private(output);
+    let mut bytes = [0; 2048];
+    for (n, word) in bytes.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        *word = touch(window + n as u64 * 8).to_le_bytes();
+        put(window + n as u64 * 8, 0);
+    }
+    let (header, rest) = EvidenceHeader::read_from_prefix(&bytes).map_err(|_| "the header")?;
+    match lower.mode {
+        Mode::SnpParavisor => {
+            let (report, _) =
+                AttestationReport::read_from_prefix(rest).map_err(|_| "the report")?;
+            let wanted = (kinds::SNP_REPORT, size_of::<AttestationReport>() as u32);
+            check((header.kind, header.length) == wanted, "kind and length")?;
+            check(report.vmpl == 0, "a report of another VMPL")?;
+            check(report.report_data[48..] == REPORT_TAG, "no tag")?;
+            let raw = report.report_data.starts_with(&DATA.to_le_bytes());
+            check(!raw, "the guest's bytes as they are")
+        }
+        _ => {
+            let (report, _) = TdReport::read_from_prefix(rest).map_err(|_| "the report")?;
+            let wanted = (kinds::TD_REPORT, size_of::<TdReport>() as u32);
+            check((header.kind, header.length) == wanted, "kind and length")?;
+            let data = report.mac.report_data.as_chunks::<8>().0;
+            check(
+                data.iter().all(|word| *word == DATA.to_le_bytes()),
+                "the data",
+            )?;
+            let bound = report.td_info.rtmr[usize::from(RTMR)] != [0; 48];
+            check(bound, "nothing is bound")
+        }
+    }
 }

@@ -12,8 +12,9 @@ use crate::{
 };
 use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384};
 use tessera_defs::mode::Mode;
+use tessera_handoff::layout::{PARAM_COMMAND_LINE, PARAM_MADT, PARAM_MEMORY_MAP, PARAM_VP};
 
 /// Runs a scenario to its end and reports. Errors: the image's or the machine's, as a sentence.
 pub fn run(
@@ -28,9 +29,10 @@ pub fn run(
     let mut technology = technology(&vmm, &memory)?;
     image::load(&mut vmm, file, &mut memory, &mut *technology)?;
     let digest = technology.finish(&mut vmm, &mut memory)?;
-    report::loaded(out, &hashes(&vmm, &mut memory)?, digest.as_deref());
+    let hashes = hashes(&vmm, &mut memory)?;
+    report::loaded(out, &hashes, &heard(&mut memory), digest.as_deref());
     let end = drive(&mut vmm, &mut memory, &mut *technology, out);
-    report::end(out, end, &vmm, &*technology);
+    report::end(out, end, &vmm, &mut memory, &*technology);
     Ok(())
 }
 
@@ -76,6 +78,24 @@ fn hashes(vmm: &Vmm, memory: &mut Memory) -> Result<String, String> {
         );
     }
     Ok(format!("{{{text}}}"))
+}
+
+/// SHA-384 of each page of parameters, before the first instruction.
+fn heard(memory: &mut Memory) -> String {
+    let pages = [
+        ("memory-map", PARAM_MEMORY_MAP),
+        ("processors", PARAM_VP),
+        ("madt", PARAM_MADT),
+        ("command-line", PARAM_COMMAND_LINE),
+    ];
+    let text = pages.map(|(name, gpa)| {
+        let frame = memory.frame(gpa / PAGE as u64);
+        let digest = frame
+            .and_then(|frame| memory.page(frame))
+            .map(|page| report::hex(&Sha384::digest(page)));
+        format!("\"{name}\":\"{}\"", digest.unwrap_or_default())
+    });
+    format!("{{{}}}", text.join(","))
 }
 
 fn hash(memory: &mut Memory, range: &HashRange) -> Option<[u8; 32]> {

@@ -16,7 +16,9 @@ use tessera_defs::{
     breach, hyperv,
     tdx::{
         status,
-        tdcall::{MEM_PAGE_ACCEPT, MEM_PAGE_ATTR_WR, VP_RD, VP_VMCALL, VP_WR},
+        tdcall::{
+            MEM_PAGE_ACCEPT, MEM_PAGE_ATTR_WR, MR_REPORT, MR_RTMR_EXTEND, VP_RD, VP_VMCALL, VP_WR,
+        },
     },
 };
 
@@ -36,6 +38,8 @@ impl Tdx {
         vmm.note(match leaf {
             MEM_PAGE_ACCEPT => "accept",
             MEM_PAGE_ATTR_WR => "page-attributes",
+            MR_RTMR_EXTEND => "rtmr-extend",
+            MR_REPORT => "tdreport",
             _ => "tdcall",
         });
         match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
