@@ -4,8 +4,10 @@
 use crate::boot::Boot;
 use core::sync::atomic::{AtomicU16, Ordering};
 use spin::{Mutex, Once};
+use tessera_defs::mode::Mode;
 use tessera_defs::port::PM1A_SOFT_OFF;
 use tessera_defs::refusal::Refusal;
+use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
 use tessera_hw::compose::Machine;
 use tessera_hw::instr;
@@ -26,6 +28,14 @@ struct SyncMachine(core::cell::UnsafeCell<Machine>);
 unsafe impl Sync for SyncMachine {}
 // SAFETY: as above.
 unsafe impl Send for SyncMachine {}
+
+/// Says which door is the architectural one, before anything can trap: without it a refusal
+/// would halt, and each HLT be a host call of its own.
+pub fn door(handoff: &Handoff) {
+    if let Some(mode) = Mode::from_u32(handoff.mode).filter(|_| handoff.magic == MAGIC) {
+        tessera_hw::exit::set_mode(mode);
+    }
+}
 
 /// Selects the strategies. Called once.
 pub fn install(boot: &Boot) {

@@ -25,6 +25,7 @@ use tessera_handoff::handoff::Handoff;
 #[allow(unsafe_code)] // the one symbol that the linker script names
 #[unsafe(no_mangle)]
 extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static Handoff) -> ! {
+    host::door(handoff);
     traps::install();
     let boot = boot::Boot::check(info, handoff);
     host::install(&boot);

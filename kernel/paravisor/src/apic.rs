@@ -71,13 +71,18 @@ impl Paravisor<'_> {
 
     /// The paravisor's timer fired: it is acknowledged, and the guest's vector waits.
     pub fn tick(&mut self) {
-        if self.host_apic(x2apic::EOI, 0).is_err() {
-            crate::door::refuse(self.host_fault());
-        }
+        self.end_of_interrupt();
         let on = self.apic.sivr & ENABLE != 0 && self.apic.lvt_timer & MASKED == 0;
         let vector = (self.apic.lvt_timer & VECTOR) as u8;
         if on && vector >= 32 {
             self.apic.pending = Some(vector);
+        }
+    }
+
+    /// Ends the interrupt in service.
+    pub fn end_of_interrupt(&mut self) {
+        if self.host_apic(x2apic::EOI, 0).is_err() {
+            crate::door::refuse(self.host_fault());
         }
     }
 

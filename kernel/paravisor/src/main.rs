@@ -34,8 +34,8 @@ use tessera_handoff::handoff::Handoff;
 #[allow(unsafe_code)] // the one symbol that the linker script names
 #[unsafe(no_mangle)]
 extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static Handoff) -> ! {
-    traps::install();
     let mode = context::mode(block);
+    traps::install();
     let memory = Memory::new(block);
     let comes_private = block.comes_private != 0;
     match mode {

@@ -19,6 +19,9 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
     }
     loop {
         instr::take_interrupts();
+        if traps::strayed() {
+            paravisor.end_of_interrupt();
+        }
         if traps::ticked() {
             paravisor.tick();
         }

@@ -11,10 +11,13 @@ use tessera_hw::trap::{self, TrapFrame};
 
 /// Vector of the paravisor's own timer.
 pub const TIMER: u8 = 0x50;
+/// Vector of spurious interrupts, which are not ended.
+pub const SPURIOUS: u8 = 0xFF;
 
 static mut SEGMENTS: Segments = Segments::new();
 static mut TABLE: Idt = Idt::new();
 static TICKED: AtomicBool = AtomicBool::new(false);
+static STRAY: AtomicBool = AtomicBool::new(false);
 
 /// Loads them. Called once.
 pub fn install() {
@@ -31,6 +34,11 @@ pub fn install() {
     }
 }
 
+/// Whether an interrupt came that nobody asked for: it is to be ended, or it holds back the timer.
+pub fn strayed() -> bool {
+    STRAY.swap(false, Ordering::Relaxed)
+}
+
 /// Whether the timer fired since the last call.
 pub fn ticked() -> bool {
     TICKED.swap(false, Ordering::Relaxed)
@@ -44,6 +52,7 @@ fn handle(frame: &mut TrapFrame) {
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
-        _ => {}
+        SPURIOUS => {}
+        _ => STRAY.store(true, Ordering::Relaxed),
     }
 }

@@ -16,7 +16,8 @@ pub fn moment(vcpu: &Vcpu) -> Option<At> {
     let save = &vcpu.vmcb.save;
     let kernel = save.rip >= KERNEL_VIRT;
     Some(match (save.cpl, kernel) {
-        _ if save.idtr.base == 0 => return None,
+        // None, or still the stub's, which the kernel's tables do not map.
+        _ if save.idtr.base == 0 || kernel && save.idtr.base < KERNEL_VIRT => return None,
         (3, _) => At::User,
         (_, true) if in_syscall_window(vcpu) => At::Syscall,
         (_, true) => At::Kernel,
@@ -42,8 +43,8 @@ fn entries(moment: At) -> u64 {
 }
 
 impl Vmm {
-    /// What to inject before this entry, by the scenario and the seed. Never before the guest
-    /// has an IDT: that only kills it.
+    /// What to inject before this entry, by the scenario and the seed. Never where the guest has
+    /// no IDT of its own: that only kills it.
     pub fn injection(&mut self, vcpu: &Vcpu) -> Option<Inject> {
         let inject = self.scenario.inject?;
         let now = moment(vcpu)?;
@@ -90,7 +91,8 @@ mod tests {
     fn guest(cpl: u8, rip: u64, rsp: u64) -> Vcpu {
         let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
         let save = &mut vcpu.vmcb.save;
-        (save.idtr.base, save.lstar) = (0x1000, ENTRY);
+        save.lstar = ENTRY;
+        save.idtr.base = if rip < KERNEL_VIRT { 0x1000 } else { ENTRY };
         (save.cpl, save.rip) = (cpl, rip);
         vcpu.regs[reg::RSP] = rsp;
         vcpu
@@ -107,6 +109,9 @@ mod tests {
         let mut bare = guest(0, 0x10_0000, 0x9000);
         bare.vmcb.save.idtr.base = 0;
         assert_eq!(moment(&bare), None);
+        let mut old = guest(0, ENTRY + 9, kernel_stack);
+        old.vmcb.save.idtr.base = 0x1000;
+        assert_eq!(moment(&old), None);
     }
 
     #[test]
