@@ -4,6 +4,7 @@ use sha2::{Digest, Sha384};
 use tessera_defs::binding::EventLog;
 use tessera_defs::mode::Mode;
 use tessera_protocol::binding::{Binding, event, log};
+use tessera_protocol::message::key::sealing;
 
 fn example() -> EventLog {
     log(core::array::from_fn(|n| event(n as u32 + 1, &[n as u8; 3])))
@@ -60,4 +61,18 @@ fn a_callers_data_never_stand_in_a_report() {
     assert_ne!(made, victim.first());
     assert_ne!(made, victim.over(&victim.first()));
     assert_ne!(made[48..], victim.first()[48..]);
+}
+
+#[test]
+fn another_mode_seals_under_another_key() {
+    let derived = [0xD5; 32];
+    let keys = Mode::ALL.map(|mode| sealing(&derived, mode));
+    for (n, one) in keys.iter().enumerate() {
+        assert!(keys[n + 1..].iter().all(|other| other != one));
+    }
+    let mut bytes = vec![0, 0, 0, 1];
+    bytes.extend([0xD5; 32]);
+    bytes.extend(b"tessera sealing key\x03\0\0\0");
+    assert_eq!(keys[3], Sha384::digest(bytes)[..32]);
+    assert_ne!(sealing(&[0; 32], Mode::Snp), sealing(&derived, Mode::Snp));
 }

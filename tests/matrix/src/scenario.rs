@@ -194,6 +194,8 @@ static TABLE: &[Scenario] = &[
         lie: "debug-policy", modes: &[(TDX, RUNS), (SNP, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     lie("guest-request-denied", "messages to the security processor are not carried",
         &[(SNP, refuses(Refusal::GuestRequestRefused)), (SNPP, refuses(Refusal::GuestRequestRefused))]),
+    lie("binding-denied", "messages to the security processor are carried until the mode is to be bound",
+        &[(SNP, refuses(Refusal::BindingFailed)), (SNPP, refuses(Refusal::BindingFailed))]),
     lie("report-replayed", "the answer to an earlier message to the security processor, once more",
         &[(SNP, refuses(Refusal::GuestMessageInvalid)), (SNPP, refuses(Refusal::GuestMessageInvalid))]),
     lie("secrets-page-empty", "a loader that leaves the secrets page empty: no key to the security processor",

@@ -1,16 +1,18 @@
-//! MSG_KEY_REQ.
+//! MSG_KEY_REQ, and the sealing key of a mode.
 
 use super::channel::{Channel, parse};
 use super::seal::Vmpck;
 use crate::error::{Error, GuestFault, Result, guest};
 use crate::traits::{MessagePages, Vmgexit};
+use sha2::{Digest, Sha384};
+use tessera_defs::mode::Mode;
 use tessera_defs::snp::message::{KeyRequest, KeyResponse, kind, status};
 use zerocopy::IntoBytes;
 use zeroize::Zeroize;
 
 /// A key derived from the chip's (or the provider's) with `fields`
 /// (`defs::snp::message::field`) and `vmpl` mixed in; guest SVN and TCB version are mixed in as
-/// 0. Errors: as `report::report`.
+/// 0. It does not depend on the mode: data are sealed by `sealing`. Errors: as `report::report`.
 pub fn derive(
     channel: &mut Channel,
     ghcb: &mut impl Vmgexit,
@@ -46,4 +48,22 @@ pub fn derive(
             status: status.into(),
         }),
     }
+}
+
+/// In front of the mode in the KDF's FixedInfo.
+const SEALING: &[u8] = b"tessera sealing key";
+
+/// The key under which `mode` seals data: NIST SP 800-56C rev. 2, 4.1, one-step KDF with SHA-384,
+/// counter 1, Z the derived key, FixedInfo the label and the mode's number.
+pub fn sealing(derived: &Vmpck, mode: Mode) -> Vmpck {
+    let mut hash = Sha384::new();
+    hash.update(1u32.to_be_bytes());
+    hash.update(derived);
+    hash.update(SEALING);
+    hash.update((mode as u32).to_le_bytes());
+    let mut bytes: [u8; 48] = hash.finalize().into();
+    let mut key = [0; 32];
+    key.copy_from_slice(&bytes[..32]);
+    bytes.zeroize();
+    key
 }

@@ -3,8 +3,7 @@
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, KeyInit, Payload, array::Array};
-use std::cell::{RefCell, RefMut};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use tessera_protocol::ghcb::frame::GhcbFrame;
 use tessera_protocol::traits::{MessagePages, Vmgexit};
 
@@ -64,14 +63,14 @@ pub struct Processor {
 
 /// The guest's side of the pages.
 #[derive(Clone)]
-pub struct Pages(Rc<RefCell<Processor>>);
+pub struct Pages(Arc<Mutex<Processor>>);
 
 /// The guest's side of the GHCB.
-pub struct Ghcb(Rc<RefCell<Processor>>);
+pub struct Ghcb(Arc<Mutex<Processor>>);
 
 impl Processor {
     pub fn pair(key: [u8; 32], vmpck: u8, count: u64, lie: Lie) -> (Ghcb, Pages) {
-        let processor = Rc::new(RefCell::new(Self {
+        let processor = Arc::new(Mutex::new(Self {
             key,
             vmpck,
             count,
@@ -164,7 +163,7 @@ impl Processor {
 
 impl Vmgexit for Ghcb {
     fn vmgexit(&mut self, frame: &mut GhcbFrame) {
-        let mut host = self.0.borrow_mut();
+        let mut host = self.0.lock().unwrap();
         assert_eq!(
             (frame.exit_code, frame.info1, frame.info2),
             (0x8000_0011, 0x5000, 0x6000)
@@ -201,8 +200,8 @@ impl Vmgexit for Ghcb {
 }
 
 impl Pages {
-    pub fn processor(&self) -> RefMut<'_, Processor> {
-        self.0.borrow_mut()
+    pub fn processor(&self) -> MutexGuard<'_, Processor> {
+        self.0.lock().unwrap()
     }
 
     pub fn ghcb(&self) -> Ghcb {
@@ -210,7 +209,7 @@ impl Pages {
     }
 
     pub fn forge(&self, bytes: &[u8]) {
-        self.0.borrow_mut().response[..bytes.len()].copy_from_slice(bytes);
+        self.0.lock().unwrap().response[..bytes.len()].copy_from_slice(bytes);
     }
 }
 
@@ -222,10 +221,10 @@ impl MessagePages for Pages {
     fn put(&mut self, header: &[u8], payload: &[u8]) {
         let mut page = [header, payload].concat();
         page.resize(4096, 0);
-        self.0.borrow_mut().request = page;
+        self.0.lock().unwrap().request = page;
     }
 
     fn take(&mut self, offset: usize, into: &mut [u8]) {
-        into.copy_from_slice(&self.0.borrow().response[offset..offset + into.len()]);
+        into.copy_from_slice(&self.0.lock().unwrap().response[offset..offset + into.len()]);
     }
 }

@@ -46,6 +46,7 @@ lies! {
     MEMORY_MAP_OVERLAP "memory-map-overlap" "the memory map covers the image twice";
     MEMORY_MAP_HUGE "memory-map-huge" "the memory map reaches past the address width";
     GUEST_REQUEST_DENIED "guest-request-denied" "guest messages to the security processor are refused";
+    BINDING_DENIED "binding-denied" "guest messages to the security processor are refused after the first one";
     SECRETS_PAGE_EMPTY "secrets-page-empty" "the secrets page is left without version and keys";
     REPORT_REPLAYED "report-replayed" "the first response of the security processor is given again to every later request";
     COMMAND_LINE_GARBAGE "command-line-garbage" "the command line is noise without an end";

@@ -32,7 +32,8 @@ impl Snp {
         let from = self.host_access(memory, request, Access::Read);
         let to = self.host_access(memory, response, Access::Write);
         let (from, to) = (from.ok_or(private)?, to.ok_or(private)?);
-        if vmm.tells(lies::GUEST_REQUEST_DENIED) {
+        let later = self.old_response.is_some();
+        if vmm.tells(lies::GUEST_REQUEST_DENIED) || later && vmm.tells(lies::BINDING_DENIED) {
             return Ok((answer::OK, VMM_GENERIC << guest_request::VMM_SHIFT));
         }
         let message = *memory.page(from).ok_or(private)?;

@@ -187,6 +187,9 @@ fn guest_messages_reach_the_security_processor_by_shared_pages_only() {
 fn guest_requests_are_denied_and_responses_replayed_when_told() {
     let mut host = with_pages("mode=snp lie=guest-request-denied");
     assert_eq!(host.report(1, 1).unwrap(), (0xFFFF_FFFF << 32, [0; PAGE]));
+    let mut host = with_pages("mode=snp lie=binding-denied");
+    assert_eq!(host.report(1, 1).unwrap().0, 0);
+    assert_eq!(host.report(3, 2).unwrap().0, 0xFFFF_FFFF << 32);
     let mut host = with_pages("mode=snp lie=report-replayed");
     let (_, first) = host.report(1, 1).unwrap();
     assert_eq!(host.report(3, 2), Ok((0, first)));
