@@ -173,18 +173,21 @@ unsafe fn below<H>(call: H) -> HvVisibility<H> {
     }
 }
 
-/// Reports over a GHCB, under VMPCK 0 as the stub left it in the secrets page.
+/// Reports over a GHCB, under VMPCK 0 as the stub left it in the secrets page. The key is taken out of
+/// the page: a second channel under it would use its numbers again.
 ///
 /// # Safety
 /// SNP, VMPL 0; the message pages are shared, mapped in the shared map and nothing else's; the
-/// secrets page is in the direct map.
+/// secrets page is in the direct map, and nobody refers to it.
 unsafe fn reports(ghcb: GhcbPage) -> SnpReports<GhcbPage, MessagePair> {
     // SAFETY: the caller's promise; any bytes are a secrets page.
     let (secrets, pages) = unsafe {
         let shared = |gpa| SharedPage::new(SHARED_MAP + gpa, gpa);
         let pair = MessagePair::new(shared(MESSAGE_REQUEST), shared(MESSAGE_RESPONSE));
-        let secrets = (DIRECT_MAP + SECRETS_PAGE) as *const SecretsPage;
-        (secrets.read(), pair)
+        let page = (DIRECT_MAP + SECRETS_PAGE) as *mut SecretsPage;
+        let secrets = page.read();
+        (&raw mut (*page).vmpck[0]).write([0; 32]);
+        (secrets, pair)
     };
     SnpReports {
         ghcb,
