@@ -91,6 +91,8 @@ pub const HV_STATUS_INVALID_ALIGNMENT: u16 = 4;
 pub const HV_STATUS_INVALID_PARAMETER: u16 = 5;
 /// Hypercall status: access denied.
 pub const HV_STATUS_ACCESS_DENIED: u16 = 6;
+/// The hypervisor has no memory left for this.
+pub const HV_STATUS_INSUFFICIENT_MEMORY: u16 = 0xB;
 
 /// Our guest OS identity: open source (bit 63), vendor-defined type 0x54 ("T").
 pub const GUEST_OS_ID: u64 = 1 << 63 | 0x54 << 56 | 1 << 16;

@@ -39,16 +39,14 @@ impl Accepted {
     }
 }
 
-/// Maps all RAM, and accepts what cannot wait: what the table has no bit for, and everything
-/// on a host whose memory the guest must ask for page by page.
-pub fn prepare(paravisor: &mut Paravisor<'_>, comes_private: bool) {
-    let lazy_end = if comes_private {
-        CHUNKS as u64 * LARGE_PAGE_SIZE
-    } else {
-        0
-    };
+/// Maps all RAM, has the host hand it over, and accepts what the table has no bit for.
+pub fn prepare(paravisor: &mut Paravisor<'_>) {
+    let lazy_end = CHUNKS as u64 * LARGE_PAGE_SIZE;
     for (start, end) in paravisor.ram_ranges() {
         paravisor.memory.map(start, end);
+        if let Err(refusal) = paravisor.visibility.assign(pages(start, end)) {
+            crate::door::refuse(refusal);
+        }
         let mut at = start.max(lazy_end);
         while at < end {
             let chunk_end = (at / LARGE_PAGE_SIZE + 1) * LARGE_PAGE_SIZE;
@@ -69,7 +67,7 @@ pub fn ensure(paravisor: &mut Paravisor<'_>, gpa: u64) {
         let (start, end) = (start.max(first), end.min(last));
         if start < end {
             let pages = pages(start, end);
-            let done = paravisor.visibility.accept(pages);
+            let done = paravisor.visibility.accept_again(pages);
             let done = done.and_then(|()| paravisor.lower.grant(pages, Grant::All));
             if let Err(refusal) = done {
                 crate::door::refuse(refusal);

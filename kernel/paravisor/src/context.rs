@@ -9,16 +9,22 @@ use bootloader_api::BootInfo;
 use bootloader_api::info::MemoryRegionKind;
 use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
 use tessera_hw::compose::{Machine, Strategies};
 use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
+use tessera_objects::page_set::PageSet;
 
 /// RAM ranges at most.
 const MAX_RAM: usize = 16;
 
 static mut MACHINE: Option<Machine> = None;
 static mut ACCEPTED: [u64; 8192] = [0; 8192];
+static mut SHARED: Shared = Shared::new();
+
+/// Pages that the guest shares, in at most so many chunks of 2 MiB.
+type Shared = PageSet<512>;
 
 /// The paravisor.
 pub struct Paravisor<'a> {
@@ -42,6 +48,8 @@ pub struct Paravisor<'a> {
     pub lower_entry: u64,
     /// What of RAM is accepted.
     pub accepted: Accepted,
+    /// Which pages are not private: shared, or lost half-way to it.
+    pub shared: &'static mut Shared,
     /// Usable RAM outside the image: start and end; unused slots are empty.
     ram: [(u64, u64); MAX_RAM],
 }
@@ -105,8 +113,9 @@ impl<'a> Paravisor<'a> {
             attestation,
         } = strategies(mode, block);
         let accepted = &raw mut ACCEPTED;
-        // SAFETY: called once, so this is the only reference to it.
-        let accepted = unsafe { &mut *accepted };
+        let shared = &raw mut SHARED;
+        // SAFETY: called once, so these are the only references to them.
+        let (accepted, shared) = unsafe { (&mut *accepted, &mut *shared) };
         Self {
             mode,
             host,
@@ -118,6 +127,7 @@ impl<'a> Paravisor<'a> {
             guest_os_id: 0,
             lower_entry: block.lower_entry,
             accepted: Accepted::new(accepted),
+            shared,
             ram,
         }
     }
@@ -133,14 +143,19 @@ impl<'a> Paravisor<'a> {
             .any(|(start, end)| (start..end).contains(&gpa))
     }
 
-    /// Whether a private page belongs to the lower guest, to read and write; then it is accepted
-    /// from here on.
-    pub fn is_guest_ram(&mut self, gpa: u64) -> bool {
+    /// Whether a page belongs to the lower guest, to change its visibility; then its chunk is
+    /// accepted from here on.
+    pub fn is_guest_page(&mut self, gpa: u64) -> bool {
         if self.in_ram(gpa) {
             crate::accept::ensure(self, gpa);
             return true;
         }
         crate::grant::image_page_is_guests(gpa) && !crate::grant::is_read_only(gpa)
+    }
+
+    /// Whether it is also private now, so that it may be read and written for the guest.
+    pub fn is_guest_ram(&mut self, gpa: u64) -> bool {
+        self.is_guest_page(gpa) && !self.shared.contains(gpa / PAGE_SIZE)
     }
 
     /// The host broke the protocol of its calls.

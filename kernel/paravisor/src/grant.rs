@@ -3,6 +3,7 @@
 use crate::context::Paravisor;
 use crate::lower::Grant;
 use crate::memory::virt;
+use tessera_defs::hyperv::{HV_STATUS_ACCESS_DENIED, HV_STATUS_INSUFFICIENT_MEMORY};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
     BOOT_TABLES, EVENT_LOG, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, PFE_PAGE,
@@ -70,14 +71,31 @@ fn boot_tables(paravisor: &mut Paravisor<'_>) {
     paravisor.memory.write(BOOT_TABLES + 2 * PAGE, &large);
 }
 
-/// Makes a page of the guest shared or private. Errors: who refused.
-pub fn change(paravisor: &mut Paravisor<'_>, gpa: u64, shared: bool) -> Result<(), Refusal> {
-    let page = pages(gpa, gpa + PAGE);
-    if shared {
-        paravisor.visibility.rescind(page)?;
-        return paravisor.visibility.share(gpa);
+/// Makes a page of the guest shared or private; one that is so already stays. From the first
+/// step away from private until it is accepted again the page counts as shared, so that nothing
+/// here touches what may be gone. Errors: the hypercall's status.
+pub fn change(paravisor: &mut Paravisor<'_>, gpa: u64, shared: bool) -> Result<(), u16> {
+    let (page, number) = (pages(gpa, gpa + PAGE), gpa / PAGE);
+    if paravisor.shared.contains(number) == shared {
+        return Ok(());
     }
-    paravisor.visibility.unshare(gpa)?;
+    let done = if shared {
+        let room = paravisor.shared.insert(number);
+        room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
+        give_up(paravisor, page)
+    } else {
+        take_back(paravisor, page).map(|()| paravisor.shared.remove(number))
+    };
+    done.map_err(|_| HV_STATUS_ACCESS_DENIED)
+}
+
+fn give_up(paravisor: &mut Paravisor<'_>, page: Pages) -> Result<(), Refusal> {
+    paravisor.visibility.rescind(page)?;
+    paravisor.visibility.share(page.gpa)
+}
+
+fn take_back(paravisor: &mut Paravisor<'_>, page: Pages) -> Result<(), Refusal> {
+    paravisor.visibility.unshare(page.gpa)?;
     paravisor.visibility.accept_again(page)?;
     paravisor.lower.grant(page, Grant::All)
 }

@@ -34,12 +34,12 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
     };
     let mut done = 0u64;
     for gpa in request.gpas() {
-        let allowed = gpa.filter(|gpa| paravisor.is_guest_ram(*gpa));
+        let allowed = gpa.filter(|gpa| paravisor.is_guest_page(*gpa));
         let Some(gpa) = allowed else {
             return status(HV_STATUS_INVALID_PARAMETER) | done << HYPERCALL_REP_COUNT_SHIFT;
         };
-        if grant::change(paravisor, gpa, request.shared).is_err() {
-            return status(HV_STATUS_ACCESS_DENIED) | done << HYPERCALL_REP_COUNT_SHIFT;
+        if let Err(refused) = grant::change(paravisor, gpa, request.shared) {
+            return status(refused) | done << HYPERCALL_REP_COUNT_SHIFT;
         }
         done += 1;
     }

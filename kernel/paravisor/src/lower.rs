@@ -2,7 +2,6 @@
 
 use crate::memory::Memory;
 use tessera_defs::refusal::Refusal;
-use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::registers::Registers;
@@ -83,19 +82,4 @@ pub trait LowerGuest {
     fn rdmsr(&mut self, msr: u32) -> Option<u64>;
     /// WRMSR of such a register; `None` for all others, and for values that it cannot hold.
     fn wrmsr(&mut self, msr: u32, value: u64) -> Option<()>;
-}
-
-/// A run of pages in pieces of 2 MiB where they are aligned, else of 4 KiB: offset, and whether
-/// it is large.
-pub fn pieces(pages: Pages) -> impl Iterator<Item = (u64, bool)> {
-    let (start, end) = (pages.gpa, pages.gpa + pages.count * PAGE_SIZE);
-    let mut at = start;
-    core::iter::from_fn(move || {
-        let large = at.is_multiple_of(LARGE_PAGE_SIZE) && end - at >= LARGE_PAGE_SIZE;
-        let piece = (at - start, large);
-        (at < end).then(|| {
-            at += if large { LARGE_PAGE_SIZE } else { PAGE_SIZE };
-            piece
-        })
-    })
 }

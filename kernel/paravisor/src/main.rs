@@ -37,24 +37,23 @@ extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static 
     let mode = context::mode(block);
     traps::install();
     let memory = Memory::new(block);
-    let comes_private = block.comes_private != 0;
     match mode {
         Mode::SnpParavisor => {
             let lower = &mut snp::vmpl2::Vmpl2::new(&memory);
             let paravisor = Paravisor::new(mode, info, block, memory, lower);
-            start(paravisor, comes_private)
+            start(paravisor)
         }
         Mode::TdxParavisor => {
             let lower = &mut tdx::l2::L2Vm::new();
             let paravisor = Paravisor::new(mode, info, block, memory, lower);
-            start(paravisor, comes_private)
+            start(paravisor)
         }
         _ => door::refuse(Refusal::HandoffInvalid),
     }
 }
 
-fn start(mut paravisor: Paravisor<'_>, comes_private: bool) -> ! {
-    accept::prepare(&mut paravisor, comes_private);
+fn start(mut paravisor: Paravisor<'_>) -> ! {
+    accept::prepare(&mut paravisor);
     pfe::publish(&paravisor);
     grant::give_to_guest(&mut paravisor);
     bind::mode(&mut paravisor);

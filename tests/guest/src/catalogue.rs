@@ -190,6 +190,7 @@ pub static PROBES: &[Probe] = &[
     probe("visibility-of-the-paravisor"),
     probe("visibility-input-misaligned"),
     probe("visibility-input-of-the-paravisor"),
+    probe("visibility-input-shared"),
     probe("visibility-input-malformed"),
     probe("evidence-denied"),
     vmpl2("keys-of-the-paravisor"),

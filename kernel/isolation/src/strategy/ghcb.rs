@@ -110,10 +110,14 @@ fn unvalidated(error: Error) -> Refusal {
 
 impl<V: Vmgexit + Send, R: Rmp + Send> PageVisibility for PscVisibility<V, R> {
     fn accept(&mut self, pages: Pages) -> Outcome {
-        if !self.comes_private {
-            self.ask(pages, PageState::Private)?;
-        }
+        self.assign(pages)?;
         self.validate(pages, true)
+    }
+    fn assign(&mut self, pages: Pages) -> Outcome {
+        if self.comes_private {
+            return Ok(());
+        }
+        self.ask(pages, PageState::Private)
     }
     fn rescind(&mut self, pages: Pages) -> Outcome {
         self.validate(pages, false)

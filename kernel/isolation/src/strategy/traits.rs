@@ -74,13 +74,18 @@ impl Iterator for Pieces {
 pub trait PageVisibility: Send {
     /// Makes pages that were never used private and accepted.
     fn accept(&mut self, pages: Pages) -> Result<(), Refusal>;
+    /// Only asks the host for pages that were never used, where it does not hand them over by
+    /// itself; `accept_again` follows when they are needed.
+    fn assign(&mut self, _: Pages) -> Result<(), Refusal> {
+        Ok(())
+    }
     /// First half of sharing: gives up the guest's own claim. The mapping goes away next.
     fn rescind(&mut self, pages: Pages) -> Result<(), Refusal>;
     /// Second half: asks the host to share pages that are mapped nowhere.
     fn share(&mut self, gpa: u64) -> Result<(), Refusal>;
     /// Asks the host to make a page private that is mapped nowhere; `accept_again` follows.
     fn unshare(&mut self, gpa: u64) -> Result<(), Refusal>;
-    /// Accepts a page that was shared and is mapped private again.
+    /// Accepts pages that the host gave: assigned before, or shared and mapped private again.
     fn accept_again(&mut self, pages: Pages) -> Result<(), Refusal>;
 }
 

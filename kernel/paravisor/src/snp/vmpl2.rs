@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
 
 use super::vmsa::{LOWER_FEATURES, first};
-use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
+use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::cpuid_page::CpuidPage;
@@ -99,10 +99,8 @@ impl LowerGuest for Vmpl2 {
             Grant::Read => PERM_READ,
             Grant::All => PERM_ALL,
         };
-        for (offset, large) in pieces(pages) {
-            self.permit(pages.virt + offset, large, permissions)?;
-        }
-        Ok(())
+        let mut pieces = pages.pieces();
+        pieces.try_for_each(|piece| self.permit(piece.virt, piece.large, permissions))
     }
 
     fn build(&mut self, entry: u64) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // reason: TDCALL of the L1, and the page it lends
 
 use super::entry_state;
-use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest, pieces};
+use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::tdx::field::vmcs1;
@@ -146,11 +146,11 @@ impl LowerGuest for L2Vm {
             Grant::Read => attr::R,
             Grant::All => attr::RWX,
         };
-        for (offset, large) in pieces(pages) {
-            let gpa = pages.gpa + offset;
-            page::grant(&mut self.call, gpa, large, bits).map_err(|_| Refusal::TdcallFailed)?;
-        }
-        Ok(())
+        let mut pieces = pages.pieces();
+        pieces.try_for_each(|piece| {
+            page::grant(&mut self.call, piece.gpa, piece.large, bits)
+                .map_err(|_| Refusal::TdcallFailed)
+        })
     }
 
     fn build(&mut self, entry: u64) -> Result<(), Refusal> {

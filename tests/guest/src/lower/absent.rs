@@ -52,6 +52,7 @@ pub const PROBES: &[(&str, Probe)] = &[
             hv::HV_STATUS_INVALID_PARAMETER,
         )
     }),
+    ("visibility-input-shared", input_shared),
     ("visibility-input-malformed", malformed),
     ("evidence-denied", evidence_denied),
 ];
@@ -68,6 +69,17 @@ const SHARE: u64 =
 
 fn check(good: bool, what: &'static str) -> Result {
     if good { Ok(()) } else { Err(what) }
+}
+
+/// A page that the host can write is no input; asking twice for what is so already is no fault.
+fn input_shared(lower: &mut Lower) -> Result {
+    let done = 1 << hv::HYPERCALL_REP_COUNT_SHIFT;
+    let set = |lower: &Lower, kind| lower.visibility(&[RAM >> 12], kind) == done;
+    let twice = |lower: &Lower, kind| set(lower, kind) && set(lower, kind);
+    check(twice(lower, hv::VISIBILITY_SHARED), "not shared twice")?;
+    let refused = status(lower, SHARE, RAM, hv::HV_STATUS_INVALID_PARAMETER);
+    check(twice(lower, hv::VISIBILITY_PRIVATE), "not private twice")?;
+    refused
 }
 
 /// The guest has not written GUEST_OS_ID: no hypercall is served. Then it does so.
