@@ -7,4 +7,5 @@ extern crate std;
 
 pub mod elf;
 pub mod frames;
+pub mod system;
 pub mod tables;

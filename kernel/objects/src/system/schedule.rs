@@ -1,0 +1,97 @@
+//! Who runs: the first ready thread of the highest priority, for a time slice.
+
+use super::objects::System;
+use super::thread::{Context, State};
+
+/// Timer interrupts in a time slice.
+pub const SLICE: u32 = 3;
+
+impl<C: Context> System<C> {
+    /// Puts a thread behind the others of its priority. It waits for nothing any more.
+    pub(super) fn make_ready(&mut self, thread: u8) {
+        let t = self.thread(thread);
+        t.state = State::Ready;
+        t.deadline = 0;
+        let priority = t.effective & 31;
+        self.ready.lists[usize::from(priority)].push(&mut self.threads, thread);
+        self.ready.bits |= 1 << priority;
+    }
+
+    /// Takes a thread out of its ready queue.
+    pub(super) fn not_ready(&mut self, thread: u8) {
+        let priority = self.thread(thread).effective & 31;
+        let list = &mut self.ready.lists[usize::from(priority)];
+        list.remove(&mut self.threads, thread);
+        if list.is_empty() {
+            self.ready.bits &= !(1 << priority);
+        }
+    }
+
+    /// Chooses who runs next, after the running thread stopped being runnable.
+    pub(super) fn schedule(&mut self) {
+        self.current = 0;
+        if self.ready.bits == 0 {
+            return;
+        }
+        let priority = 31 - self.ready.bits.leading_zeros();
+        let thread = self.ready.lists[priority as usize].head;
+        self.not_ready(thread);
+        self.slice = SLICE;
+        self.thread(thread).state = State::Running;
+        self.current = thread;
+    }
+
+    /// Lets a thread of a higher priority run, if there is one. The running one keeps its place
+    /// at the front of its own.
+    pub(super) fn preempt(&mut self) {
+        let me = self.current;
+        if me == 0 {
+            return self.schedule();
+        }
+        let effective = self.thread(me).effective & 31;
+        if self.ready.above(effective) {
+            self.thread(me).state = State::Ready;
+            let list = &mut self.ready.lists[usize::from(effective)];
+            list.push_front(&mut self.threads, me);
+            self.ready.bits |= 1 << effective;
+            self.schedule();
+        }
+    }
+
+    /// Runs a thread at once that was neither running nor ready, on the slice of the one before;
+    /// unless somebody else of a higher priority is ready.
+    pub(super) fn switch_to(&mut self, thread: u8) {
+        self.current = thread;
+        let t = self.thread(thread);
+        t.state = State::Running;
+        t.deadline = 0;
+        self.preempt();
+    }
+
+    /// `yield`: behind the others of the same priority.
+    pub fn yield_now(&mut self) {
+        let me = self.current;
+        let effective = self.thread(me).effective & 31;
+        if self.ready.bits >> effective == 0 {
+            self.slice = SLICE;
+            return;
+        }
+        self.make_ready(me);
+        self.schedule();
+    }
+
+    /// A timer interrupt at `now`: ends waits whose time is over, and the slice of the running
+    /// thread.
+    pub fn tick(&mut self, now: u64) {
+        if self.earliest != 0 && self.earliest <= now {
+            self.expire(now);
+        }
+        if self.current != 0 {
+            self.slice = self.slice.saturating_sub(1);
+            if self.slice == 0 {
+                self.yield_now();
+            }
+        }
+        self.preempt();
+    }
+}
