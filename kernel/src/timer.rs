@@ -15,7 +15,7 @@ const PERIODIC: u64 = 1 << 17;
 /// Divide by 16.
 const DIVIDE: u64 = 3;
 /// Ticks of the divided clock between interrupts.
-const PERIOD: u64 = 200_000;
+pub const PERIOD: u64 = 200_000;
 const X2APIC_PRESENT: u32 = 1 << 21;
 const XAPIC: u64 = 0xFEE0_0000;
 /// Interrupt mask registers of the two 8259 (OCW1).

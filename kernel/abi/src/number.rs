@@ -88,8 +88,8 @@ pub const GIVE: u64 = 20;
 pub const STATUS: u64 = 21;
 /// `set_tls(base) -> 0`: FS base of the calling thread. Errors: `BadAddress` (not the user's).
 pub const SET_TLS: u64 = 22;
-/// `usage(index, ptr: *mut Usage, len) -> bytes`: what process number `index` uses. Errors:
-/// `BadArgument` (no process there), `BadAddress`, `TooShort`.
+/// `usage(space, ptr: *mut Usage, len) -> bytes`: what a process uses; 0 for the caller's own.
+/// Errors: `BadAddress`, `TooShort`.
 pub const USAGE: u64 = 23;
 
 /// Bytes that `PRINT` takes at most.

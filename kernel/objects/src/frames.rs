@@ -34,6 +34,12 @@ impl Frame {
     pub const fn address(&self) -> u64 {
         self.0 * PAGE_SIZE
     }
+
+    /// Gives the token up for an address that somebody keeps: a page-table entry, a region's
+    /// list. The way back is `Frames::free_kept`.
+    pub const fn keep(self) -> u64 {
+        self.address()
+    }
 }
 
 /// An owned frame that the host can read and write. Its way back is a visibility change.
@@ -147,6 +153,17 @@ impl<'a> Frames<'a> {
     pub fn free(&mut self, frame: Frame) {
         clear(self.used, frame.0);
         self.next = self.next.min(frame.0);
+    }
+
+    /// Takes a frame back by the address that `Frame::keep` gave. False, and nothing changed,
+    /// for a frame that nobody has.
+    pub fn free_kept(&mut self, address: u64) -> bool {
+        let frame = address / PAGE_SIZE;
+        let taken = frame < self.frames && bit(self.used, frame) && bit(self.accepted, frame);
+        if taken {
+            self.free(Frame(frame));
+        }
+        taken
     }
 
     /// Frames accepted so far.

@@ -133,6 +133,13 @@ impl<C: Context> System<C> {
         handle
     }
 
+    /// The index of the thread of a handle that the running process got just now.
+    pub fn started(&self, handle: u32) -> u8 {
+        let space = usize::from(self.current_space()) % SPACES;
+        let entry = self.spaces[space].handles.get(handle.into());
+        entry.map_or(0, |entry| entry.index)
+    }
+
     /// An endpoint or notification that process `owner` pays for; a handle to it in the table
     /// of the running process. Errors: `NotCreatable`, `TableFull`, `QuotaExceeded`,
     /// `OutOfMemory`.

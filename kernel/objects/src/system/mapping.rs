@@ -6,7 +6,8 @@ use super::thread::Context;
 use tessera_abi::error::Error;
 
 /// First address behind the user's half, as far as regions go.
-pub const USER_END: u64 = 1 << 47;
+/// The last page stays free: the instruction after a SYSCALL there would have no address.
+pub const USER_END: u64 = (1 << 47) - PAGE;
 const PAGE: u64 = 4096;
 
 impl<C: Context> System<C> {

@@ -9,7 +9,7 @@ mod create;
 mod death;
 pub mod handles;
 mod list;
-mod mapping;
+pub mod mapping;
 mod notify;
 pub mod objects;
 mod priority;
@@ -19,7 +19,7 @@ mod revoke;
 mod schedule;
 pub mod space;
 pub mod thread;
-mod wait;
+pub mod wait;
 
 #[cfg(test)]
 mod tests;
