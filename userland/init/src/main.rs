@@ -4,8 +4,10 @@
 
 mod checks;
 mod entry;
+mod threads;
 
 use core::fmt::Write;
+use tessera_abi::error::Error;
 use tessera_defs::mode::Mode;
 use tessera_runtime::console::Console;
 use tessera_runtime::system;
@@ -13,22 +15,17 @@ use tessera_runtime::system;
 /// Timer interrupts to see before it is done.
 const TICKS: u64 = 3;
 /// Polls at most, so that a host without a timer ends the wait.
-const POLLS: u64 = 2_000_000;
+const POLLS: u64 = 500_000;
 
 fn main() -> u64 {
-    let failed = checks::run();
-    let Ok(mut info) = system::info() else {
+    let mut failed = checks::run();
+    let Ok(timer) = wait_for_timer() else {
         return 2;
     };
-    for _ in 0..POLLS {
-        match system::info() {
-            Ok(now) => info = now,
-            Err(_) => return 2,
-        }
-        if info.ticks >= TICKS {
-            break;
-        }
-    }
+    failed += threads::run(timer);
+    let Ok(info) = system::info() else {
+        return 2;
+    };
     let mode = Mode::from_u32(info.mode).map_or("unknown", Mode::name);
     let line = writeln!(
         Console,
@@ -36,4 +33,14 @@ fn main() -> u64 {
         info.pages_total, info.pages_accepted, info.pages_shared, info.ticks
     );
     if line.is_ok() && failed == 0 { 0 } else { 1 }
+}
+
+/// Whether timer interrupts come.
+fn wait_for_timer() -> Result<bool, Error> {
+    for _ in 0..POLLS {
+        if system::info()?.ticks >= TICKS {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

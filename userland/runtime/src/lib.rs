@@ -3,4 +3,8 @@
 
 pub mod call;
 pub mod console;
+pub mod handle;
+pub mod ipc;
+pub mod process;
 pub mod system;
+pub mod time;
