@@ -85,6 +85,10 @@ fn virtualization(frame: &mut TrapFrame) {
 }
 
 fn serve_event(frame: &mut TrapFrame, event: Event, length: u8, refusal: Refusal) {
+    // A process asks for nothing but CPUID; hypercalls above all are not its to make.
+    if frame.from_user() && event != Event::Cpuid {
+        process::fault(frame);
+    }
     let rip = frame.rip;
     let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
     let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
