@@ -3,10 +3,11 @@
 use crate::boot::Boot;
 use crate::context::Registers;
 use crate::cpu::{self, Kernel};
-use crate::{host, memory, spaces, syscall, timer, windows};
+use crate::{console, host, memory, spaces, syscall, timer, windows};
 use tessera_abi::number;
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::layout::USER_STACK_TOP;
+use tessera_handoff::bundle::Bundle;
+use tessera_handoff::layout::{BUNDLE_VIRT, USER_STACK_TOP};
 use tessera_hw::trap::TrapFrame;
 use tessera_hw::user;
 use tessera_objects::elf::{Elf, Segment};
@@ -28,10 +29,12 @@ pub fn run_first(boot: &Boot) -> ! {
     let Some((tables, entry)) = load(boot) else {
         host::refuse(Refusal::ComponentInvalid)
     };
+    let mut frame = user::new_frame(entry, USER_STACK_TOP - 8);
+    frame.rdi = boot.handoff.launch.bundle.len;
+    let registers = Registers(frame);
     let counts = memory::counts();
     log::info!("ring 3 after {} pages accepted", counts.accepted);
     let mut kernel = cpu::kernel();
-    let registers = Registers(user::new_frame(entry, USER_STACK_TOP));
     let made = kernel.system.create_first(counts.total, tables);
     let thread = made.and_then(|space| kernel.system.create_thread(space, registers, PRIORITY));
     let Ok(thread) = thread else {
@@ -43,12 +46,17 @@ pub fn run_first(boot: &Boot) -> ! {
 }
 
 fn load(boot: &Boot) -> Option<(u64, u64)> {
-    let bundle = &boot.handoff.launch.bundle;
-    if !memory::in_image(bundle.base, bundle.len) {
+    let place = &boot.handoff.launch.bundle;
+    if !memory::in_image(place.base, place.len) || !place.base.is_multiple_of(PAGE) {
         return None;
     }
-    let elf = Elf::parse(windows::physical(bundle.base, bundle.len as usize)).ok()?;
+    let bundle = Bundle::parse(windows::physical(place.base, place.len as usize))?;
+    let elf = Elf::parse(bundle.file(0)?).ok()?;
     let tables = spaces::create()?;
+    // The first process reads the rest of it itself.
+    for page in (0..place.len).step_by(PAGE as usize) {
+        spaces::map(tables, BUNDLE_VIRT + page, place.base + page, Access::Read)?;
+    }
     for segment in elf.segments() {
         map_segment(tables, &segment.ok()?)?;
     }
@@ -85,7 +93,7 @@ pub fn fault(frame: &TrapFrame) -> ! {
     cpu::from_user(frame, |kernel| {
         let space = kernel.system.current_space();
         let (vector, rip) = (frame.vector, frame.rip);
-        log::info!("process {space} stopped: exception {vector} at {rip:#x}");
+        log::warn!("process {space} stopped: exception {vector} at {rip:#x}");
         if space == FIRST {
             host::refuse(Refusal::UnexpectedException);
         }
@@ -144,7 +152,9 @@ pub fn exit(kernel: &mut Kernel, code: u64) -> u64 {
     let space = kernel.system.current_space();
     if space == FIRST {
         let unasked = timer::unasked();
-        log::info!("init exited with {code}, {unasked} unasked interrupts");
+        console::emergency(format_args!(
+            "tessera: init exited with {code}, {unasked} unasked interrupts\n"
+        ));
         host::shutdown();
     }
     kernel.end_space(space, number::STATUS_EXITED | (code & 0xFF));

@@ -36,8 +36,7 @@ fn region(kernel: &mut Kernel, pages: u64, owner: u64) -> Result<u64, Error> {
 fn space(kernel: &mut Kernel, quota: u64, watcher: u64, bits: u64) -> Result<u64, Error> {
     let tables = spaces::create().ok_or(Error::OutOfMemory)?;
     let made = kernel.system.create_space(quota, watcher, bits, tables);
-    made.inspect_err(|_| spaces::destroy(tables))
-        .map(u64::from)
+    made.inspect_err(|_| spaces::destroy(tables)).map(u64::from)
 }
 
 fn thread(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> {

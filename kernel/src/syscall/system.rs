@@ -37,7 +37,12 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
         counts.shared,
         timer::ticks(),
     ];
-    user::write(kernel, virt, len, words.map(u64::to_le_bytes).as_flattened())
+    user::write(
+        kernel,
+        virt,
+        len,
+        words.map(u64::to_le_bytes).as_flattened(),
+    )
 }
 
 /// `Usage`, likewise.
@@ -51,7 +56,12 @@ pub fn usage(kernel: &mut Kernel, space: u64, virt: u64, len: u64) -> Result<u64
         space.quota,
         status(space.life),
     ];
-    user::write(kernel, virt, len, words.map(u64::to_le_bytes).as_flattened())
+    user::write(
+        kernel,
+        virt,
+        len,
+        words.map(u64::to_le_bytes).as_flattened(),
+    )
 }
 
 /// `STATUS_*` of a process that somebody has a handle to.

@@ -139,3 +139,21 @@ pub fn call_word(handle: Handle, label: u32, word: u64) -> Result<u64, Error> {
     }
     Error::result(result).map(|_| answer)
 }
+
+/// Answers with one word and waits for the next message, of which label and one word are taken; a
+/// server's cheapest loop. For endpoints, by threads without a bound notification. Errors:
+/// `number::REPLY_RECEIVE`.
+#[inline(always)]
+pub fn reply_receive_word(handle: Handle, word: u64) -> Result<(u32, u64), Error> {
+    let (result, tag, next): (u64, u64, u64);
+    // SAFETY: as `call_word`.
+    unsafe {
+        asm!("push rbx", "push rbp", "xor ebx, ebx", "xor ebp, ebp", "syscall", "pop rbp", "pop rbx",
+            inout("rax") number::REPLY_RECEIVE => result,
+            inout("rdi") u64::from(handle.number()) => _, inout("rsi") 0u64 => tag,
+            inout("rdx") word => next, inout("r8") 0u64 => _, inout("r9") 0u64 => _,
+            inout("r10") 0u64 => _, inout("r12") 0u64 => _, inout("r13") 0u64 => _,
+            inout("r14") 0u64 => _, inout("r15") 0u64 => _, out("rcx") _, out("r11") _);
+    }
+    Error::result(result).map(|_| (message::label(tag), next))
+}

@@ -116,7 +116,12 @@ impl L2Vm {
                 let length = u8::try_from(exit.length).ok().filter(|n| *n <= 15);
                 let length = length.filter(|n| *n > 0 || matches!(event, Event::Mmio { .. }));
                 let length = length.ok_or(NotServed::Unknown(exit.reason.into()))?;
-                Ok(Some(Exit { event, length }))
+                let ring = exit.cpl;
+                Ok(Some(Exit {
+                    event,
+                    length,
+                    ring,
+                }))
             }
         }
     }
@@ -219,6 +224,7 @@ impl LowerGuest for L2Vm {
             Injection::GeneralProtection => {
                 event::EXCEPTION | event::ERROR_CODE | u32::from(vector::GP)
             }
+            Injection::InvalidOpcode => event::EXCEPTION | u32::from(vector::UD),
         };
         self.injection = Some(Injected {
             information: event::VALID | what,
