@@ -177,6 +177,10 @@ impl LowerGuest for Vmpl2 {
                 let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
                 area.event_inj = event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP);
             }
+            Injection::InvalidOpcode => {
+                let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
+                area.event_inj = event::VALID | kind | u64::from(vector::UD);
+            }
         }
     }
 
