@@ -46,6 +46,18 @@ impl Context for Registers {
     }
 
     #[inline(always)]
+    fn deliver_short(&mut self, from: &Self, badge: u64, tag: u64) {
+        let (to, from) = (&mut self.0, &from.0);
+        to.rdx = from.rdx;
+        to.r8 = from.r8;
+        to.r9 = from.r9;
+        to.r10 = from.r10;
+        to.rdi = badge;
+        to.rsi = tag;
+        to.rax = message::SHORT;
+    }
+
+    #[inline(always)]
     fn deliver(&mut self, from: &Self, badge: u64, tag: u64) {
         let (to, from) = (&mut self.0, &from.0);
         to.rdx = from.rdx;

@@ -109,6 +109,14 @@ impl Kernel {
         }
     }
 
+    /// Goes from the running thread `before`, which the processor has, to another one, which is there.
+    #[inline(always)]
+    pub fn switch(&mut self, before: u8) -> *mut TrapFrame {
+        let next = self.system.current;
+        self.load(before, next);
+        &raw mut self.system.thread(next).context.0
+    }
+
     /// Makes the processor the next thread's, and returns its registers.
     #[inline(always)]
     pub fn next(&mut self) -> Option<*mut TrapFrame> {
@@ -117,14 +125,14 @@ impl Kernel {
             if next == 0 {
                 return None;
             }
-            self.load(next);
+            self.load(self.loaded.thread, next);
         }
         Some(&raw mut self.system.thread(next).context.0)
     }
 
     #[inline(always)]
-    fn load(&mut self, next: u8) {
-        let before = usize::from(self.loaded.thread);
+    fn load(&mut self, before: u8, next: u8) {
+        let before = usize::from(before);
         let old = self.system.threads[before].tls;
         let thread = &self.system.threads[usize::from(next)];
         if self.loaded.cr3 != thread.tables {

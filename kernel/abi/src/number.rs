@@ -91,6 +91,10 @@ pub const SET_TLS: u64 = 22;
 /// `usage(space, ptr: *mut Usage, len) -> bytes`: what a process uses; 0 for the caller's own.
 /// Errors: `BadAddress`, `TooShort`.
 pub const USAGE: u64 = 23;
+/// As `CALL`, with a short message (`message`).
+pub const CALL_SHORT: u64 = 24;
+/// As `REPLY_RECEIVE`, with a short reply, and for a short message.
+pub const REPLY_RECEIVE_SHORT: u64 = 25;
 
 /// Bytes that `PRINT` takes at most.
 pub const PRINT_MAX: usize = 1024;

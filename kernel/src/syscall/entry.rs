@@ -13,43 +13,79 @@ use tessera_objects::system::thread::Context;
 pub type Arguments = [u64; 6];
 
 /// Serves the running thread's call. Its registers are saved already.
-pub extern "sysv64" fn entry(_: *mut TrapFrame) -> *mut TrapFrame {
+pub extern "sysv64" fn entry(frame: *mut TrapFrame) -> *mut TrapFrame {
     let mut kernel = cpu::kernel();
     let system = &mut kernel.system;
     let me = system.current;
     // The whole of RAX: a timeout takes the other way.
-    match system.thread(me).context.0.rax {
-        number::CALL => system.call(0),
-        number::REPLY_RECEIVE => system.reply_receive(0),
-        number::NULL => system.thread(me).context.set_result(0),
+    let switched = match system.thread(me).context.0.rax {
+        number::CALL_SHORT => call::<true>(system),
+        number::REPLY_RECEIVE_SHORT => reply_receive::<true>(system),
+        number::CALL => call::<false>(system),
+        number::REPLY_RECEIVE => reply_receive::<false>(system),
+        number::NULL => {
+            system.thread(me).context.set_result(0);
+            // The same thread goes on.
+            return frame;
+        }
         number::YIELD => yield_now(system, me),
         _ => serve(&mut kernel, me),
+    };
+    if switched {
+        return kernel.switch(me);
     }
     cpu::resume(kernel)
 }
 
+/// Whether the server runs now.
 #[inline(always)]
-fn yield_now(system: &mut System<Registers>, me: u8) {
+fn call<const SHORT: bool>(system: &mut System<Registers>) -> bool {
+    let switched = system.call_at_once::<SHORT>();
+    if !switched {
+        system.call_slowly(SHORT, 0);
+    }
+    switched
+}
+
+/// Whether the caller runs now.
+#[inline(always)]
+fn reply_receive<const SHORT: bool>(system: &mut System<Registers>) -> bool {
+    let switched = system.reply_receive_at_once::<SHORT>();
+    if !switched {
+        system.reply_receive_slowly(SHORT, 0);
+    }
+    switched
+}
+
+#[inline(always)]
+fn yield_now(system: &mut System<Registers>, me: u8) -> bool {
     system.thread(me).context.set_result(0);
     system.yield_now();
+    false
 }
 
 #[cold]
 #[inline(never)]
-fn serve(kernel: &mut Kernel, me: u8) {
+fn serve(kernel: &mut Kernel, me: u8) -> bool {
     let registers = kernel.system.thread(me).context.0;
     let wait = (registers.rax >> 32) as u32;
     let system = &mut kernel.system;
     match registers.rax & 0xFFFF_FFFF {
-        number::CALL => return system.call(clock::deadline(wait)),
-        number::REPLY_RECEIVE => return system.reply_receive(clock::deadline(wait)),
-        number::RECEIVE => return system.receive(clock::deadline(wait)),
-        number::REPLY if wait == 0 => return system.reply(),
-        number::SLEEP if wait != 0 => return system.sleep(clock::deadline(wait)),
-        _ => {}
+        number::CALL => system.call_slowly(false, clock::deadline(wait)),
+        number::CALL_SHORT => system.call_slowly(true, clock::deadline(wait)),
+        number::REPLY_RECEIVE => system.reply_receive_slowly(false, clock::deadline(wait)),
+        number::REPLY_RECEIVE_SHORT => system.reply_receive_slowly(true, clock::deadline(wait)),
+        number::RECEIVE => system.receive(clock::deadline(wait)),
+        number::REPLY if wait == 0 => system.reply(),
+        number::SLEEP if wait != 0 => system.sleep(clock::deadline(wait)),
+        _ => without_wait(kernel, me, &registers, wait),
     }
+    false
+}
+
+fn without_wait(kernel: &mut Kernel, me: u8, registers: &TrapFrame, wait: u32) {
     let result = match wait {
-        0 => plain(kernel, registers.rax, &arguments(&registers)),
+        0 => plain(kernel, registers.rax, &arguments(registers)),
         _ => Err(Error::UnknownCall),
     };
     let result = result.unwrap_or_else(Error::number);

@@ -156,7 +156,7 @@ fn of_memory(text: u64) -> [Check; 18] {
     ]
 }
 
-fn of_messages(o: &Objects) -> [Check; 28] {
+fn of_messages(o: &Objects) -> [Check; 32] {
     let wide = o.endpoint | 1 << 32;
     [
         check("call null", CALL, &[0], BadHandle),
@@ -168,6 +168,25 @@ fn of_messages(o: &Objects) -> [Check; 28] {
         check("call without right", CALL, &[o.powerless[0]], NoRight),
         check("call nobody there", CALL | POLLING, &[o.endpoint], TimedOut),
         check("call in time", timeout(CALL, 1), &[o.endpoint], TimedOut),
+        check("call nobody shortly", CALL_SHORT, &[OTHERS], BadHandle),
+        check(
+            "call shortly without right",
+            CALL_SHORT,
+            &[o.powerless[0]],
+            NoRight,
+        ),
+        check(
+            "answer shortly, then null",
+            REPLY_RECEIVE_SHORT,
+            &[0],
+            BadHandle,
+        ),
+        check(
+            "answer shortly without right",
+            REPLY_RECEIVE_SHORT,
+            &[o.powerless[0]],
+            NoRight,
+        ),
         check("reply to nobody", REPLY, &[0], NoCaller),
         check("reply with a timeout", timeout(REPLY, 1), &[0], UnknownCall),
         check("receive from null", RECEIVE, &[0], BadHandle),

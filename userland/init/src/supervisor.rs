@@ -104,9 +104,10 @@ impl<'a> Supervisor<'a> {
                 return Ok(self.outcome());
             }
             let pause = self.pause();
-            match ipc::receive(self.endpoint, pause) {
+            let mut request = Message::default();
+            match ipc::receive(self.endpoint, &mut request, pause) {
                 Ok(Received::Notified(bits)) => self.take_ends(bits),
-                Ok(Received::Message(badge, request)) => {
+                Ok(Received::Message(badge)) => {
                     let reply = self.answer(badge, &request);
                     let _gone = ipc::reply(&reply);
                 }

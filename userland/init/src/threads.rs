@@ -61,16 +61,17 @@ pub fn run(timer: bool) -> u64 {
 /// Answers each message with its words plus one and the badge in the label.
 extern "sysv64" fn echo(endpoint: u64) -> ! {
     let endpoint = Handle::from_number(endpoint as u32);
-    let mut received = ipc::receive(endpoint, 0);
+    let mut message = Message::default();
+    let mut received = ipc::receive(endpoint, &mut message, 0);
     loop {
-        let Ok(Received::Message(badge, mut message)) = received else {
+        let Ok(Received::Message(badge)) = received else {
             system::exit(99)
         };
         for word in &mut message.words {
             *word = word.wrapping_add(1);
         }
         message.tag = message::tag(badge as u32, 0);
-        received = ipc::reply_receive(endpoint, &message, 0);
+        received = ipc::reply_receive(endpoint, &mut message, 0);
     }
 }
 
@@ -81,12 +82,13 @@ fn messages() -> Result<bool, Error> {
     let mut good = true;
     for round in 0..20 {
         let words = core::array::from_fn(|n| round * 100 + n as u64);
-        let answer = ipc::call(caller, &Message { tag: 5, words }, 0)?;
+        let mut answer = Message { tag: 5, words };
+        ipc::call(caller, &mut answer, 0)?;
         good &= answer.tag == 77 && answer.words == words.map(|word| word + 1);
         good &= ipc::call_word(caller, 1, round)? == round + 1;
     }
     process::kill(server)?;
-    good &= ipc::call(caller, &Message::default(), 1) == Err(Error::TimedOut);
+    good &= ipc::call(caller, &mut Message::default(), 1) == Err(Error::TimedOut);
     for handle in [server, caller, endpoint] {
         handle.close()?;
     }
@@ -96,13 +98,14 @@ fn messages() -> Result<bool, Error> {
 /// Receives one handle and signals it.
 extern "sysv64" fn signaller(endpoint: u64) -> ! {
     let endpoint = Handle::from_number(endpoint as u32);
-    if let Ok(Received::Message(_, message)) = ipc::receive(endpoint, 0) {
+    let mut message = Message::default();
+    if let Ok(Received::Message(_)) = ipc::receive(endpoint, &mut message, 0) {
         let handle = Handle::from_number(message::handle(message.tag));
         let done = handle.signal(0b1010).and_then(|()| handle.close());
         let words = [u64::from(done.is_ok()); message::WORDS];
         let _gone = ipc::reply(&Message { tag: 0, words });
     }
-    let _end = ipc::receive(endpoint, 0);
+    let _end = ipc::receive(endpoint, &mut message, 0);
     system::exit(98)
 }
 
@@ -111,16 +114,13 @@ fn moved() -> Result<bool, Error> {
     let server = start(0, signaller, PRIORITY, endpoint.number().into())?;
     let copy = notification.duplicate(rights::SEND | rights::TRANSFER, 0)?;
     let tag = message::tag(3, copy.number());
-    let answer = ipc::call(
-        endpoint,
-        &Message {
-            tag,
-            ..Message::default()
-        },
-        0,
-    )?;
+    let mut answer = Message {
+        tag,
+        ..Message::default()
+    };
+    ipc::call(endpoint, &mut answer, 0)?;
     let mut good = answer.words[0] == 1 && copy.signal(1) == Err(Error::BadHandle);
-    good &= ipc::receive(notification, 0)? == Received::Notified(0b1010);
+    good &= ipc::receive(notification, &mut answer, 0)? == Received::Notified(0b1010);
     process::kill(server)?;
     for handle in [server, endpoint, notification] {
         handle.close()?;
@@ -179,8 +179,8 @@ fn vectors() -> Result<bool, Error> {
 fn timeouts() -> Result<bool, Error> {
     let endpoint = Handle::endpoint()?;
     let before = system::info()?.ticks;
-    let mut good = ipc::receive(endpoint, 4_000) == Err(Error::TimedOut);
-    good &= ipc::call(endpoint, &Message::default(), 4_000) == Err(Error::TimedOut);
+    let mut good = ipc::receive(endpoint, &mut Message::default(), 4_000) == Err(Error::TimedOut);
+    good &= ipc::call(endpoint, &mut Message::default(), 4_000) == Err(Error::TimedOut);
     good &= system::info()?.ticks >= before + 2;
     endpoint.close()?;
     Ok(good)
@@ -198,7 +198,7 @@ fn bound() -> Result<bool, Error> {
     let (endpoint, notification) = (Handle::endpoint()?, Handle::notification()?);
     notification.bind()?;
     let thread = start(0, rings, PRIORITY, notification.number().into())?;
-    let good = ipc::receive(endpoint, 0)? == Received::Notified(1 << 63);
+    let good = ipc::receive(endpoint, &mut Message::default(), 0)? == Received::Notified(1 << 63);
     Handle::NONE.bind()?;
     process::kill(thread)?;
     for handle in [thread, endpoint, notification] {

@@ -25,3 +25,13 @@ pub(crate) fn plain(number: u64, a: u64, b: u64, c: u64) -> Result<u64, Error> {
     // SAFETY: no addresses; callers name calls that do not touch this program's memory.
     unsafe { call(number, [a, b, c, 0, 0, 0]) }
 }
+
+/// A call without arguments, whose effect on this program is only its result, which is 0.
+#[inline(always)]
+pub(crate) fn bare(number: u64) {
+    // SAFETY: the kernel preserves everything but RAX, RCX and R11.
+    unsafe {
+        asm!("syscall", inout("rax") number => _, out("rcx") _, out("r11") _,
+            options(nostack));
+    }
+}

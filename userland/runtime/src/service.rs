@@ -44,10 +44,11 @@ impl Client {
     /// Calls until there is an answer. Errors: `number::CALL`, without `PeerDied`.
     pub fn call(&mut self, label: u32, words: [u64; message::WORDS]) -> Result<Message, Error> {
         let tag = message::tag(label, 0);
+        let mut message = Message { tag, words };
         loop {
-            match ipc::call(self.handle, &Message { tag, words }, 0) {
+            match ipc::call(self.handle, &mut message, 0) {
                 Err(Error::PeerDied) => self.repeated += 1,
-                answer => return answer,
+                answer => return answer.map(|()| message),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What this system is, and leaving it.
 #![allow(unsafe_code)] // passes the address of a structure that lives through the call
 
-use crate::call::{call, plain};
+use crate::call::{bare, call, plain};
 use tessera_abi::error::Error;
 use tessera_abi::info::SystemInfo;
 use tessera_abi::number;
@@ -36,7 +36,7 @@ pub unsafe fn set_tls(base: u64) -> Result<(), Error> {
 /// Does nothing, in the kernel.
 #[inline(always)]
 pub fn null() {
-    let _always = plain(number::NULL, 0, 0, 0);
+    bare(number::NULL);
 }
 
 /// Ends this process.

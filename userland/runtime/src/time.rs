@@ -1,6 +1,6 @@
 //! Waiting for nothing but time.
 
-use crate::call::plain;
+use crate::call::{bare, plain};
 use tessera_abi::{error::Error, number};
 
 /// Sleeps at least `microseconds` (not 0) of the mode's clock. Errors: `number::SLEEP`.
@@ -9,6 +9,7 @@ pub fn sleep(microseconds: u32) -> Result<(), Error> {
 }
 
 /// Lets others of the same priority run.
+#[inline(always)]
 pub fn yield_now() {
-    let _always = plain(number::YIELD, 0, 0, 0);
+    bare(number::YIELD);
 }

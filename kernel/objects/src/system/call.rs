@@ -1,27 +1,28 @@
 //! `call`: a message to whoever receives on the endpoint, and the wait for its reply.
 
 use super::objects::{Queue, System};
-use super::thread::{Context, State};
+use super::space::SPACES;
+use super::thread::{Context, State, Thread};
 use super::wait::POLL;
 use tessera_abi::{error::Error, kind::Kind, message, rights};
 
 impl<C: Context> System<C> {
-    /// `call` by the running thread; waits until `deadline` (0: for ever).
+    /// `call` by the running thread, short or not; waits until `deadline` (0: for ever).
     #[inline(always)]
-    pub fn call(&mut self, deadline: u64) {
-        if deadline != 0 || !self.call_at_once() {
-            self.call_slowly(deadline);
+    pub fn call<const SHORT: bool>(&mut self, deadline: u64) {
+        if deadline != 0 || !self.call_at_once::<SHORT>() {
+            self.call_slowly(SHORT, deadline);
         }
     }
 
-    /// The short way: a server waits, and no handle moves. Changes nothing unless it returns
-    /// true.
+    /// The short way of a call without timeout: a server waits, and no handle moves; it runs now.
+    /// Changes nothing unless it returns true.
     #[inline(always)]
-    fn call_at_once(&mut self) -> bool {
+    pub fn call_at_once<const SHORT: bool>(&mut self) -> bool {
         let me = self.current;
         let t = &self.threads[usize::from(me)];
         let tag = t.context.tag();
-        let Ok((index, badge)) = self.endpoint(t.space, t.context.handle(), rights::SEND) else {
+        let Some((index, badge)) = self.endpoint_of(t, rights::SEND) else {
             return false;
         };
         let endpoint = &mut self.endpoints[usize::from(index)];
@@ -33,7 +34,12 @@ impl<C: Context> System<C> {
         let Ok([from, to]) = self.threads.get_disjoint_mut(pair) else {
             return false;
         };
-        to.context.deliver(&from.context, badge, tag);
+        if SHORT || to.short {
+            to.context.deliver_short(&from.context, badge, tag);
+        } else {
+            to.context.deliver(&from.context, badge, tag);
+        }
+        from.short = SHORT;
         from.state = State::Awaiting;
         from.peer = server;
         to.state = State::Running;
@@ -50,9 +56,11 @@ impl<C: Context> System<C> {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn call_slowly(&mut self, deadline: u64) {
+    /// The long way; also right where the short one would do.
+    pub fn call_slowly(&mut self, short: bool, deadline: u64) {
+        let me = self.current;
+        self.thread(me).short = short;
         if let Err(error) = self.try_call(deadline) {
-            let me = self.current;
             self.thread(me).context.set_result(error.number());
         }
     }
@@ -85,28 +93,23 @@ impl<C: Context> System<C> {
         Ok(())
     }
 
-    /// Endpoint and badge of a handle. Errors: `BadHandle`, `WrongKind`, `NoRight`.
+    /// Endpoint and badge of the handle in a thread's registers, if all is well with it.
     #[inline(always)]
-    pub(super) fn endpoint(&self, space: u8, handle: u64, right: u8) -> Result<(u8, u64), Error> {
-        let entry = self.spaces[usize::from(space) % super::space::SPACES]
-            .handles
-            .get(handle)?;
-        // A dead handle is no handle, whatever it named.
-        if entry.meta & 0xFF == Kind::Endpoint as u16
-            && self.endpoints[usize::from(entry.index)].header.generation == entry.generation
-        {
-            entry.allows(Kind::Endpoint, right)?;
-            return Ok((entry.index, entry.badge));
-        }
-        Err(self.no_endpoint(space, handle))
+    pub(super) fn endpoint_of(&self, thread: &Thread<C>, right: u8) -> Option<(u8, u64)> {
+        let handles = &self.spaces[usize::from(thread.space) % SPACES].handles;
+        let entry = handles.get(thread.context.handle()).ok()?;
+        let mask = 0xFF | u16::from(right) << 8;
+        let wanted = Kind::Endpoint as u16 | u16::from(right) << 8;
+        let header = &self.endpoints[usize::from(entry.index)].header;
+        let good = entry.meta & mask == wanted && header.generation == entry.generation;
+        good.then_some((entry.index, entry.badge))
     }
 
-    #[cold]
-    fn no_endpoint(&self, space: u8, handle: u64) -> Error {
-        match self.entry(space, handle) {
-            Ok(_) => Error::WrongKind,
-            Err(error) => error,
-        }
+    /// Endpoint and badge of a handle. Errors: `BadHandle`, `WrongKind`, `NoRight`.
+    fn endpoint(&self, space: u8, handle: u64, right: u8) -> Result<(u8, u64), Error> {
+        let entry = self.entry(space, handle)?;
+        entry.allows(Kind::Endpoint, right)?;
+        Ok((entry.index, entry.badge))
     }
 
     /// Carries the message of thread `from` to thread `to`, with the handle that moves. Nothing
@@ -121,7 +124,11 @@ impl<C: Context> System<C> {
             tag = message::tag(message::label(tag), arrived);
         }
         let receiver = self.thread(to);
-        receiver.context.deliver(&sender.context, badge, tag);
+        if sender.short || receiver.short {
+            receiver.context.deliver_short(&sender.context, badge, tag);
+        } else {
+            receiver.context.deliver(&sender.context, badge, tag);
+        }
         Ok(())
     }
 

@@ -25,6 +25,7 @@ impl<C: Context> System<C> {
             generation,
             ..Space::EMPTY
         };
+        space.handles.reset();
         Ok(index)
     }
 
@@ -73,6 +74,7 @@ impl<C: Context> System<C> {
             refs: 1,
             ..Space::EMPTY
         };
+        self.space(index).handles.reset();
         Ok(handle)
     }
 

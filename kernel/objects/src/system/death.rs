@@ -79,7 +79,7 @@ impl<C: Context> System<C> {
             self.drop_mapping(index, slot, reclaim);
         }
         self.destroy_owned(index, reclaim);
-        for slot in 0..SLOTS {
+        for slot in 1..SLOTS {
             let entry = self.space(index).handles.0[slot];
             if entry.value != 0 {
                 self.close_entry(index, entry, reclaim);

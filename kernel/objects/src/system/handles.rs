@@ -77,19 +77,28 @@ impl Entry {
     }
 }
 
+const _: () = assert!(u32::MAX as u64 & MASK != 0);
+
 /// The table.
 #[derive(Clone, Copy, Debug)]
 pub struct Handles(pub(super) [Entry; SLOTS]);
 
 impl Handles {
+    /// No table: what no process has.
     pub(super) const EMPTY: Self = Self([Entry::EMPTY; SLOTS]);
+
+    /// A table without handles. Slot 0 has a value that leads to another slot, so that no handle,
+    /// 0 above all, ever finds it.
+    pub(super) fn reset(&mut self) {
+        *self = Self::EMPTY;
+        self.0[0].value = u32::MAX;
+    }
 
     /// The entry of a handle. Errors: `BadHandle`.
     #[inline(always)]
     pub(super) fn get(&self, handle: u64) -> Result<&Entry, Error> {
         let entry = &self.0[(handle & MASK) as usize];
-        // Slot 0 is never used, so the handle 0 meets a free entry: its low bits are 0.
-        if u64::from(entry.value) == handle && handle != 0 {
+        if u64::from(entry.value) == handle {
             Ok(entry)
         } else {
             Err(Error::BadHandle)
@@ -121,6 +130,6 @@ impl Handles {
 
     /// Handles in use, those of dead objects included.
     pub fn used(&self) -> impl Iterator<Item = &Entry> {
-        self.0.iter().filter(|entry| entry.value != 0)
+        self.0[1..].iter().filter(|entry| entry.value != 0)
     }
 }

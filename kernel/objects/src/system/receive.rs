@@ -16,12 +16,15 @@ impl<C: Context> System<C> {
     /// `receive` by the running thread; waits until `deadline` (0: for ever).
     pub fn receive(&mut self, deadline: u64) {
         let me = self.current;
+        self.thread(me).short = false;
         let handle = self.thread(me).context.handle();
         let done = self
             .receivable(handle)
             .and_then(|from| self.receive_from(from, deadline));
-        if let Err(error) = done {
-            self.thread(me).context.set_result(error.number());
+        match done {
+            Ok(true) => self.schedule(),
+            Ok(false) => {}
+            Err(error) => self.thread(me).context.set_result(error.number()),
         }
         self.preempt();
     }
@@ -37,7 +40,8 @@ impl<C: Context> System<C> {
         Ok(Source::Endpoint(entry.index))
     }
 
-    pub(super) fn receive_from(&mut self, from: Source, deadline: u64) -> Result<(), Error> {
+    /// Receives, or begins to wait, which it tells; the caller then chooses who runs.
+    pub(super) fn receive_from(&mut self, from: Source, deadline: u64) -> Result<bool, Error> {
         self.drop_caller(self.current);
         match from {
             Source::Endpoint(index) => self.receive_message(index, deadline),
@@ -53,12 +57,12 @@ impl<C: Context> System<C> {
         }
     }
 
-    fn receive_message(&mut self, index: u8, deadline: u64) -> Result<(), Error> {
+    fn receive_message(&mut self, index: u8, deadline: u64) -> Result<bool, Error> {
         let me = self.current;
         let bound = self.thread(me).bound;
         if bound != 0 && self.notifications[usize::from(bound)].bits != 0 {
             self.take_bits(bound, me);
-            return Ok(());
+            return Ok(false);
         }
         while let Some(sender) = self.first_sender(index) {
             let badge = self.thread(sender).badge;
@@ -74,7 +78,7 @@ impl<C: Context> System<C> {
             (t.caller, t.serving) = (sender, index);
             // The first in the queue is another one, for every server of this endpoint.
             self.refresh_servers(index);
-            return Ok(());
+            return Ok(false);
         }
         if deadline == POLL {
             return Err(Error::TimedOut);
@@ -83,8 +87,7 @@ impl<C: Context> System<C> {
         endpoint.queue = Queue::Receivers;
         endpoint.list.push(&mut self.threads, me);
         self.wait(State::Receiving, index, deadline);
-        self.schedule();
-        Ok(())
+        Ok(true)
     }
 
     fn first_sender(&self, index: u8) -> Option<u8> {
@@ -93,12 +96,12 @@ impl<C: Context> System<C> {
         waits.then_some(endpoint.list.head)
     }
 
-    fn receive_bits(&mut self, index: u8, deadline: u64) -> Result<(), Error> {
+    fn receive_bits(&mut self, index: u8, deadline: u64) -> Result<bool, Error> {
         let me = self.current;
         let notification = &mut self.notifications[usize::from(index)];
         if notification.bits != 0 {
             self.take_bits(index, me);
-            return Ok(());
+            return Ok(false);
         }
         if notification.waiter != 0 {
             return Err(Error::Busy);
@@ -108,8 +111,7 @@ impl<C: Context> System<C> {
         }
         notification.waiter = me;
         self.wait(State::Waiting, index, deadline);
-        self.schedule();
-        Ok(())
+        Ok(true)
     }
 
     /// Gives the bits of a notification to a thread.

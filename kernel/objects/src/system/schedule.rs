@@ -69,15 +69,22 @@ impl<C: Context> System<C> {
     }
 
     /// `yield`: behind the others of the same priority.
+    #[inline(always)]
     pub fn yield_now(&mut self) {
         let me = self.current;
         let effective = self.thread(me).effective & 31;
-        if self.ready.bits >> effective == 0 {
-            self.slice = SLICE;
+        self.slice = SLICE;
+        // Nobody ready is above the running thread.
+        let list = &mut self.ready.lists[usize::from(effective)];
+        let next = list.head;
+        if next == 0 {
             return;
         }
-        self.make_ready(me);
-        self.schedule();
+        list.pop(&self.threads);
+        list.push(&mut self.threads, me);
+        self.thread(me).state = State::Ready;
+        self.thread(next).state = State::Running;
+        self.current = next;
     }
 
     /// A timer interrupt at `now`: ends waits whose time is over, and the slice of the running
@@ -88,7 +95,12 @@ impl<C: Context> System<C> {
         }
         if self.current != 0 {
             self.slice = self.slice.saturating_sub(1);
-            if self.slice == 0 {
+            // Somebody above may have woken up; who is preempted keeps its place.
+            if self.slice == 0
+                && !self
+                    .ready
+                    .above(self.threads[usize::from(self.current)].effective)
+            {
                 self.yield_now();
             }
         }

@@ -16,6 +16,8 @@ pub trait Context: Copy {
     fn tag(&self) -> u64;
     /// Takes the words of `from`'s message, with this badge and tag, and result `MESSAGE`.
     fn deliver(&mut self, from: &Self, badge: u64, tag: u64);
+    /// The same with words 0 to 3 only, and result `SHORT`.
+    fn deliver_short(&mut self, from: &Self, badge: u64, tag: u64);
     /// The result of the system call.
     fn set_result(&mut self, result: u64);
     /// Result `NOTIFIED` with these bits.
@@ -76,6 +78,8 @@ pub struct Thread<C> {
     pub(super) serving: u8,
     /// Notification bound to it; 0 for none.
     pub(super) bound: u8,
+    /// Sends and takes short messages in its present call.
+    pub(super) short: bool,
     pub(super) next: u8,
     pub(super) previous: u8,
 }
@@ -96,6 +100,7 @@ impl<C: Context> Thread<C> {
         peer: 0,
         serving: 0,
         bound: 0,
+        short: false,
         next: 0,
         previous: 0,
     };

@@ -22,21 +22,23 @@ fn stamp() -> u64 {
 }
 
 fn main(_: u64) -> u64 {
-    let Ok(Received::Message(_, first)) = ipc::receive(service::OWN, 0) else {
+    let mut first = Message::default();
+    let Ok(Received::Message(_)) = ipc::receive(service::OWN, &mut first, 0) else {
         return 1;
     };
     let (mut label, mut word) = (message::label(first.tag), first.words[0]);
     loop {
+        // The counter is read as early as it can be.
+        if label == 4 {
+            let Some(next) = with_payload(word) else {
+                return 1;
+            };
+            (label, word) = next;
+            continue;
+        }
         let answer = match label {
             2 => stamp() - word,
             3 => stamp(),
-            4 => {
-                let Some(next) = with_payload(word) else {
-                    return 1;
-                };
-                (label, word) = next;
-                continue;
-            }
             _ => word,
         };
         match ipc::reply_receive_word(service::OWN, answer) {
@@ -48,11 +50,14 @@ fn main(_: u64) -> u64 {
 
 /// All ten words from memory and to memory, both ways.
 fn with_payload(sent: u64) -> Option<(u32, u64)> {
-    let mut words = [6; message::WORDS];
-    words[0] = stamp() - sent;
-    words[1] = stamp();
-    match ipc::reply_receive(service::OWN, &Message { tag: 0, words }, 0) {
-        Ok(Received::Message(_, next)) => Some((message::label(next.tag), next.words[0])),
+    let mut message = Message {
+        tag: 0,
+        words: [6; message::WORDS],
+    };
+    message.words[0] = stamp() - sent;
+    message.words[1] = stamp();
+    match ipc::reply_receive(service::OWN, &mut message, 0) {
+        Ok(Received::Message(_)) => Some((message::label(message.tag), message.words[0])),
         _ => None,
     }
 }

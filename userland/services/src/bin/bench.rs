@@ -72,7 +72,7 @@ fn least(mut act: impl FnMut()) -> u64 {
 
 fn run(bundle: u64) -> Result<(), Error> {
     let empty = least(|| {});
-    say("null-syscall", least(system::null) - empty);
+    say("null-syscall", least(|| system::null()) - empty);
     messages(bundle, empty)?;
     switches(empty)
 }
@@ -104,11 +104,15 @@ fn one_way(caller: Handle, empty: u64) -> Result<(), Error> {
         call = call.min(ipc::call_word(caller, 2, stamp())?);
         let sent = ipc::call_word(caller, 3, 0)?;
         reply = reply.min(stamp() - sent);
-        let mut words = [5; 10];
-        words[0] = stamp();
-        let there = ipc::call(caller, &Message { tag: 4, words }, 0)?;
-        back = back.min(stamp() - there.words[1]);
-        payload = payload.min(there.words[0]);
+        let mut message = Message {
+            tag: 4,
+            words: [5; 10],
+        };
+        message.words[0] = stamp();
+        let answered = ipc::call(caller, &mut message, 0);
+        back = back.min(stamp() - message.words[1]);
+        answered?;
+        payload = payload.min(message.words[0]);
     }
     say("ipc-call", call - empty);
     say("ipc-reply-receive", reply - empty);
@@ -135,6 +139,6 @@ fn switches(empty: u64) -> Result<(), Error> {
     // SAFETY: a stack for this thread alone.
     let thread = unsafe { process::start_here(other, top, own, 0)? };
     time::yield_now();
-    say("thread-switch", (least(time::yield_now) - empty) / 2);
+    say("thread-switch", (least(|| time::yield_now()) - empty) / 2);
     process::kill(thread)
 }

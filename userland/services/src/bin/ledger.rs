@@ -55,20 +55,21 @@ impl Ledger {
 
 fn main(_: u64) -> u64 {
     let ledger = Ledger(state::words(PAGES));
-    let mut received = ipc::receive(service::OWN, 0);
+    let mut message = Message::default();
+    let mut received = ipc::receive(service::OWN, &mut message, 0);
     loop {
-        let Ok(Received::Message(badge, request)) = received else {
+        let Ok(Received::Message(badge)) = received else {
             return 1;
         };
-        let word = request.words[0];
-        let answer = match message::label(request.tag) {
+        let word = message.words[0];
+        let answer = match message::label(message.tag) {
             KEEP => ledger.keep(badge, word),
             COUNT => ledger.of(badge).count() as u64,
             READ => ledger.of(badge).nth(word as usize).unwrap_or(u64::MAX),
             _ => u64::MAX,
         };
-        let mut reply = Message::default();
-        reply.words[0] = answer;
-        received = ipc::reply_receive(service::OWN, &reply, 0);
+        message = Message::default();
+        message.words[0] = answer;
+        received = ipc::reply_receive(service::OWN, &mut message, 0);
     }
 }

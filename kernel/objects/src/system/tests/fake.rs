@@ -36,6 +36,15 @@ impl Context for Registers {
             result: message::MESSAGE,
         };
     }
+    /// The second word stands for those that a short message does not carry.
+    fn deliver_short(&mut self, from: &Self, badge: u64, tag: u64) {
+        *self = Self {
+            handle: badge,
+            tag,
+            words: [from.words[0], self.words[1]],
+            result: message::SHORT,
+        };
+    }
     fn set_result(&mut self, result: u64) {
         self.result = result;
     }

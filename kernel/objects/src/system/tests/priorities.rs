@@ -24,7 +24,7 @@ fn receive(s: &mut Fake, endpoint: u64) {
 
 fn call(s: &mut Fake, endpoint: u64, word: u64) {
     s.registers(endpoint, message::tag(7, 0), [word, 1]);
-    s.call(0);
+    s.call::<false>(0);
     check(s);
 }
 
@@ -38,7 +38,7 @@ fn a_call_switches_directly_and_the_reply_comes_back() {
     assert_eq!(s.thread(1).context.words, [42, 1]);
     assert_eq!(s.thread(1).context.tag, 7);
     s.registers(endpoint, 9, [43, 0]);
-    s.reply_receive(0);
+    s.reply_receive::<false>(0);
     check(&s);
     assert_eq!(s.current, 2);
     let context = s.thread(2).context;
@@ -46,6 +46,36 @@ fn a_call_switches_directly_and_the_reply_comes_back() {
         (context.words, context.tag, context.result),
         ([43, 0], 9, message::MESSAGE)
     );
+}
+
+#[test]
+fn a_message_is_short_where_either_side_is() {
+    let (mut s, endpoint) = with_threads(&[4]);
+    for (caller, server) in [(false, false), (false, true), (true, false), (true, true)] {
+        s.registers(endpoint, 0, [7, 8]);
+        s.reply_receive_slowly(server, 0);
+        assert_eq!(s.current, 2);
+        s.registers(endpoint, 0, [1, 2]);
+        match caller {
+            true => s.call::<true>(0),
+            false => s.call::<false>(0),
+        }
+        check(&s);
+        let context = s.thread(1).context;
+        let (second, result) = match caller || server {
+            true => (8, message::SHORT),
+            false => (2, message::MESSAGE),
+        };
+        assert_eq!((context.words, context.result), ([1, second], result));
+        s.registers(endpoint, 0, [3, 4]);
+        s.reply();
+        s.yield_now();
+        let context = s.thread(2).context;
+        assert_eq!(
+            (context.words[0], context.words[1]),
+            (3, if caller { 2 } else { 4 })
+        );
+    }
 }
 
 #[test]
@@ -65,7 +95,7 @@ fn a_server_runs_with_its_callers_priority_and_loses_it_with_the_reply() {
     check(&s);
     assert_eq!(s.current, 1);
     s.registers(endpoint, 0, [0; 2]);
-    s.reply_receive(0);
+    s.reply_receive::<false>(0);
     check(&s);
     assert_eq!(s.current, worker);
     assert_eq!(s.thread(1).effective, 8);
