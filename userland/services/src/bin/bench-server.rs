@@ -30,7 +30,8 @@ fn main(_: u64) -> u64 {
     loop {
         // The counter is read as early as it can be.
         if label == 4 {
-            let Some(next) = with_payload(word) else {
+            let arrived = stamp();
+            let Some(next) = with_payload(arrived - word) else {
                 return 1;
             };
             (label, word) = next;
@@ -49,12 +50,12 @@ fn main(_: u64) -> u64 {
 }
 
 /// All ten words from memory and to memory, both ways.
-fn with_payload(sent: u64) -> Option<(u32, u64)> {
+fn with_payload(way: u64) -> Option<(u32, u64)> {
     let mut message = Message {
         tag: 0,
         words: [6; message::WORDS],
     };
-    message.words[0] = stamp() - sent;
+    message.words[0] = way;
     message.words[1] = stamp();
     match ipc::reply_receive(service::OWN, &mut message, 0) {
         Ok(Received::Message(_)) => Some((message::label(message.tag), message.words[0])),

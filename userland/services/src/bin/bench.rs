@@ -104,21 +104,35 @@ fn one_way(caller: Handle, empty: u64) -> Result<(), Error> {
         call = call.min(ipc::call_word(caller, 2, stamp())?);
         let sent = ipc::call_word(caller, 3, 0)?;
         reply = reply.min(stamp() - sent);
-        let mut message = Message {
-            tag: 4,
-            words: [5; 10],
-        };
-        message.words[0] = stamp();
-        let answered = ipc::call(caller, &mut message, 0);
-        back = back.min(stamp() - message.words[1]);
-        answered?;
-        payload = payload.min(message.words[0]);
+        // The first one finds the server waiting for a short message, the second one for all.
+        payload_once(caller)?;
+        let (there, again) = payload_once(caller)?;
+        payload = payload.min(there);
+        back = back.min(again);
     }
     say("ipc-call", call - empty);
     say("ipc-reply-receive", reply - empty);
     say("ipc-80-bytes", payload - empty);
     say("ipc-80-bytes-back", back - empty);
     Ok(())
+}
+
+/// Ten words from memory to memory, and back; the count of each way.
+#[inline(always)]
+fn payload_once(caller: Handle) -> Result<(u64, u64), Error> {
+    let mut message = Message {
+        tag: 4,
+        words: [5; 10],
+    };
+    message.words[0] = stamp();
+    let answered = ipc::call(caller, &mut message, 0);
+    let back = stamp() - message.words[1];
+    let whole = message.words[2..] == [6; 8];
+    answered?;
+    if !whole {
+        return Err(Error::TooShort);
+    }
+    Ok((message.words[0], back))
 }
 
 #[repr(C, align(16))]
