@@ -105,11 +105,16 @@ impl<'a> Frames<'a> {
 
     /// Gives frames `first..first + count` to the allocator.
     pub fn release(&mut self, first: u64, count: u64) {
-        for frame in first..(first + count).min(self.frames) {
-            if bit(self.used, frame) {
-                clear(self.used, frame);
-                self.usable_count += 1;
-            }
+        let end = first.saturating_add(count).min(self.frames);
+        let mut frame = first;
+        while frame < end {
+            // Whole words at once: there are many of them at the start.
+            let whole = frame.is_multiple_of(64) && end - frame >= 64;
+            let mask = if whole { u64::MAX } else { 1 << (frame % 64) };
+            let word = &mut self.used[frame as usize / 64];
+            self.usable_count += u64::from((*word & mask).count_ones());
+            *word &= !mask;
+            frame += if whole { 64 } else { 1 };
         }
     }
 

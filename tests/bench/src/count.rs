@@ -1,7 +1,8 @@
 //! The counting image: the kernel and stub of the image, byte for byte, and a bundle whose first
 //! process counts.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use crate::microvm;
+use std::{collections::BTreeMap, fs, io, path::Path};
 use tessera_defs::mode::Mode;
 use tessera_image_builder::{
     Failure, Result,
@@ -29,6 +30,8 @@ quota = 64
 priority = 10
 restart = "never"
 "#;
+/// The figure of the boot.
+const BOOT: &str = "boot-to-user";
 /// MiB of the machine whose boot is counted.
 const MEMORY: u32 = 512;
 
@@ -68,16 +71,28 @@ impl Counter {
         Ok(Self { bench, image })
     }
 
-    /// On plain QEMU, by the PVH entry, without the test host.
+    /// On plain QEMU, by the PVH entry, without the test host: the boot on the machine of the
+    /// peer, everything else on a PC.
     pub fn direct(&self) -> Result<Counts> {
         let scenario = Scenario {
             direct: true,
             memory: MEMORY,
             ..*friendly()?.scenario
         };
-        self.boot("direct", |folder| {
-            direct::line(&self.bench, &self.image, &scenario, folder)
-        })
+        let limit = self.bench.limit;
+        let mut counts = self.boot("direct", |folder| {
+            let line = direct::line(&self.bench, &self.image, &scenario, folder);
+            let exit = line.run(&folder.join("qemu.txt"), limit);
+            (line, exit)
+        })?;
+        let boot = self.boot("microvm", |folder| {
+            let line = microvm::line(&self.bench, &self.image, MEMORY, folder);
+            let exit = microvm::run(&line, folder, limit);
+            (line, exit)
+        })?;
+        counts.remove(BOOT);
+        counts.extend(boot.get(BOOT).map(|value| (BOOT.to_owned(), *value)));
+        Ok(counts)
     }
 
     /// On the test host, in `mode`. The boot is not counted: the host's instructions are in it.
@@ -88,19 +103,23 @@ impl Counter {
             ..friendly()?
         };
         let mut counts = self.boot(mode.name(), |folder| {
-            hosted::line(&self.bench, &self.image, &boot, folder, false)
+            let line = hosted::line(&self.bench, &self.image, &boot, folder, false);
+            let exit = line.run(&folder.join("qemu.txt"), self.bench.limit);
+            (line, exit)
         })?;
-        counts.remove("boot-to-user");
+        counts.remove(BOOT);
         Ok(counts)
     }
 
-    fn boot(&self, what: &str, line: impl FnOnce(&Path) -> Line) -> Result<Counts> {
+    fn boot(
+        &self,
+        what: &str,
+        run: impl FnOnce(&Path) -> (Line, io::Result<Exit>),
+    ) -> Result<Counts> {
         let folder = tempfile::tempdir()
             .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
-        let line = line(folder.path());
-        let exit = line
-            .run(&folder.path().join("qemu.txt"), self.bench.limit)
-            .map_err(|error| Failure::io("start", &line.program, &error))?;
+        let (line, exit) = run(folder.path());
+        let exit = exit.map_err(|error| Failure::io("start", &line.program, &error))?;
         let console = fs::read_to_string(folder.path().join(hosted::CONSOLE)).unwrap_or_default();
         let counts = parse(&console);
         let whole = console.contains("tessera: init exited with 0,");

@@ -99,7 +99,7 @@ pub static ALL: &[Figure] = &[
         reach: 13_000_000,
         peer: peer("Linux", 1_343_000_000),
         limit: None,
-        method: "counter at the first user instruction, QEMU's firmware included",
+        method: "counter at the first user instruction, QEMU microvm with its firmware",
     },
 ];
 

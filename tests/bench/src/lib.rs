@@ -5,4 +5,5 @@
 pub mod committed;
 pub mod count;
 pub mod figures;
+mod microvm;
 pub mod table;
