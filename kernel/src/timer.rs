@@ -16,8 +16,8 @@ const PERIODIC: u64 = 1 << 17;
 const DIVIDE: u64 = 3;
 /// Ticks of the divided clock between interrupts.
 pub const PERIOD: u64 = 200_000;
-/// The first interrupt comes sooner: the boot waits for it.
-const FIRST: u64 = PERIOD / 64;
+/// The first interrupt comes sooner: the boot waits for it. Not so soon that a slow host is kept busy.
+const FIRST: u64 = PERIOD / 8;
 const X2APIC_PRESENT: u32 = 1 << 21;
 const XAPIC: u64 = 0xFEE0_0000;
 /// Interrupt mask registers of the two 8259 (OCW1).

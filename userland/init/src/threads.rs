@@ -173,7 +173,14 @@ fn vectors() -> Result<bool, Error> {
     let ran = ROUNDS
         .iter()
         .all(|rounds| rounds.load(Ordering::Relaxed) > 1);
-    Ok(ran && BROKEN.load(Ordering::Relaxed) == 0)
+    let broken = BROKEN.load(Ordering::Relaxed);
+    if broken != 0 || !ran {
+        let rounds = ROUNDS
+            .each_ref()
+            .map(|rounds| rounds.load(Ordering::Relaxed));
+        let _unwritable = writeln!(Console, "init: rounds {rounds:?}, {broken} broken");
+    }
+    Ok(ran && broken == 0)
 }
 
 fn timeouts() -> Result<bool, Error> {

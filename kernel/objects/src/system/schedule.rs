@@ -5,6 +5,7 @@ use super::thread::{Context, State};
 
 /// Timer interrupts in a time slice.
 pub const SLICE: u32 = 3;
+const _: () = assert!(SLICE <= u8::MAX as u32);
 
 impl<C: Context> System<C> {
     /// Puts a thread behind the others of its priority. It waits for nothing any more.
@@ -12,6 +13,7 @@ impl<C: Context> System<C> {
         let t = self.thread(thread);
         t.state = State::Ready;
         t.deadline = 0;
+        t.left = 0;
         let priority = t.effective & 31;
         self.ready.lists[usize::from(priority)].push(&mut self.threads, thread);
         self.ready.bits |= 1 << priority;
@@ -36,26 +38,36 @@ impl<C: Context> System<C> {
         let priority = 31 - self.ready.bits.leading_zeros();
         let thread = self.ready.lists[priority as usize].head;
         self.not_ready(thread);
-        self.slice = SLICE;
-        self.thread(thread).state = State::Running;
+        let t = self.thread(thread);
+        t.state = State::Running;
+        // Who was preempted goes on with what was left.
+        let left = core::mem::take(&mut t.left);
+        self.slice = if left == 0 { SLICE } else { left.into() };
         self.current = thread;
     }
 
-    /// Lets a thread of a higher priority run, if there is one. The running one keeps its place
-    /// at the front of its own.
+    /// Lets a thread of a higher priority run, if there is one. The running one keeps its place at
+    /// the front of its own, and the rest of its slice; if nothing is left, it goes to the back.
     pub(super) fn preempt(&mut self) {
         let me = self.current;
         if me == 0 {
             return self.schedule();
         }
         let effective = self.thread(me).effective & 31;
-        if self.ready.above(effective) {
-            self.thread(me).state = State::Ready;
+        if !self.ready.above(effective) {
+            return;
+        }
+        if self.slice == 0 {
+            self.make_ready(me);
+        } else {
+            let left = self.slice as u8;
+            let t = self.thread(me);
+            (t.state, t.left) = (State::Ready, left);
             let list = &mut self.ready.lists[usize::from(effective)];
             list.push_front(&mut self.threads, me);
             self.ready.bits |= 1 << effective;
-            self.schedule();
         }
+        self.schedule();
     }
 
     /// Runs a thread at once that was neither running nor ready, on the slice of the one before;
@@ -95,12 +107,9 @@ impl<C: Context> System<C> {
         }
         if self.current != 0 {
             self.slice = self.slice.saturating_sub(1);
-            // Somebody above may have woken up; who is preempted keeps its place.
-            if self.slice == 0
-                && !self
-                    .ready
-                    .above(self.threads[usize::from(self.current)].effective)
-            {
+            // Where somebody above woke up, `preempt` does it.
+            let effective = self.threads[usize::from(self.current)].effective;
+            if self.slice == 0 && !self.ready.above(effective) {
                 self.yield_now();
             }
         }

@@ -78,6 +78,8 @@ pub struct Thread<C> {
     pub(super) serving: u8,
     /// Notification bound to it; 0 for none.
     pub(super) bound: u8,
+    /// What is left of its slice, after it was preempted; 0: a whole one.
+    pub(super) left: u8,
     /// Sends and takes short messages in its present call.
     pub(super) short: bool,
     pub(super) next: u8,
@@ -100,6 +102,7 @@ impl<C: Context> Thread<C> {
         peer: 0,
         serving: 0,
         bound: 0,
+        left: 0,
         short: false,
         next: 0,
         previous: 0,

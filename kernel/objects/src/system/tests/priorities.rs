@@ -146,6 +146,24 @@ fn equals_share_by_slices_and_the_server_uses_its_callers() {
     assert_eq!(s.current, 3);
 }
 
+/// Was wrong once: whoever was interrupted at the end of its slice kept its place with a new one.
+#[test]
+fn a_thread_above_that_wakes_often_starves_nobody() {
+    for pace in 1..6 {
+        let (mut s, _) = with_threads(&[4, 4]);
+        let mut ran = [0; 4];
+        for now in 10..70 {
+            if s.current == 1 {
+                s.sleep(now + pace);
+            }
+            ran[usize::from(s.current)] += 1;
+            s.tick(now);
+            check(&s);
+        }
+        assert!(ran[2] > 15 && ran[3] > 15, "pace {pace}: {ran:?}");
+    }
+}
+
 #[test]
 fn timeouts_end_waits_and_sleep_is_no_error() {
     let (mut s, endpoint) = with_threads(&[8]);
