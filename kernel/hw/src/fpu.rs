@@ -46,10 +46,17 @@ impl Area {
 /// # Safety
 /// Ring 0, long mode; called once, before the first thread.
 pub unsafe fn enable(xsave: bool, avx: bool) {
-    // SAFETY: paging and protection stay on; SSE exists in long mode.
+    let wanted0 = cr0() & !(CR0_EM | CR0_TS) | CR0_MP;
+    let wanted4 = cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    // SAFETY: paging and protection stay on; SSE exists in long mode. Where the bits are set
+    // already nothing is written: below a paravisor a write can be a host call.
     unsafe {
-        set_cr0(cr0() & !(CR0_EM | CR0_TS) | CR0_MP);
-        set_cr4(cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT);
+        if cr0() != wanted0 {
+            set_cr0(wanted0);
+        }
+        if cr4() != wanted4 {
+            set_cr4(wanted4);
+        }
     }
     if !xsave {
         return;
