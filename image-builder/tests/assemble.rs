@@ -194,7 +194,7 @@ fn bad_programs_are_refused_by_name() {
         "{text}"
     );
     let text = refusal(&Inputs {
-        bundle_elf: b"no ELF".to_vec(),
+        bundle: b"no archive".to_vec(),
         ..inputs()
     });
     assert!(text.contains("the bundle"), "{text}");

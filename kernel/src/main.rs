@@ -5,13 +5,17 @@
 mod acpi_claims;
 mod attestation;
 mod boot;
+mod clock;
 mod console;
+mod context;
+mod cpu;
 mod features;
 mod host;
 mod memory;
 mod panic;
 mod probe;
 mod process;
+mod spaces;
 mod stacks;
 mod syscall;
 mod timer;

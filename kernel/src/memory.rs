@@ -12,12 +12,14 @@ use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tabl
 
 const PAGE: u64 = 4096;
 /// Virtual addresses of kernel and direct map share the upper half: entries 256..512.
-const UPPER_HALF: core::ops::Range<usize> = 256..512;
+pub const UPPER_HALF: core::ops::Range<usize> = 256..512;
 
 /// What the kernel knows of memory.
-struct Memory {
-    frames: Frames<'static>,
-    tables: Tables,
+pub struct Memory {
+    /// Frames outside the image.
+    pub frames: Frames<'static>,
+    /// The kernel's tables.
+    pub tables: Tables,
     pool: Pool,
     shared: u64,
 }
@@ -78,6 +80,12 @@ pub fn install(boot: &Boot) {
             host::refuse(Refusal::HandoffInvalid);
         }
     }
+    // Every process shares the kernel's half from its start on.
+    for half in [DIRECT_MAP, SHARED_MAP] {
+        if tables.prepare(&mut pool, half).is_err() {
+            host::refuse(Refusal::HandoffInvalid);
+        }
+    }
     instr::flush_tlb();
     let room = (pool.end - pool.next) / 2;
     let top = boot.usable().map(|(_, end)| end).max().unwrap_or(0) / PAGE;
@@ -101,7 +109,8 @@ pub fn install(boot: &Boot) {
     });
 }
 
-fn with<R>(f: impl FnOnce(&mut Memory) -> R) -> R {
+/// Runs `f` with what the kernel knows of memory.
+pub fn with<R>(f: impl FnOnce(&mut Memory) -> R) -> R {
     let mut guard = MEMORY.lock();
     let Some(memory) = guard.as_mut() else {
         host::refuse(Refusal::MemoryMapInvalid)
@@ -120,22 +129,27 @@ pub fn counts() -> Counts {
 
 /// A zeroed private frame. Out of memory or a host that withholds pages ends the boot.
 pub fn frame() -> Frame {
-    let frame = with(|memory| {
-        let Memory {
+    with(Memory::frame).unwrap_or_else(|| host::refuse(Refusal::MemoryTooSmall))
+}
+
+impl Memory {
+    /// A zeroed private frame; `None` when there are no more. A host that withholds pages ends
+    /// the guest.
+    pub fn frame(&mut self) -> Option<Frame> {
+        let Self {
             frames,
             tables,
             pool,
             ..
-        } = memory;
-        frames.allocate(|run| accept(tables, pool, run))
-    });
-    match frame {
-        Ok(frame) => {
-            windows::zero_page(frame.address());
-            frame
+        } = self;
+        match frames.allocate(|run| accept(tables, pool, run)) {
+            Ok(frame) => {
+                windows::zero_page(frame.address());
+                Some(frame)
+            }
+            Err(Some(refusal)) => host::refuse(refusal),
+            Err(None) => None,
         }
-        Err(Some(refusal)) => host::refuse(refusal),
-        Err(None) => host::refuse(Refusal::MemoryTooSmall),
     }
 }
 
@@ -219,39 +233,6 @@ pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
     })?;
     windows::zero_page(gpa);
     Ok(shared.into_private())
-}
-
-/// An address space for a process: the kernel's half, nothing else.
-pub fn user_space() -> Option<Tables> {
-    with(|memory| {
-        let tables = Tables::new(&mut memory.pool, memory.tables.bits).ok()?;
-        for index in UPPER_HALF {
-            let entry = memory.pool.read(memory.tables.root, index);
-            memory.pool.write(tables.root, index, entry);
-        }
-        Some(tables)
-    })
-}
-
-/// Maps a frame into a process.
-pub fn map_user(space: &Tables, virt: u64, frame: &Frame, access: Access) -> Option<()> {
-    with(|memory| {
-        let mapping = Mapping::user(access);
-        space
-            .map(
-                &mut memory.pool,
-                virt,
-                frame.address(),
-                Size::Small,
-                mapping,
-            )
-            .ok()
-    })
-}
-
-/// Whether a range belongs to a process (and is writable, if asked).
-pub fn user_range(space: &Tables, virt: u64, len: u64, write: bool) -> bool {
-    with(|memory| space.user_range(&memory.pool, virt, len, write))
 }
 
 /// Maps host-provided or device memory for reading or for a device, shared, for good.

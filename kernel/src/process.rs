@@ -1,65 +1,73 @@
-//! The first user process, from the measured bundle.
-#![allow(unsafe_code)] // switches to the process' tables and to ring 3
+//! The first process, from the measured bundle, and the ends of processes.
 
 use crate::boot::Boot;
-use crate::{host, memory, syscall, windows};
-use spin::Once;
+use crate::context::Registers;
+use crate::cpu::{self, Kernel};
+use crate::{console, host, memory, spaces, syscall, timer, windows};
+use tessera_abi::number;
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::layout::USER_STACK_TOP;
-use tessera_hw::{instr, user};
+use tessera_handoff::bundle::Bundle;
+use tessera_handoff::layout::{BUNDLE_VIRT, USER_STACK_TOP};
+use tessera_hw::trap::TrapFrame;
+use tessera_hw::user;
 use tessera_objects::elf::{Elf, Segment};
-use tessera_objects::tables::{Access, Tables};
+use tessera_objects::system::System;
+use tessera_objects::system::objects::Reclaim;
+use tessera_objects::tables::Access;
 
 const PAGE: u64 = 4096;
-const STACK_PAGES: u64 = 4;
+const STACK_PAGES: u64 = 8;
+/// Priority of the first thread: the highest, so that it can give any.
+const PRIORITY: u64 = number::PRIORITY_MAX as u64;
+/// The first process, which owns all memory that nobody else was given.
+pub const FIRST: u8 = 0;
 
-static SPACE: Once<Tables> = Once::new();
-
-/// The process' address space.
-pub fn space() -> &'static Tables {
-    SPACE
-        .get()
-        .unwrap_or_else(|| host::refuse(Refusal::ComponentInvalid))
-}
-
-/// Loads the bundle and enters ring 3. The process ends by `EXIT`.
+/// Loads the bundle's first program and enters ring 3.
 pub fn run_first(boot: &Boot) -> ! {
     syscall::install(boot);
-    let Some((space, entry)) = load(boot) else {
+    cpu::install();
+    let Some((tables, entry)) = load(boot) else {
         host::refuse(Refusal::ComponentInvalid)
     };
-    SPACE.call_once(|| space);
+    let mut frame = user::new_frame(entry, USER_STACK_TOP - 8);
+    frame.rdi = boot.handoff.launch.bundle.len;
+    let registers = Registers(frame);
     let counts = memory::counts();
     log::info!("ring 3 after {} pages accepted", counts.accepted);
-    // SAFETY: the space has the kernel's half, and user pages that are the process' alone.
-    unsafe {
-        instr::set_cr3(space.cr3());
-        user::enter(&user::new_frame(entry, USER_STACK_TOP))
-    }
+    let mut kernel = cpu::kernel();
+    let made = kernel.system.create_first(counts.total, tables);
+    let thread = made.and_then(|space| kernel.system.create_thread(space, registers, PRIORITY));
+    let Ok(thread) = thread else {
+        host::refuse(Refusal::ComponentInvalid)
+    };
+    kernel.reset_vectors(thread);
+    kernel.system.tick(0);
+    cpu::enter(kernel)
 }
 
-fn load(boot: &Boot) -> Option<(Tables, u64)> {
-    let bundle = &boot.handoff.launch.bundle;
-    if !memory::in_image(bundle.base, bundle.len) {
+fn load(boot: &Boot) -> Option<(u64, u64)> {
+    let place = &boot.handoff.launch.bundle;
+    if !memory::in_image(place.base, place.len) || !place.base.is_multiple_of(PAGE) {
         return None;
     }
-    let elf = Elf::parse(windows::physical(bundle.base, bundle.len as usize)).ok()?;
-    let space = memory::user_space()?;
+    let bundle = Bundle::parse(windows::physical(place.base, place.len as usize))?;
+    let elf = Elf::parse(bundle.file(0)?).ok()?;
+    let tables = spaces::create()?;
+    // The first process reads the rest of it itself.
+    for page in (0..place.len).step_by(PAGE as usize) {
+        spaces::map(tables, BUNDLE_VIRT + page, place.base + page, Access::Read)?;
+    }
     for segment in elf.segments() {
-        map_segment(&space, &segment.ok()?)?;
+        map_segment(tables, &segment.ok()?)?;
     }
     for page in 1..=STACK_PAGES {
-        memory::map_user(
-            &space,
-            USER_STACK_TOP - page * PAGE,
-            &memory::frame(),
-            Access::Write,
-        )?;
+        let frame = memory::frame().keep();
+        spaces::map(tables, USER_STACK_TOP - page * PAGE, frame, Access::Write)?;
     }
-    Some((space, elf.entry))
+    Some((tables, elf.entry))
 }
 
-fn map_segment(space: &Tables, segment: &Segment<'_>) -> Option<()> {
+fn map_segment(tables: u64, segment: &Segment<'_>) -> Option<()> {
     let access = match (segment.write, segment.execute) {
         (true, _) => Access::Write,
         (_, true) => Access::Execute,
@@ -67,18 +75,88 @@ fn map_segment(space: &Tables, segment: &Segment<'_>) -> Option<()> {
     };
     let first = segment.virt / PAGE * PAGE;
     for page in (first..segment.virt + segment.len).step_by(PAGE as usize) {
-        let frame = memory::frame();
+        let frame = memory::frame().keep();
         let skip = segment.virt.saturating_sub(page);
         let from = (page + skip - segment.virt) as usize;
         let room = (PAGE - skip) as usize;
         if let Some(data) = segment.data.get(from..) {
-            windows::fill(
-                frame.address(),
-                skip as usize,
-                &data[..data.len().min(room)],
-            );
+            windows::fill(frame, skip as usize, &data[..data.len().min(room)]);
         }
-        memory::map_user(space, page, &frame, access)?;
+        spaces::map(tables, page, frame, access)?;
     }
     Some(())
+}
+
+/// An exception of a process: a line, and its end. The first process is part of the image and
+/// raises none: an attack or a bug.
+pub fn fault(frame: &TrapFrame) -> ! {
+    cpu::from_user(frame, |kernel| {
+        let space = kernel.system.current_space();
+        let (vector, rip) = (frame.vector, frame.rip);
+        log::warn!("process {space} stopped: exception {vector} at {rip:#x}");
+        if space == FIRST {
+            host::refuse(Refusal::UnexpectedException);
+        }
+        kernel.end_space(space, number::STATUS_FAULTED | vector);
+    })
+}
+
+/// Takes back what `objects` says has ended.
+pub struct Ends<'a> {
+    regions: &'a mut spaces::Regions,
+    cpu: &'a mut cpu::Loaded,
+}
+
+impl<'a> Ends<'a> {
+    /// For one operation.
+    pub fn new(regions: &'a mut spaces::Regions, cpu: &'a mut cpu::Loaded) -> Self {
+        Self { regions, cpu }
+    }
+}
+
+impl Reclaim for Ends<'_> {
+    fn region(&mut self, index: u8) {
+        self.regions.empty(index);
+    }
+    fn unmap(&mut self, tables: u64, address: u64, pages: u64) {
+        spaces::unmap(tables, address, pages);
+    }
+    fn space(&mut self, tables: u64) {
+        self.cpu.leave_tables(tables);
+        spaces::destroy(tables);
+    }
+}
+
+impl Kernel {
+    /// Ends a process.
+    pub fn end_space(&mut self, space: u8, status: u64) {
+        let (system, mut ends) = self.ending();
+        system.kill_space(space, status, &mut ends);
+        self.forget_dead();
+    }
+
+    /// The system, and what takes back what ends in it. `forget_dead` follows.
+    pub fn ending(&mut self) -> (&mut System<Registers>, Ends<'_>) {
+        let Self {
+            system,
+            regions,
+            loaded,
+            ..
+        } = self;
+        (system, Ends::new(regions, loaded))
+    }
+}
+
+/// `exit` of the running process. The machine goes off with the first one.
+pub fn exit(kernel: &mut Kernel, code: u64) -> u64 {
+    let space = kernel.system.current_space();
+    if space == FIRST {
+        let unasked = timer::unasked();
+        console::emergency(format_args!(
+            "tessera: init exited with {code}, {unasked} unasked interrupts\n"
+        ));
+        host::shutdown();
+    }
+    kernel.end_space(space, number::STATUS_EXITED | (code & 0xFF));
+    0
 }

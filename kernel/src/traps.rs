@@ -1,13 +1,13 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
-use crate::{host, stacks, syscall, timer, windows};
+use crate::{clock, cpu, host, process, stacks, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::{SHARED_MAP, STACK_TOP};
 use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
-use tessera_hw::trap::{self, SYSCALL, TrapFrame};
+use tessera_hw::trap::{self, TrapFrame};
 use tessera_hw::user::CpuLocal;
 use tessera_hw::{instr, probe};
 use tessera_protocol::error::{Error, HostFault};
@@ -35,15 +35,14 @@ pub fn install() {
         });
         trap::set_handler(handle);
         (*table).install(stacks::ist);
-        (*local).install(STACK_TOP);
+        (*local).install(STACK_TOP, syscall::entry);
     }
 }
 
 fn handle(frame: &mut TrapFrame) {
     match frame.vector {
-        SYSCALL => syscall::serve(frame),
         _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
-        v if v == u64::from(timer::VECTOR) => timer::tick(),
+        v if v == u64::from(timer::VECTOR) => tick(frame),
         v if v == u64::from(timer::SPURIOUS) => {}
         v if v == u64::from(vector::VC) => communication(frame),
         v if v == u64::from(vector::VE) => virtualization(frame),
@@ -86,6 +85,10 @@ fn virtualization(frame: &mut TrapFrame) {
 }
 
 fn serve_event(frame: &mut TrapFrame, event: Event, length: u8, refusal: Refusal) {
+    // A process asks for nothing but CPUID; hypercalls above all are not its to make.
+    if frame.from_user() && event != Event::Cpuid {
+        process::fault(frame);
+    }
     let rip = frame.rip;
     let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
     let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
@@ -134,11 +137,20 @@ impl serve::Service for Via<'_> {
     }
 }
 
-/// Neither the kernel nor the first process, which is measured with it, raises any: an attack
-/// or a bug.
+/// The timer: in ring 3 the thread may lose the processor, in the kernel it ends the idle wait.
+fn tick(frame: &TrapFrame) {
+    timer::tick();
+    let now = clock::now();
+    if frame.from_user() {
+        cpu::from_user(frame, |kernel| kernel.system.tick(now));
+    }
+    cpu::kernel().system.tick(now);
+}
+
+/// An exception of a process is its end; the kernel raises none: an attack or a bug.
 fn exception(frame: &TrapFrame) {
     if frame.from_user() {
-        log::error!("the first process was stopped");
+        process::fault(frame);
     }
     refuse(frame, Refusal::UnexpectedException)
 }

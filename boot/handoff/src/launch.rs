@@ -86,7 +86,7 @@ pub struct LaunchBlock {
     pub kernel: Component,
     /// The paravisor.
     pub paravisor: Component,
-    /// The first user process, an ELF file.
+    /// The bundle (`crate::bundle`).
     pub bundle: Component,
     /// Commit of the build, ASCII, zero padded.
     pub commit: [u8; 40],

@@ -59,7 +59,7 @@ pub const STACK_PAGES: u64 = 8;
 pub const KERNEL_BASE: u64 = 0x0020_0000;
 /// End of the room for the kernel.
 pub const KERNEL_END: u64 = 0x0040_0000;
-/// The measured bundle: the first user process' ELF file, as it is.
+/// The measured bundle (`crate::bundle`).
 pub const BUNDLE_BASE: u64 = 0x0040_0000;
 /// End of the room for the bundle.
 pub const BUNDLE_END: u64 = 0x0050_0000;
@@ -93,6 +93,10 @@ pub const SHARED_MAP: u64 = 0xFFFF_A000_0000_0000;
 pub const STACK_TOP: u64 = 0xFFFF_FFFF_C000_0000;
 /// User processes are linked here.
 pub const USER_BASE: u64 = 0x0000_0000_0040_0000;
+/// The first process finds the bundle here, read-only.
+pub const BUNDLE_VIRT: u64 = 0x0000_1000_0000_0000;
+/// A service finds the state that outlives it here.
+pub const STATE_BASE: u64 = 0x0000_2000_0000_0000;
 /// Top of the user stack.
 pub const USER_STACK_TOP: u64 = 0x0000_7FFF_FFFF_0000;
 

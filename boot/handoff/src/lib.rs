@@ -3,6 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod command_line;
 pub mod handoff;
 pub mod igvm;

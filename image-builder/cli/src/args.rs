@@ -40,6 +40,8 @@ pub enum Command {
     Run(Run),
     /// Boot the image on every chosen host and judge how each boot ends
     Matrix(Matrix),
+    /// Count the instructions of the kernel's paths, beside what others have published
+    Bench(Bench),
     /// Explain a refusal or a breach by its name: cause, who is at fault, remedy
     Explain(Explain),
     /// Remove the cache, the bare-metal build results and the files that `build` wrote
@@ -149,6 +151,20 @@ pub struct Matrix {
     /// Also write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Only this mode, beside plain QEMU; may be repeated [default: every mode]
+    #[arg(long)]
+    pub mode: Vec<String>,
+    /// Print one JSON object a line instead of the table
+    #[arg(long)]
+    pub json: bool,
     /// Do not use the network
     #[arg(long)]
     pub offline: bool,

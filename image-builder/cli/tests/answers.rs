@@ -26,7 +26,8 @@ fn the_version_has_a_commit() {
 fn help_names_every_subcommand() {
     let text = says(&["--help"]);
     for name in [
-        "demo", "setup", "build", "inspect", "measure", "run", "matrix", "explain", "clean",
+        "demo", "setup", "build", "inspect", "measure", "run", "matrix", "bench", "explain",
+        "clean",
     ] {
         assert!(text.contains(name), "{name} is missing in {text}");
         assert!(says(&[name, "--help"]).contains("Usage:"));

@@ -41,7 +41,7 @@ pub fn whole(
             true => None,
             false => Some(read("tessera-paravisor")?),
         },
-        bundle_elf: read("tessera-init")?,
+        bundle: bundle(workspace, &programs, &read("tessera-init")?)?,
         policy: Policy::from(recipe),
         commit: workspace.commit(toolchain.host()),
         toolchain: describe(toolchain, workspace)?,
@@ -52,6 +52,18 @@ pub fn whole(
         inputs,
         image,
     })
+}
+
+/// The bundle of the services in `userland/services.toml`.
+fn bundle(workspace: &Workspace, programs: &Programs, init: &[u8]) -> Result<Vec<u8>> {
+    let path = workspace.root.join("userland/services.toml");
+    let text = fs::read_to_string(&path).map_err(|error| Failure::io("read", &path, &error))?;
+    let read = |(name, path): (&str, &Path)| {
+        let bytes = fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+        Ok((name.to_owned(), bytes))
+    };
+    let services = programs.of("tessera-services").into_iter();
+    image::bundle::archive(&text, init, &services.map(read).collect::<Result<_>>()?)
 }
 
 fn describe(toolchain: &Toolchain, workspace: &Workspace) -> Result<ToolchainInfo> {

@@ -5,6 +5,7 @@ use super::igvm_file::{self, Entries, Pages};
 use super::manifest::{Manifest, ToolchainInfo};
 use super::{Policy, launch_block, manifest, places, read};
 use crate::{Failure, Result, build::Placement};
+use tessera_handoff::bundle::Bundle;
 use tessera_handoff::layout;
 use zerocopy::IntoBytes;
 
@@ -17,8 +18,8 @@ pub struct Inputs {
     pub kernel_elf: Vec<u8>,
     /// tessera-paravisor; without it the image has no paravisor and its room is zero pages.
     pub paravisor_elf: Option<Vec<u8>>,
-    /// tessera-init, taken as a file.
-    pub bundle_elf: Vec<u8>,
+    /// The bundle, by `bundle::archive`.
+    pub bundle: Vec<u8>,
     /// The owner's policy.
     pub policy: Policy,
     /// Commit of the sources, at most 40 ASCII characters.
@@ -64,13 +65,13 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
     let stub = elf::load(&inputs.stub_elf, &places::stub())?;
     let kernel = elf::load(&inputs.kernel_elf, &places::kernel())?;
     let paravisor = paravisor(inputs)?;
-    check_bundle(&inputs.bundle_elf)?;
+    check_bundle(&inputs.bundle)?;
     let block = launch_block::launch_block(inputs, &kernel, paravisor.as_ref())?;
     let entries = entries(&stub)?;
     let mut loaded = vec![
         component("stub", &inputs.stub_elf, &stub),
         component("kernel", &inputs.kernel_elf, &kernel),
-        bundle(&inputs.bundle_elf),
+        bundle(&inputs.bundle),
     ];
     if let (Some(file), Some(program)) = (&inputs.paravisor_elf, &paravisor) {
         loaded.push(component("paravisor", file, program));
@@ -139,9 +140,10 @@ fn entries(stub: &Program) -> Result<Entries> {
 
 fn check_bundle(file: &[u8]) -> Result<()> {
     let room = layout::BUNDLE_END - layout::BUNDLE_BASE;
-    if file.len() as u64 > room || !file.starts_with(b"\x7FELF") {
+    let whole = Bundle::parse(super::bundle::words(file).as_bytes()).is_some();
+    if file.len() as u64 > room || !whole {
         return Err(Failure::image(
-            format!("the bundle is no ELF file of at most {room:#x} bytes"),
+            format!("the bundle is no archive of at most {room:#x} bytes"),
             "build it with `tessera build`",
         ));
     }

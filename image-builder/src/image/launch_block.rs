@@ -20,7 +20,7 @@ pub fn launch_block(
         placement: inputs.policy.placement_number(),
         kernel: program(kernel),
         paravisor: paravisor.map(program).unwrap_or_default(),
-        bundle: bundle(&inputs.bundle_elf),
+        bundle: bundle(&inputs.bundle),
         commit: commit(&inputs.commit)?,
     })
 }
@@ -37,7 +37,7 @@ fn program(program: &Program) -> Component {
     }
 }
 
-/// The bundle is an ELF file as it is; its loader reads its segments and entry.
+/// The bundle is an archive; its reader finds the programs in it.
 fn bundle(file: &[u8]) -> Component {
     Component {
         base: BUNDLE_BASE,

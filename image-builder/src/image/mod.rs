@@ -1,8 +1,10 @@
 //! The one image: assembly, measurement, manifest, inspection.
 
 mod assemble;
+pub mod bundle;
 mod directives;
 mod elf;
+mod elf_bytes;
 mod igvm_file;
 mod inspect;
 mod launch_block;

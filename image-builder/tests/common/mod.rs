@@ -6,6 +6,7 @@ pub mod elf;
 use elf::{Elf, R, RW, RX};
 use tessera_handoff::layout::{KERNEL_VIRT, STUB_BASE, USER_BASE};
 use tessera_image_builder::build::PolicyName;
+use tessera_image_builder::image::bundle::archive;
 use tessera_image_builder::image::{Image, Inputs, Policy, ToolchainInfo, assemble};
 
 /// A stub with the entries that an image needs, at page 1 of its room.
@@ -36,7 +37,7 @@ pub fn program(seed: u8) -> Elf {
     }
 }
 
-/// A first process.
+/// A first process' program.
 pub fn bundle() -> Elf {
     Elf {
         entry: USER_BASE,
@@ -51,7 +52,7 @@ pub fn inputs() -> Inputs {
         stub_elf: stub().bytes(),
         kernel_elf: program(4).bytes(),
         paravisor_elf: Some(program(5).bytes()),
-        bundle_elf: bundle().bytes(),
+        bundle: archive("", &bundle().bytes(), &Default::default()).expect("the program is good"),
         policy: Policy::of(PolicyName::Demo),
         commit: "0123456789abcdef0123456789abcdef01234567".into(),
         toolchain: ToolchainInfo {

@@ -18,3 +18,20 @@ pub struct SystemInfo {
     pub ticks: u64,
 }
 const _: () = assert!(core::mem::size_of::<SystemInfo>() == 40);
+
+/// What `number::USAGE` returns of one process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Threads.
+    pub threads: u32,
+    /// Handles in its table.
+    pub handles: u32,
+    /// Pages that are charged to it.
+    pub pages: u64,
+    /// Pages that may be charged to it.
+    pub quota: u64,
+    /// `STATUS_*`.
+    pub status: u64,
+}
+const _: () = assert!(core::mem::size_of::<Usage>() == 32);

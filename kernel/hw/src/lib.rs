@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod compose;
 pub mod exit;
+pub mod fpu;
 pub mod gdt;
 pub mod ghcb_page;
 pub mod host;

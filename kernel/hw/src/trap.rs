@@ -7,7 +7,7 @@ use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use tessera_defs::x86::vector;
 
-/// Registers at a trap or system call, as the stubs push them. RSP, SS, RIP, CS and RFLAGS are
+/// Registers at a trap, as the stubs push them, or of a thread. RSP, SS, RIP, CS and RFLAGS are
 /// what IRETQ will load.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct TrapFrame {
     pub rcx: u64,
     pub rbx: u64,
     pub rax: u64,
-    /// Vector, or `SYSCALL`.
+    /// Vector.
     pub vector: u64,
     /// Error code; 0 where the vector has none.
     pub error: u64,
@@ -41,15 +41,12 @@ pub struct TrapFrame {
 tessera_defs::assert_layout!(TrapFrame, size 176, rbp @ 64, rax @ 112, vector @ 120, error @ 128,
     rip @ 136, cs @ 144, rflags @ 152, rsp @ 160, ss @ 168);
 
-/// `TrapFrame::vector` of a system call.
-pub const SYSCALL: u64 = 0x100;
-
 impl TrapFrame {
     /// An interrupt came though RFLAGS.IF was clear: no processor delivers that, a host that
     /// injects it does (APM vol. 2, 15.20).
     pub fn forced(&self) -> bool {
         const IF: u64 = 1 << 9;
-        (32..SYSCALL).contains(&self.vector) && self.rflags & IF == 0
+        self.vector >= 32 && self.rflags & IF == 0
     }
 
     /// The trap came from ring 3.
@@ -58,7 +55,7 @@ impl TrapFrame {
     }
 }
 
-/// What handles traps and system calls.
+/// What handles traps.
 pub type Handler = fn(&mut TrapFrame);
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -160,7 +157,7 @@ unsafe extern "C" fn from_user() {
 
 /// Expects SS to vector pushed, and the kernel's GS base where ring 3 was left.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn save_and_dispatch() {
+unsafe extern "C" fn save_and_dispatch() {
     save_all!("jmp {go}", go = sym go)
 }
 
@@ -181,7 +178,7 @@ unsafe extern "C" fn go() {
 
 /// Goes on with the frame at RDI.
 #[unsafe(naked)]
-pub(crate) unsafe extern "sysv64" fn restore(frame: *const TrapFrame) -> ! {
+unsafe extern "sysv64" fn restore(frame: *const TrapFrame) -> ! {
     naked_asm!(
         "cli",
         "mov rsp, rdi",

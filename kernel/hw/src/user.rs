@@ -3,11 +3,11 @@
 
 use crate::gdt::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
 use crate::instr::{rdmsr, wrmsr};
-use crate::trap::{self, SYSCALL, TrapFrame};
-use core::arch::naked_asm;
+use crate::trap::TrapFrame;
+use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use tessera_defs::x86::{
-    MSR_EFER, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_SFMASK, MSR_STAR, efer,
+    MSR_EFER, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_SFMASK, MSR_STAR, efer,
 };
 
 /// RFLAGS of a new process: IF, and the bit that is always one.
@@ -15,16 +15,34 @@ const USER_RFLAGS: u64 = 1 << 9 | 1 << 1;
 /// RFLAGS bits cleared on SYSCALL: TF, IF, DF, NT, AC and the arithmetic ones.
 const SYSCALL_MASK: u64 = 0x4_47D5;
 
+/// Serves the system call whose registers stand at the frame; returns the frame to go on with,
+/// which must be as `enter` demands.
+pub type Handler = extern "sysv64" fn(*mut TrapFrame) -> *mut TrapFrame;
+
 /// What SYSCALL finds at the kernel's GS base. One per processor, in static memory.
 #[repr(C)]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CpuLocal {
     kernel_rsp: u64,
     user_rsp: u64,
+    /// Where the running thread's registers go.
+    frame: u64,
+    handler: Handler,
+}
+
+/// Until a handler is named.
+extern "sysv64" fn nobody(_: *mut TrapFrame) -> *mut TrapFrame {
+    crate::instr::halt_forever()
 }
 
 /// Where the traps of ring 3 find the kernel's stack, from the GS base.
 pub(crate) const KERNEL_RSP: usize = offset_of!(CpuLocal, kernel_rsp);
+
+impl Default for CpuLocal {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl CpuLocal {
     /// Not installed yet.
@@ -32,6 +50,8 @@ impl CpuLocal {
         Self {
             kernel_rsp: 0,
             user_rsp: 0,
+            frame: 0,
+            handler: nobody,
         }
     }
 
@@ -40,9 +60,11 @@ impl CpuLocal {
     /// # Safety
     /// `Segments::install` and `Idt::install` ran; `kernel_rsp`, 16-byte aligned, is the top of
     /// a mapped stack that is nothing else's (it may be RSP0's: ring 3 uses one at a time).
-    pub unsafe fn install(&'static mut self, kernel_rsp: u64) {
+    /// The handler keeps its promise about frames.
+    pub unsafe fn install(&'static mut self, kernel_rsp: u64, handler: Handler) {
         assert!(kernel_rsp.is_multiple_of(16));
         self.kernel_rsp = kernel_rsp;
+        self.handler = handler;
         let star = u64::from(KERNEL_CODE) << 32 | u64::from(KERNEL_DATA | 3) << 48;
         // SAFETY: architectural registers; the entry point expects exactly this state.
         unsafe {
@@ -71,39 +93,159 @@ pub fn new_frame(entry: u64, stack: u64) -> TrapFrame {
     }
 }
 
-/// Goes to ring 3 with `frame`, by IRETQ. The way back is a trap or a system call, on the
-/// stack's top: nothing of the caller's stack is kept.
+/// Goes to ring 3 with the registers at `frame`, which the next system call will save there
+/// again. Nothing of the caller's stack is kept.
 ///
 /// # Safety
-/// `CpuLocal::install` ran; the current page tables map nothing of the kernel for ring 3.
-/// Panics where the frame is not one of ring 3.
-pub unsafe fn enter(frame: &TrapFrame) -> ! {
-    assert!(frame.cs == u64::from(USER_CODE) && frame.ss == u64::from(USER_DATA));
-    // SAFETY: the frame is one of ring 3; the rest is the caller's promise.
-    unsafe { trap::restore(frame) }
+/// `CpuLocal::install` ran, and GS has the kernel's base. The frame is one of ring 3, with CS and
+/// SS as `new_frame` sets them, and stays where it is; nothing else uses it until the next system
+/// call or trap. The current page tables map nothing of the kernel for ring 3.
+pub unsafe fn enter(frame: *mut TrapFrame) -> ! {
+    // SAFETY: the caller's promise; the kernel's stack is empty from here on.
+    unsafe {
+        asm!("mov rsp, gs:[{kernel_rsp}]", "jmp {resume}", kernel_rsp = const KERNEL_RSP,
+            resume = sym resume, in("rdi") frame, options(noreturn))
+    }
 }
 
-/// LSTAR. Builds the same frame as a trap, so that one way back serves both: IRETQ, which has
-/// none of SYSRET's trouble with non-canonical addresses.
+/// LSTAR. Saves the thread's registers where `enter` or the last return found them, and calls
+/// the handler on the kernel's stack. RSP never points into a frame: an event that a host forces
+/// in here finds an interrupt stack, and after the switch the kernel's own.
 #[unsafe(naked)]
 unsafe extern "C" fn syscall_entry() {
     naked_asm!(
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
         "mov rsp, gs:[{kernel_rsp}]",
-        "push {ss}",
-        "push gs:[{user_rsp}]",
-        "push r11",
-        "push {cs}",
         "push rcx",
-        "push 0",
-        "push {syscall}",
-        "jmp {save}",
+        "mov rcx, gs:[{frame}]",
+        "mov [rcx + {rax}], rax",
+        "mov [rcx + {rbx}], rbx",
+        "mov [rcx + {rdx}], rdx",
+        "mov [rcx + {rsi}], rsi",
+        "mov [rcx + {rdi}], rdi",
+        "mov [rcx + {rbp}], rbp",
+        "mov [rcx + {r8}], r8",
+        "mov [rcx + {r9}], r9",
+        "mov [rcx + {r10}], r10",
+        "mov [rcx + {r12}], r12",
+        "mov [rcx + {r13}], r13",
+        "mov [rcx + {r14}], r14",
+        "mov [rcx + {r15}], r15",
+        "mov [rcx + {rflags}], r11",
+        "pop [rcx + {rip}]",
+        "mov rdx, gs:[{user_rsp}]",
+        "mov [rcx + {rsp}], rdx",
+        "mov rdi, rcx",
+        "call gs:[{handler}]",
+        "mov rdi, rax",
+        // What `resume` does, without a jump.
+        "mov gs:[{frame}], rdi",
+        "push [rdi + {ss}]",
+        "push [rdi + {rsp}]",
+        "push [rdi + {rflags}]",
+        "push [rdi + {cs}]",
+        "push [rdi + {rip}]",
+        "mov rax, [rdi + {rax}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rcx, [rdi + {rcx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r9}]",
+        "mov r10, [rdi + {r10}]",
+        "mov r11, [rdi + {r11}]",
+        "mov r12, [rdi + {r12}]",
+        "mov r13, [rdi + {r13}]",
+        "mov r14, [rdi + {r14}]",
+        "mov r15, [rdi + {r15}]",
+        "mov rdi, [rdi + {rdi}]",
+        "swapgs",
+        "iretq",
         user_rsp = const offset_of!(CpuLocal, user_rsp),
         kernel_rsp = const KERNEL_RSP,
-        ss = const USER_DATA,
-        cs = const USER_CODE,
-        syscall = const SYSCALL,
-        save = sym trap::save_and_dispatch,
+        frame = const offset_of!(CpuLocal, frame),
+        handler = const offset_of!(CpuLocal, handler),
+        rax = const offset_of!(TrapFrame, rax),
+        rbx = const offset_of!(TrapFrame, rbx),
+        rdx = const offset_of!(TrapFrame, rdx),
+        rsi = const offset_of!(TrapFrame, rsi),
+        rdi = const offset_of!(TrapFrame, rdi),
+        rbp = const offset_of!(TrapFrame, rbp),
+        r8 = const offset_of!(TrapFrame, r8),
+        r9 = const offset_of!(TrapFrame, r9),
+        r10 = const offset_of!(TrapFrame, r10),
+        r12 = const offset_of!(TrapFrame, r12),
+        r13 = const offset_of!(TrapFrame, r13),
+        r14 = const offset_of!(TrapFrame, r14),
+        r15 = const offset_of!(TrapFrame, r15),
+        rflags = const offset_of!(TrapFrame, rflags),
+        rip = const offset_of!(TrapFrame, rip),
+        rsp = const offset_of!(TrapFrame, rsp),
+        rcx = const offset_of!(TrapFrame, rcx),
+        r11 = const offset_of!(TrapFrame, r11),
+        cs = const offset_of!(TrapFrame, cs),
+        ss = const offset_of!(TrapFrame, ss),
     )
+}
+
+/// Loads the registers at RDI and goes to ring 3. The stack is the kernel's, empty.
+#[unsafe(naked)]
+unsafe extern "C" fn resume() {
+    naked_asm!(
+        "mov gs:[{frame}], rdi",
+        "push [rdi + {ss}]",
+        "push [rdi + {rsp}]",
+        "push [rdi + {rflags}]",
+        "push [rdi + {cs}]",
+        "push [rdi + {rip}]",
+        "mov rax, [rdi + {rax}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rcx, [rdi + {rcx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r9}]",
+        "mov r10, [rdi + {r10}]",
+        "mov r11, [rdi + {r11}]",
+        "mov r12, [rdi + {r12}]",
+        "mov r13, [rdi + {r13}]",
+        "mov r14, [rdi + {r14}]",
+        "mov r15, [rdi + {r15}]",
+        "mov rdi, [rdi + {rdi}]",
+        "swapgs",
+        "iretq",
+        frame = const offset_of!(CpuLocal, frame),
+        ss = const offset_of!(TrapFrame, ss),
+        rsp = const offset_of!(TrapFrame, rsp),
+        rflags = const offset_of!(TrapFrame, rflags),
+        cs = const offset_of!(TrapFrame, cs),
+        rip = const offset_of!(TrapFrame, rip),
+        rax = const offset_of!(TrapFrame, rax),
+        rbx = const offset_of!(TrapFrame, rbx),
+        rcx = const offset_of!(TrapFrame, rcx),
+        rdx = const offset_of!(TrapFrame, rdx),
+        rsi = const offset_of!(TrapFrame, rsi),
+        rdi = const offset_of!(TrapFrame, rdi),
+        rbp = const offset_of!(TrapFrame, rbp),
+        r8 = const offset_of!(TrapFrame, r8),
+        r9 = const offset_of!(TrapFrame, r9),
+        r10 = const offset_of!(TrapFrame, r10),
+        r11 = const offset_of!(TrapFrame, r11),
+        r12 = const offset_of!(TrapFrame, r12),
+        r13 = const offset_of!(TrapFrame, r13),
+        r14 = const offset_of!(TrapFrame, r14),
+        r15 = const offset_of!(TrapFrame, r15),
+    )
+}
+
+/// Sets the FS base that ring 3 will see.
+///
+/// # Safety
+/// `base` is an address of the user's half; the kernel itself uses no FS.
+pub unsafe fn set_tls(base: u64) {
+    // SAFETY: an architectural register that only ring 3 reads through.
+    unsafe { wrmsr(MSR_FS_BASE, base) }
 }

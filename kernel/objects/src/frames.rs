@@ -34,6 +34,12 @@ impl Frame {
     pub const fn address(&self) -> u64 {
         self.0 * PAGE_SIZE
     }
+
+    /// Gives the token up for an address that somebody keeps: a page-table entry, a region's
+    /// list. The way back is `Frames::free_kept`.
+    pub const fn keep(self) -> u64 {
+        self.address()
+    }
 }
 
 /// An owned frame that the host can read and write. Its way back is a visibility change.
@@ -99,11 +105,16 @@ impl<'a> Frames<'a> {
 
     /// Gives frames `first..first + count` to the allocator.
     pub fn release(&mut self, first: u64, count: u64) {
-        for frame in first..(first + count).min(self.frames) {
-            if bit(self.used, frame) {
-                clear(self.used, frame);
-                self.usable_count += 1;
-            }
+        let end = first.saturating_add(count).min(self.frames);
+        let mut frame = first;
+        while frame < end {
+            // Whole words at once: there are many of them at the start.
+            let whole = frame.is_multiple_of(64) && end - frame >= 64;
+            let mask = if whole { u64::MAX } else { 1 << (frame % 64) };
+            let word = &mut self.used[frame as usize / 64];
+            self.usable_count += u64::from((*word & mask).count_ones());
+            *word &= !mask;
+            frame += if whole { 64 } else { 1 };
         }
     }
 
@@ -147,6 +158,17 @@ impl<'a> Frames<'a> {
     pub fn free(&mut self, frame: Frame) {
         clear(self.used, frame.0);
         self.next = self.next.min(frame.0);
+    }
+
+    /// Takes a frame back by the address that `Frame::keep` gave. False, and nothing changed,
+    /// for a frame that nobody has.
+    pub fn free_kept(&mut self, address: u64) -> bool {
+        let frame = address / PAGE_SIZE;
+        let taken = frame < self.frames && bit(self.used, frame) && bit(self.accepted, frame);
+        if taken {
+            self.free(Frame(frame));
+        }
+        taken
     }
 
     /// Frames accepted so far.

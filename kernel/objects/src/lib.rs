@@ -8,4 +8,5 @@ extern crate std;
 pub mod elf;
 pub mod frames;
 pub mod page_set;
+pub mod system;
 pub mod tables;

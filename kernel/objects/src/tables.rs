@@ -158,6 +158,38 @@ impl Tables {
         self.root | self.bits.private
     }
 
+    /// Makes the level-3 table of `virt`, so that copies of the root made later share it.
+    /// Errors: `OutOfTables`.
+    pub fn prepare(&self, memory: &mut impl TableMemory, virt: u64) -> Result<(), Error> {
+        self.walk(memory, virt, 2, true).map(|_| ())
+    }
+
+    /// Calls `free` for every table below the root that serves addresses of the lower half, the
+    /// deepest ones first, and forgets them. Pages that are mapped there are not touched.
+    pub fn free_lower<M: TableMemory>(&self, memory: &mut M, mut free: impl FnMut(&mut M, u64)) {
+        self.free_below(memory, self.root, 3, 0..256, &mut free);
+    }
+
+    fn free_below<M: TableMemory>(
+        &self,
+        memory: &mut M,
+        table: u64,
+        level: u32,
+        entries: core::ops::Range<usize>,
+        free: &mut impl FnMut(&mut M, u64),
+    ) {
+        for index in entries {
+            let entry = memory.read(table, index);
+            if level == 0 || entry & PRESENT == 0 || entry & LARGE != 0 {
+                continue;
+            }
+            let next = self.address(entry);
+            self.free_below(memory, next, level - 1, 0..512, free);
+            memory.write(table, index, 0);
+            free(memory, next);
+        }
+    }
+
     /// Maps one page. Errors: `Misaligned`, `AlreadyMapped`, `OutOfTables`.
     pub fn map(
         &self,
@@ -391,6 +423,31 @@ mod tests {
             )
         });
         assert_eq!(result, Err(Error::OutOfTables));
+    }
+
+    #[test]
+    fn tables_of_the_lower_half_are_freed_once_and_the_upper_half_stays() {
+        let mut memory = Fake::default();
+        let tables = Tables::new(&mut memory, PRIVATE_51).unwrap();
+        let upper = 0xFFFF_8000_0000_0000;
+        tables.prepare(&mut memory, upper).unwrap();
+        for virt in [0x1000, 0x20_0000, 1 << 39, (1 << 47) - 4096, upper] {
+            let mapping = Mapping::user(Access::Write);
+            tables
+                .map(&mut memory, virt, 0x7000, Size::Small, mapping)
+                .unwrap();
+        }
+        let mut freed = Vec::new();
+        let mut twin = Fake {
+            tables: memory.tables.clone(),
+        };
+        tables.free_lower(&mut twin, |_, table| freed.push(table));
+        // Level 3, 2 and 1 of three places, and one more level 1.
+        assert_eq!(freed.len(), 10);
+        freed.sort_unstable();
+        assert!(freed.is_sorted_by(|a, b| a < b));
+        assert_eq!(tables.translate(&twin, 0x1000), None);
+        assert!(tables.translate(&twin, upper).is_some());
     }
 
     proptest! {

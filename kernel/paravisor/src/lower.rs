@@ -22,6 +22,8 @@ pub enum Injection {
     Interrupt(u8),
     /// #GP(0).
     GeneralProtection,
+    /// #UD.
+    InvalidOpcode,
 }
 
 /// An exit that asks for something.
@@ -31,6 +33,8 @@ pub struct Exit {
     pub event: Event,
     /// Bytes of the instruction.
     pub length: u8,
+    /// CPL of the instruction.
+    pub ring: u8,
 }
 
 /// Registers of the guest while it does not run.

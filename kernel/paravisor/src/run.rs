@@ -9,7 +9,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_hw::instr;
 use tessera_protocol::error::{Error, HostFault};
-use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::serve;
 
 /// Builds the lower context and runs it until the guest shuts down.
@@ -36,6 +36,12 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
 }
 
 fn serve_exit(paravisor: &mut Paravisor<'_>, exit: Exit) -> Result<(), NotServed> {
+    // TLFS 3.5: a hypercall is ring 0's; elsewhere the instruction does not exist. Were it served,
+    // any process of the guest could share its kernel's memory.
+    if exit.event == Event::Hypercall && exit.ring != 0 {
+        paravisor.lower.inject(Injection::InvalidOpcode);
+        return Ok(());
+    }
     let mut registers = paravisor.lower.registers();
     // No device of this paravisor stands in memory.
     let mmio = || Err(NotServed::Mismatch(exit.event));

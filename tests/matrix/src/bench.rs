@@ -73,7 +73,7 @@ impl Bench {
             let mut inputs = product.inputs.clone();
             inputs.policy = variant.policy();
             let path = folder.join(format!("{}.igvm", variant.name()));
-            images.insert(variant, write(&image::assemble(&inputs)?, path)?);
+            images.insert(variant, Prepared::write(&image::assemble(&inputs)?, path)?);
         }
         let programs = ["kernel", "stub", "paravisor", "init"]
             .into_iter()
@@ -107,21 +107,24 @@ impl Bench {
     }
 }
 
-fn write(image: &Image, path: PathBuf) -> Result<Prepared> {
-    write_file(&path, &image.igvm)?;
-    let ranges = image.ranges.iter().filter(|range| range.len > 0);
-    let words = ranges.map(|range| format!("{}:{:x}:{:x}", range.name, range.gpa, range.len));
-    let manifest = &image.manifest;
-    let components = manifest.components.iter();
-    Ok(Prepared {
-        igvm: path,
-        hash: words.collect::<Vec<_>>().join(","),
-        loaded: components
-            .map(|c| (c.name.clone(), c.loaded_sha256.clone()))
-            .collect(),
-        snp_digests: image::snp_digests(&image.igvm, 1..=PROCESSORS)?,
-        tdx_mrtd: manifest.tdx_mrtd.clone(),
-    })
+impl Prepared {
+    /// Writes an image's file to `path`.
+    pub fn write(image: &Image, path: PathBuf) -> Result<Self> {
+        write_file(&path, &image.igvm)?;
+        let ranges = image.ranges.iter().filter(|range| range.len > 0);
+        let words = ranges.map(|range| format!("{}:{:x}:{:x}", range.name, range.gpa, range.len));
+        let manifest = &image.manifest;
+        let components = manifest.components.iter();
+        Ok(Self {
+            igvm: path,
+            hash: words.collect::<Vec<_>>().join(","),
+            loaded: components
+                .map(|c| (c.name.clone(), c.loaded_sha256.clone()))
+                .collect(),
+            snp_digests: image::snp_digests(&image.igvm, 1..=PROCESSORS)?,
+            tdx_mrtd: manifest.tdx_mrtd.clone(),
+        })
+    }
 }
 
 /// Complete or not at all, so that a boot that runs at the same time sees the old file whole.

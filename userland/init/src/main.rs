@@ -1,39 +1,72 @@
-//! The first user process: checks what the kernel promises it, prints what it runs on, exits.
+//! The first user process: checks what the kernel promises it, supervises the services of the
+//! bundle until those with a task have ended, prints what became of them, exits.
 #![no_std]
 #![no_main]
 
 mod checks;
-mod entry;
+mod supervisor;
+mod threads;
 
 use core::fmt::Write;
+use tessera_abi::error::Error;
 use tessera_defs::mode::Mode;
 use tessera_runtime::console::Console;
-use tessera_runtime::system;
+use tessera_runtime::handle::Handle;
+use tessera_runtime::{loader, process, system};
 
 /// Timer interrupts to see before it is done.
 const TICKS: u64 = 3;
 /// Polls at most, so that a host without a timer ends the wait.
-const POLLS: u64 = 2_000_000;
+const POLLS: u64 = 500_000;
 
-fn main() -> u64 {
-    let failed = checks::run();
-    let Ok(mut info) = system::info() else {
-        return 2;
-    };
-    for _ in 0..POLLS {
-        match system::info() {
-            Ok(now) => info = now,
-            Err(_) => return 2,
-        }
-        if info.ticks >= TICKS {
-            break;
+tessera_runtime::service!(main);
+
+/// `bundle` is its length.
+fn main(bundle: u64) -> u64 {
+    match run(bundle) {
+        Ok(0) => 0,
+        Ok(_) => 1,
+        Err(error) => {
+            let _unwritable = writeln!(Console, "init: check failed: {error:?}");
+            2
         }
     }
+}
+
+/// How many checks failed.
+fn run(bundle: u64) -> Result<u64, Error> {
+    let mut failed = checks::run();
+    let timer = wait_for_timer()?;
+    failed += threads::run(timer);
+    let before = process::usage(Handle::NONE)?;
+    let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
+    let mut supervisor = supervisor::Supervisor::new(bundle, timer)?;
+    let outcome = supervisor.run()?;
+    supervisor.close()?;
+    let after = process::usage(Handle::NONE)?;
+    failed += outcome.failed + u64::from(before != after);
+    let _unwritable = writeln!(
+        Console,
+        "init: services done after {} starts, {} failed; pages {} before, {} after",
+        outcome.starts, outcome.failed, before.pages, after.pages
+    );
+    let info = system::info()?;
     let mode = Mode::from_u32(info.mode).map_or("unknown", Mode::name);
     let line = writeln!(
         Console,
         "init: mode={mode} pages total={} accepted={} shared={} ticks={} failed={failed}",
         info.pages_total, info.pages_accepted, info.pages_shared, info.ticks
     );
-    if line.is_ok() && failed == 0 { 0 } else { 1 }
+    line.map_err(|_| Error::BadAddress)?;
+    Ok(failed)
+}
+
+/// Whether timer interrupts come.
+fn wait_for_timer() -> Result<bool, Error> {
+    for _ in 0..POLLS {
+        if system::info()?.ticks >= TICKS {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

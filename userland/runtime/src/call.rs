@@ -4,22 +4,34 @@
 use core::arch::asm;
 use tessera_abi::error::Error;
 
-/// A system call with up to two arguments. Errors: as the call documents.
+/// A system call without a message. Errors: as the call documents.
 ///
 /// # Safety
-/// Addresses among the arguments are valid for what the call does with them.
-pub(crate) unsafe fn call(number: u64, first: u64, second: u64) -> Result<u64, Error> {
-    let result: i64;
+/// Addresses among the arguments are valid for what the call does with them; the call maps, unmaps
+/// and starts nothing that breaks this program's own memory.
+pub unsafe fn call(rax: u64, arguments: [u64; 6]) -> Result<u64, Error> {
+    let [a, b, c, d, e, f] = arguments;
+    let result;
     // SAFETY: the kernel preserves everything but RAX, RCX and R11; memory is the caller's word.
     unsafe {
-        asm!("syscall", inout("rax") number => result, in("rdi") first, in("rsi") second,
-            out("rcx") _, out("r11") _, options(nostack));
+        asm!("syscall", inout("rax") rax => result, in("rdi") a, in("rsi") b, in("rdx") c,
+            in("r10") d, in("r8") e, in("r9") f, out("rcx") _, out("r11") _, options(nostack));
     }
-    match result {
-        -1 => Err(Error::UnknownCall),
-        -2 => Err(Error::BadAddress),
-        -3 => Err(Error::TooLong),
-        -4 => Err(Error::TooShort),
-        value => Ok(value as u64),
+    Error::result(result)
+}
+
+/// A call without addresses, whose effect on this program is only its result.
+pub(crate) fn plain(number: u64, a: u64, b: u64, c: u64) -> Result<u64, Error> {
+    // SAFETY: no addresses; callers name calls that do not touch this program's memory.
+    unsafe { call(number, [a, b, c, 0, 0, 0]) }
+}
+
+/// A call without arguments, whose effect on this program is only its result, which is 0.
+#[inline(always)]
+pub(crate) fn bare(number: u64) {
+    // SAFETY: the kernel preserves everything but RAX, RCX and R11.
+    unsafe {
+        asm!("syscall", inout("rax") number => _, out("rcx") _, out("r11") _,
+            options(nostack));
     }
 }

@@ -19,8 +19,13 @@ impl fmt::Write for Console {
             }
             let (piece, after) = rest.split_at(end);
             // SAFETY: the kernel reads exactly this string.
-            unsafe { call(number::PRINT, piece.as_ptr() as u64, piece.len() as u64) }
-                .map_err(|_| fmt::Error)?;
+            unsafe {
+                call(
+                    number::PRINT,
+                    [piece.as_ptr() as u64, piece.len() as u64, 0, 0, 0, 0],
+                )
+            }
+            .map_err(|_| fmt::Error)?;
             rest = after;
         }
         Ok(())

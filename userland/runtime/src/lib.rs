@@ -3,4 +3,11 @@
 
 pub mod call;
 pub mod console;
+pub mod handle;
+pub mod ipc;
+pub mod loader;
+pub mod process;
+pub mod service;
+pub mod state;
 pub mod system;
+pub mod time;

@@ -1,7 +1,7 @@
 //! What this system is, and leaving it.
 #![allow(unsafe_code)] // passes the address of a structure that lives through the call
 
-use crate::call::call;
+use crate::call::{bare, call, plain};
 use tessera_abi::error::Error;
 use tessera_abi::info::SystemInfo;
 use tessera_abi::number;
@@ -11,33 +11,37 @@ pub fn info() -> Result<SystemInfo, Error> {
     let mut info = SystemInfo::default();
     let len = size_of::<SystemInfo>() as u64;
     // SAFETY: the kernel writes at most `len` bytes of plain numbers.
-    unsafe { call(number::INFO, &raw mut info as u64, len) }?;
+    unsafe { call(number::INFO, [&raw mut info as u64, len, 0, 0, 0, 0]) }?;
     Ok(info)
 }
 
-/// What the kernel says to a buffer that is not this process' (for tests of the kernel).
-pub fn info_into(address: u64, len: u64) -> Result<u64, Error> {
-    // SAFETY: the kernel must refuse every address that is not mapped writable for this
-    // process; the only writable pages are the stack and data, which callers do not name.
-    unsafe { call(number::INFO, address, len) }
+/// Any call with any arguments, to see that bad ones are refused.
+///
+/// # Safety
+/// The call must be one that the kernel has to refuse, or harmless.
+pub unsafe fn raw(rax: u64, arguments: [u64; 6]) -> Result<u64, Error> {
+    // SAFETY: the caller's promise.
+    unsafe { call(rax, arguments) }
 }
 
-/// What the kernel says to text that is not this process'.
-pub fn print_from(address: u64, len: u64) -> Result<u64, Error> {
-    // SAFETY: the kernel only reads.
-    unsafe { call(number::PRINT, address, len) }
+/// FS base of this thread. Errors: `number::SET_TLS`.
+///
+/// # Safety
+/// What is read through FS from now on stands at `base`.
+pub unsafe fn set_tls(base: u64) -> Result<(), Error> {
+    // SAFETY: the caller's promise.
+    unsafe { call(number::SET_TLS, [base, 0, 0, 0, 0, 0]) }.map(|_| ())
 }
 
-/// What the kernel says to a call that does not exist.
-pub fn unknown(number: u64) -> Result<u64, Error> {
-    // SAFETY: no addresses.
-    unsafe { call(number, 0, 0) }
+/// Does nothing, in the kernel.
+#[inline(always)]
+pub fn null() {
+    bare(number::NULL);
 }
 
 /// Ends this process.
 pub fn exit(code: u64) -> ! {
     loop {
-        // SAFETY: no addresses. The kernel does not return from this call.
-        let _never = unsafe { call(number::EXIT, code, 0) };
+        let _never = plain(number::EXIT, code, 0, 0);
     }
 }

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod bench;
 mod build;
 mod clean;
 mod demo;
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo(options) => demo::run(&host, &options),
         Command::Run(options) => run::run(&host, &options),
         Command::Matrix(options) => matrix::run(&host, &options),
+        Command::Bench(options) => bench::run(&host, &options),
         Command::Setup(options) => setup::run(&host, &options),
         Command::Build(options) => build::run(&host, &options),
         Command::Inspect(options) => file::inspect(&options.file),

@@ -80,7 +80,12 @@ impl Vmpl2 {
         let length = area.guest_nrip.wrapping_sub(area.rip);
         let length = u8::try_from(length).ok().filter(|n| (1..=15).contains(n));
         let length = length.ok_or(NotServed::Unknown(code))?;
-        Ok(Some(Exit { event, length }))
+        let ring = area.cpl;
+        Ok(Some(Exit {
+            event,
+            length,
+            ring,
+        }))
     }
 }
 
@@ -169,6 +174,10 @@ impl LowerGuest for Vmpl2 {
             Injection::GeneralProtection => {
                 let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
                 area.event_inj = event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP);
+            }
+            Injection::InvalidOpcode => {
+                let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
+                area.event_inj = event::VALID | kind | u64::from(vector::UD);
             }
         }
     }

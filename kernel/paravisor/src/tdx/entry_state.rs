@@ -12,10 +12,11 @@ use tessera_protocol::error::Result;
 use tessera_protocol::tdx::module::vp_wr;
 use tessera_protocol::traits::Tdcall;
 
-/// PE, ET, NE, WP, PG.
-const CR0: u64 = 0x8001_0031;
-/// PAE, MCE, and VMXE, which TDX demands and the guest does not see.
-const CR4: u64 = 1 << 5 | 1 << 6 | CR4_VMXE;
+/// PE, MP, ET, NE, WP, PG. A change by the guest would exit, and nobody serves it.
+const CR0: u64 = 0x8001_0033;
+/// PAE, MCE, OSFXSR and OSXMMEXCPT, which the guest would set, and VMXE, which TDX demands and
+/// the guest does not see.
+const CR4: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | CR4_VMXE;
 const CR4_VMXE: u64 = 1 << 13;
 const PAT: u64 = 0x0007_0406_0007_0406;
 /// Present code segment: 64-bit, readable, accessed.

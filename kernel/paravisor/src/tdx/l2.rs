@@ -116,7 +116,12 @@ impl L2Vm {
                 let length = u8::try_from(exit.length).ok().filter(|n| *n <= 15);
                 let length = length.filter(|n| *n > 0 || matches!(event, Event::Mmio { .. }));
                 let length = length.ok_or(NotServed::Unknown(exit.reason.into()))?;
-                Ok(Some(Exit { event, length }))
+                let ring = exit.cpl;
+                Ok(Some(Exit {
+                    event,
+                    length,
+                    ring,
+                }))
             }
         }
     }
@@ -219,6 +224,7 @@ impl LowerGuest for L2Vm {
             Injection::GeneralProtection => {
                 event::EXCEPTION | event::ERROR_CODE | u32::from(vector::GP)
             }
+            Injection::InvalidOpcode => event::EXCEPTION | u32::from(vector::UD),
         };
         self.injection = Some(Injected {
             information: event::VALID | what,
@@ -227,10 +233,14 @@ impl LowerGuest for L2Vm {
         });
     }
 
-    /// The module answers L1's CPUID itself, but for the hypervisor's leaves.
+    /// The module answers L1's CPUID itself, but for the hypervisor's leaves. XSETBV of an L2 VM
+    /// exits to L1 (SDM vol. 3, 26.1.2), which does not serve it: XSAVE, OSXSAVE and AVX are
+    /// not offered.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
+        const XSTATE: u32 = 1 << 26 | 1 << 27 | 1 << 28;
         let answer = instr::cpuid(leaf, subleaf);
-        [answer.eax, answer.ebx, answer.ecx, answer.edx]
+        let hidden = if leaf == 1 { XSTATE } else { 0 };
+        [answer.eax, answer.ebx, answer.ecx & !hidden, answer.edx]
     }
 
     fn rdmsr(&mut self, msr: u32) -> Option<u64> {

@@ -1,0 +1,167 @@
+//! The bundle: from the table of services and the programs to one archive.
+
+use super::elf_bytes;
+use crate::{Failure, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use tessera_handoff::bundle::{
+    Bundle, Header, MAGIC, MAX_PROGRAMS, MAX_SERVICES, NAME, Program, Service, VERSION, restart,
+};
+use zerocopy::IntoBytes;
+
+/// The name of the first process.
+pub const INIT: &str = "init";
+/// Files begin at multiples of this.
+const ALIGN: usize = 16;
+
+/// `userland/services.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    service: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    program: String,
+    quota: u32,
+    priority: u8,
+    restart: Restart,
+    #[serde(default)]
+    limit: u32,
+    #[serde(default)]
+    state: u32,
+    #[serde(default)]
+    uses: Vec<String>,
+    #[serde(default)]
+    ends: Vec<String>,
+    #[serde(default)]
+    after: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Restart {
+    Never,
+    OnFailure,
+    Always,
+}
+
+/// The archive of `init` and of the programs that the table (TOML) names; `programs` has the ELF
+/// files by name. The same input gives the same bytes. Errors blame the image's sources.
+pub fn archive(table: &str, init: &[u8], programs: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
+    let table: Table = toml::from_str(table).map_err(|error| bad(error.message()))?;
+    let mut files = vec![(INIT.to_owned(), init)];
+    for entry in &table.service {
+        if files.iter().any(|(name, _)| *name == entry.program) {
+            continue;
+        }
+        let file = programs.get(&entry.program);
+        let missing = || bad(&format!("there is no program `{}`", entry.program));
+        files.push((entry.program.clone(), file.ok_or_else(missing)?));
+    }
+    let services: Vec<Service> = table
+        .service
+        .iter()
+        .map(|entry| service(entry, &table, &files))
+        .collect::<Result<_>>()?;
+    if services.len() > MAX_SERVICES || files.len() > MAX_PROGRAMS {
+        return Err(bad("there are more services or programs than fit"));
+    }
+    let bytes = lay_out(&files, &services)?;
+    // What the guest will check, checked here.
+    match Bundle::parse(words(&bytes).as_bytes()) {
+        Some(_) => Ok(bytes),
+        None => Err(bad(
+            "a service is to start after one that comes later, or after itself",
+        )),
+    }
+}
+
+fn service(entry: &Entry, table: &Table, files: &[(String, &[u8])]) -> Result<Service> {
+    let program = files.iter().position(|(name, _)| *name == entry.program);
+    Ok(Service {
+        name: padded(&entry.name)?,
+        uses: set(&entry.uses, table)?,
+        ends: set(&entry.ends, table)?,
+        after: set(&entry.after, table)?,
+        program: program.unwrap_or_default() as u32,
+        quota: entry.quota,
+        state: entry.state,
+        limit: entry.limit,
+        priority: entry.priority,
+        restart: match entry.restart {
+            Restart::Never => restart::NEVER,
+            Restart::OnFailure => restart::ON_FAILURE,
+            Restart::Always => restart::ALWAYS,
+        },
+        reserved: [0; 6],
+    })
+}
+
+fn set(names: &[String], table: &Table) -> Result<u64> {
+    names.iter().try_fold(0, |set, name| {
+        let index = table.service.iter().position(|entry| entry.name == *name);
+        let unknown = || bad(&format!("there is no service `{name}`"));
+        Ok(set | 1 << (index.ok_or_else(unknown)? % 64))
+    })
+}
+
+fn lay_out(files: &[(String, &[u8])], services: &[Service]) -> Result<Vec<u8>> {
+    let header = Header {
+        magic: MAGIC,
+        version: VERSION,
+        programs: files.len() as u32,
+        services: services.len() as u32,
+        reserved: 0,
+    };
+    let tables = size_of::<Header>() + files.len() * size_of::<Program>() + size_of_val(services);
+    let mut content = Vec::new();
+    let mut bytes = header.as_bytes().to_vec();
+    for (name, file) in files {
+        let file = elf_bytes::loadable(name, file)?;
+        let start = tables.next_multiple_of(ALIGN);
+        content.resize(content.len().next_multiple_of(ALIGN), 0);
+        let program = Program {
+            name: padded(name)?,
+            offset: (start + content.len()) as u64,
+            len: file.len() as u64,
+        };
+        bytes.extend(program.as_bytes());
+        content.extend(file);
+    }
+    bytes.extend(services.as_bytes());
+    bytes.resize(tables.next_multiple_of(ALIGN), 0);
+    bytes.extend(content);
+    Ok(bytes)
+}
+
+fn padded(name: &str) -> Result<[u8; NAME]> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > NAME || !name.chars().all(word) {
+        return Err(bad(&format!("`{name}` is no name")));
+    }
+    let mut field = [0; NAME];
+    field[..name.len()].copy_from_slice(name.as_bytes());
+    Ok(field)
+}
+
+/// The bytes at an address that is aligned as the guest's are.
+pub(super) fn words(bytes: &[u8]) -> Vec<u64> {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(word)
+    };
+    bytes.chunks(8).map(word).collect()
+}
+
+fn bad(what: &str) -> Failure {
+    Failure::image(
+        format!("the bundle: {what}"),
+        "correct userland/services.toml, or build with `tessera build`",
+    )
+}

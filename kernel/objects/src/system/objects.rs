@@ -1,0 +1,200 @@
+//! All state, and the objects that are neither threads nor processes.
+
+use super::handles::{Entry, Object};
+use super::list::List;
+use super::space::{SPACES, Space};
+use super::thread::{Context, Ready, THREADS, Thread};
+use tessera_abi::{error::Error, kind::Kind};
+
+/// Endpoints, notifications, regions at most, each; number 0 is nobody.
+pub const OBJECTS: usize = 256;
+
+/// What endpoints, notifications and regions have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Changes when the object goes away or is revoked: handles of another one are dead.
+    pub generation: u32,
+    /// Live handles to it.
+    pub(super) refs: u16,
+    /// The process that pays for it, with which it goes away.
+    pub owner: u8,
+    /// In use.
+    pub used: bool,
+}
+
+impl Header {
+    pub(super) const EMPTY: Self = Self {
+        generation: 0,
+        refs: 0,
+        owner: 0,
+        used: false,
+    };
+}
+
+/// Who is in an endpoint's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Queue {
+    Senders,
+    Receivers,
+}
+
+/// Where callers and servers meet.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    pub(super) header: Header,
+    /// Who waits: all senders, by priority, or all receivers, in order.
+    pub(super) list: List,
+    pub(super) queue: Queue,
+}
+
+/// 64 bits, and at most one thread that waits for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Notification {
+    pub(super) header: Header,
+    /// The thread in `State::Waiting`.
+    pub(super) waiter: u8,
+    /// The thread whose receive on an endpoint also ends by it.
+    pub(super) bound: u8,
+    pub(super) bits: u64,
+}
+
+/// Pages. Their frames are the kernel's business.
+#[derive(Clone, Copy, Debug)]
+pub struct Region {
+    /// Common part. `used` stays while it is mapped somewhere.
+    pub header: Header,
+    /// No handle names it any more; it waits for its last mapping to go.
+    pub(super) gone: bool,
+    /// Mappings of it.
+    pub(super) mapped: u16,
+    /// How many.
+    pub pages: u64,
+}
+
+/// What the kernel takes back when something ends. Called once for each.
+pub trait Reclaim {
+    /// The frames of region `index`.
+    fn region(&mut self, index: u8);
+    /// A mapping of `pages` pages at `address` in the page tables at `tables`.
+    fn unmap(&mut self, tables: u64, address: u64, pages: u64);
+    /// The page tables at `tables`.
+    fn space(&mut self, tables: u64);
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct System<C> {
+    /// Threads.
+    pub threads: [Thread<C>; THREADS],
+    /// Processes.
+    pub spaces: [Space; SPACES],
+    pub(super) endpoints: [Endpoint; OBJECTS],
+    pub(super) notifications: [Notification; OBJECTS],
+    /// Regions.
+    pub regions: [Region; OBJECTS],
+    pub(super) ready: Ready,
+    /// The earliest deadline at most; 0: none.
+    pub(super) earliest: u64,
+    /// Ticks that the running thread, with those whose time it was given, may still run.
+    pub(super) slice: u32,
+    /// The thread that runs next; 0: nobody.
+    pub current: u8,
+}
+
+impl<C: Context> System<C> {
+    /// Nothing at all. All bytes are zero where `C`'s are.
+    pub const EMPTY: Self = Self {
+        threads: [Thread::EMPTY; THREADS],
+        spaces: [Space::EMPTY; SPACES],
+        endpoints: [Endpoint {
+            header: Header::EMPTY,
+            list: List::EMPTY,
+            queue: Queue::Senders,
+        }; OBJECTS],
+        notifications: [Notification {
+            header: Header::EMPTY,
+            waiter: 0,
+            bound: 0,
+            bits: 0,
+        }; OBJECTS],
+        regions: [Region {
+            header: Header::EMPTY,
+            gone: false,
+            mapped: 0,
+            pages: 0,
+        }; OBJECTS],
+        ready: Ready::EMPTY,
+        earliest: 0,
+        slice: 0,
+        current: 0,
+    };
+
+    /// The thread of an index.
+    #[inline(always)]
+    pub fn thread(&mut self, index: u8) -> &mut Thread<C> {
+        &mut self.threads[usize::from(index)]
+    }
+
+    /// The process of an index.
+    #[inline(always)]
+    pub fn space(&mut self, index: u8) -> &mut Space {
+        &mut self.spaces[usize::from(index) % SPACES]
+    }
+
+    /// The process of the running thread.
+    pub fn current_space(&self) -> u8 {
+        self.threads[usize::from(self.current)].space
+    }
+
+    /// The common part of an endpoint, notification or region.
+    pub(super) fn header(&mut self, object: Object) -> Option<&mut Header> {
+        let index = usize::from(object.index);
+        match object.kind {
+            Kind::Endpoint => Some(&mut self.endpoints[index].header),
+            Kind::Notification => Some(&mut self.notifications[index].header),
+            Kind::Region => Some(&mut self.regions[index].header),
+            _ => None,
+        }
+    }
+
+    /// The generation that handles to the object must have now.
+    pub(super) fn generation(&self, object: Object) -> u32 {
+        let index = usize::from(object.index);
+        match object.kind {
+            Kind::Endpoint => self.endpoints[index].header.generation,
+            Kind::Notification => self.notifications[index].header.generation,
+            Kind::Region => self.regions[index].header.generation,
+            Kind::Thread => self.threads[index].generation,
+            Kind::AddressSpace => self.spaces[index % SPACES].generation,
+            _ => object.generation.wrapping_add(1),
+        }
+    }
+
+    /// The live entry of a handle of process `space`. Errors: `BadHandle`.
+    pub(super) fn entry(&self, space: u8, handle: u64) -> Result<Entry, Error> {
+        let entry = *self.spaces[usize::from(space) % SPACES]
+            .handles
+            .get(handle)?;
+        if self.generation(entry.object()) == entry.generation {
+            Ok(entry)
+        } else {
+            Err(Error::BadHandle)
+        }
+    }
+
+    /// The index of the object of `kind` that a handle of the running process names.
+    /// Errors: `BadHandle`, `WrongKind`, `NoRight`.
+    pub fn object(&self, handle: u64, kind: Kind, rights: u8) -> Result<u8, Error> {
+        let entry = self.entry(self.current_space(), handle)?;
+        entry.allows(kind, rights)?;
+        Ok(entry.index)
+    }
+
+    /// As `object` for an address space, where 0 names the running process itself.
+    pub fn space_or_own(&self, handle: u64, rights: u8) -> Result<u8, Error> {
+        match handle {
+            0 => Ok(self.current_space()),
+            _ => self.object(handle, Kind::AddressSpace, rights),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What must hold after every operation.
+
+use super::super::objects::{OBJECTS, Queue};
+use super::super::space::Life;
+use super::super::thread::{State, THREADS};
+use super::fake::Fake;
+use std::vec::Vec;
+use tessera_abi::kind::Kind;
+
+/// How many of everything there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    pub threads: usize,
+    pub spaces: usize,
+    pub endpoints: usize,
+    pub notifications: usize,
+    pub regions: usize,
+    pub handles: usize,
+    pub pages: u64,
+}
+
+pub fn counts(s: &Fake) -> Counts {
+    Counts {
+        threads: s.threads.iter().filter(|t| t.state != State::Free).count(),
+        spaces: s.spaces.iter().filter(|x| x.life != Life::Free).count(),
+        endpoints: s.endpoints.iter().filter(|x| x.header.used).count(),
+        notifications: s.notifications.iter().filter(|x| x.header.used).count(),
+        regions: s.regions.iter().filter(|x| x.header.used).count(),
+        handles: s.spaces.iter().map(|x| x.handles.used().count()).sum(),
+        pages: s.spaces.iter().map(|x| x.pages).sum(),
+    }
+}
+
+/// Panics where something of the threads does not hold.
+pub fn quick(s: &Fake) {
+    scheduling(s);
+    waiting(s);
+    priorities(s);
+}
+
+/// Panics where something does not hold.
+pub fn check(s: &Fake) {
+    quick(s);
+    references(s);
+}
+
+fn state(s: &Fake, thread: u8) -> State {
+    s.threads[usize::from(thread)].state
+}
+
+fn scheduling(s: &Fake) {
+    let mut ready = 0;
+    for (priority, list) in s.ready.lists.iter().enumerate() {
+        assert_eq!(list.is_empty(), s.ready.bits >> priority & 1 == 0);
+        for thread in list.iter(&s.threads) {
+            assert_eq!(state(s, thread), State::Ready);
+            assert_eq!(
+                usize::from(s.threads[usize::from(thread)].effective),
+                priority
+            );
+            ready += 1;
+        }
+    }
+    let count = |wanted| s.threads.iter().filter(|t| t.state == wanted).count();
+    assert_eq!(ready, count(State::Ready), "a ready thread is in no queue");
+    match s.current {
+        0 => assert_eq!((ready, count(State::Running)), (0, 0), "idle with work"),
+        me => {
+            assert_eq!((state(s, me), count(State::Running)), (State::Running, 1));
+            let effective = s.threads[usize::from(me)].effective;
+            assert!(!s.ready.above(effective), "somebody above the running one");
+        }
+    }
+    assert_eq!(state(s, 0), State::Free);
+}
+
+fn waiting(s: &Fake) {
+    let mut queued = [0; 2];
+    for (index, endpoint) in s.endpoints.iter().enumerate() {
+        let members: Vec<u8> = endpoint.list.iter(&s.threads).collect();
+        assert!(members.is_empty() || endpoint.header.used);
+        let (wanted, slot) = match endpoint.queue {
+            Queue::Senders => (State::Sending, 0),
+            Queue::Receivers => (State::Receiving, 1),
+        };
+        queued[slot] += members.len();
+        for thread in &members {
+            assert_eq!(state(s, *thread), wanted);
+            assert_eq!(usize::from(s.threads[usize::from(*thread)].peer), index);
+        }
+        let priority = |t: &u8| s.threads[usize::from(*t)].effective;
+        if endpoint.queue == Queue::Senders {
+            assert!(
+                members.is_sorted_by_key(|t| 255 - priority(t)),
+                "senders out of order"
+            );
+        }
+    }
+    let count = |wanted| s.threads.iter().filter(|t| t.state == wanted).count();
+    assert_eq!(
+        queued,
+        [count(State::Sending), count(State::Receiving)],
+        "a lost wake-up"
+    );
+    for (n, notification) in s.notifications.iter().enumerate() {
+        let (waiter, bound) = (notification.waiter, notification.bound);
+        if waiter != 0 {
+            assert_eq!(state(s, waiter), State::Waiting);
+            assert_eq!(usize::from(s.threads[usize::from(waiter)].peer), n);
+        }
+        if bound != 0 {
+            assert_eq!(usize::from(s.threads[usize::from(bound)].bound), n);
+        }
+        let asleep = waiter != 0 || (bound != 0 && state(s, bound) == State::Receiving);
+        assert!(notification.bits == 0 || !asleep, "a lost wake-up");
+    }
+    for (index, t) in s.threads.iter().enumerate() {
+        if t.caller != 0 {
+            let caller = &s.threads[usize::from(t.caller)];
+            assert_eq!(
+                (caller.state, usize::from(caller.peer)),
+                (State::Awaiting, index)
+            );
+        }
+        if t.state == State::Awaiting {
+            assert_eq!(usize::from(s.threads[usize::from(t.peer)].caller), index);
+        }
+        if t.deadline != 0 {
+            assert!(
+                s.earliest != 0 && s.earliest <= t.deadline,
+                "a deadline that is forgotten"
+            );
+        }
+    }
+}
+
+fn priorities(s: &Fake) {
+    for (index, t) in (0..=u8::MAX).zip(&s.threads) {
+        if t.state != State::Free {
+            assert_eq!(t.effective, s.due(index), "priority of thread {index}");
+        }
+    }
+}
+
+fn references(s: &Fake) {
+    let mut refs = [[0u16; OBJECTS]; 9];
+    let mut mapped = [0u16; OBJECTS];
+    for space in &s.spaces {
+        assert!(space.life == Life::Alive || space.handles.used().count() == 0);
+        for entry in space.handles.used() {
+            let object = entry.object();
+            if s.generation(object) == entry.generation {
+                refs[object.kind as usize][usize::from(object.index)] += 1;
+            }
+        }
+        for mapping in space.mappings.iter().filter(|m| m.address != 0) {
+            assert_eq!(space.life, Life::Alive);
+            mapped[usize::from(mapping.region)] += 1;
+        }
+        assert!(space.pages <= space.quota);
+    }
+    for n in 0..OBJECTS {
+        assert_eq!(s.endpoints[n].header.refs, refs[Kind::Endpoint as usize][n]);
+        assert_eq!(
+            s.notifications[n].header.refs,
+            refs[Kind::Notification as usize][n]
+        );
+        assert_eq!(s.regions[n].header.refs, refs[Kind::Region as usize][n]);
+        assert_eq!(s.regions[n].mapped, mapped[n], "mappings of region {n}");
+        assert_eq!(s.endpoints[n].header.used, s.endpoints[n].header.refs != 0);
+        let region = &s.regions[n];
+        assert_eq!(
+            region.header.used,
+            region.header.refs != 0 || region.mapped != 0
+        );
+    }
+    for (n, space) in s.spaces.iter().enumerate() {
+        assert_eq!(
+            space.refs,
+            refs[Kind::AddressSpace as usize][n],
+            "handles to process {n}"
+        );
+        let of = |t: &&super::super::thread::Thread<_>| {
+            t.state != State::Free && usize::from(t.space) == n
+        };
+        let threads = s.threads[..THREADS].iter().filter(of).count();
+        assert_eq!(usize::from(space.threads), threads);
+        assert!(
+            space.life != Life::Alive || n == 0 || space.refs != 0,
+            "an orphan"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! The tests of the whole: invariants, a reference model, random schedules.
+
+mod check;
+mod fake;
+mod model;
+mod priorities;
+mod random;
+mod schedules;

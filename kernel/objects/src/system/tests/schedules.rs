@@ -1,0 +1,288 @@
+//! Random schedules of clients, servers and a killer: nothing acknowledged is lost, nobody is
+//! forgotten, and when all have ended the counts are those of the start.
+
+use super::super::space::Life;
+use super::super::thread::{Context, State};
+use super::check::{check, counts, quick};
+use super::fake::{Back, Fake, Registers, system};
+use super::random::{Random, Replay, seeds};
+use tessera_abi::{error::Error, kind::Kind, message, number, rights};
+
+/// Schedules that one run makes.
+const SCHEDULES: u64 = 10_000;
+const STEPS: u64 = 120;
+
+/// What a run knows of the threads that it drives.
+struct Run {
+    s: std::boxed::Box<Fake>,
+    back: Back,
+    random: Random,
+    now: u64,
+    endpoint: u64,
+    notification: u64,
+    /// Requests that a client sent and that were not answered yet, by thread.
+    sent: [Option<u64>; 256],
+    /// Threads in a receive, and the request that a server has to answer.
+    receives: [bool; 256],
+    owed: [u64; 256],
+    acknowledged: u64,
+    /// Never takes the short way of calls and replies.
+    slowly: bool,
+    regions: usize,
+}
+
+impl Run {
+    fn new(seed: u64, slowly: bool) -> Self {
+        let mut s = system(1_000);
+        let endpoint = s.create_object(Kind::Endpoint).unwrap().into();
+        let notification = s.create_object(Kind::Notification).unwrap().into();
+        Self {
+            s,
+            back: Back::default(),
+            random: Random(seed),
+            now: 10,
+            endpoint,
+            notification,
+            sent: [None; 256],
+            receives: [false; 256],
+            owed: [0; 256],
+            acknowledged: 0,
+            slowly,
+            regions: 0,
+        }
+    }
+
+    /// The first process starts another one with a thread, an endpoint handle, a region.
+    fn spawn(&mut self) {
+        let pages = 1 + self.random.below(20);
+        let made = self
+            .s
+            .create_space(pages, self.notification, 1, 2000 + self.now);
+        let Ok(handle) = made else { return };
+        let handle = u64::from(handle);
+        let space = self.s.object(handle, Kind::AddressSpace, 0).unwrap();
+        let all = u64::from(rights::ALL);
+        let badge = 1 + u64::from(space);
+        let given = self.s.give(handle, self.endpoint, all, badge).unwrap();
+        assert_eq!(given, 1, "the first handle of a process is 1");
+        if let Ok((region, index)) = self.s.create_region(1 + self.random.below(9), space) {
+            self.regions += 1;
+            let _full = self.s.map(space, index, 0x40_0000);
+            let _full = self.s.map(0, index, 0x1000_0000 + self.now * 0x10_0000);
+            if self.random.below(2) == 0 {
+                self.s.close(region.into(), &mut self.back).unwrap();
+            }
+        }
+        let priority = 1 + self.random.below(8);
+        let _full = self.s.start_thread(space, Registers::EMPTY, priority);
+    }
+
+    /// One thing that the running thread does.
+    fn act(&mut self) {
+        let me = self.s.current;
+        let space = self.s.current_space();
+        let deadline = match self.random.below(4) {
+            0 => self.now + self.random.below(20),
+            _ => 0,
+        };
+        self.settle(me);
+        if space == 0 {
+            return self.act_first(deadline);
+        }
+        let word = self.random.next() >> 1;
+        match self.random.below(8) {
+            0..3 => {
+                self.s
+                    .registers(1, message::tag(space.into(), 0), [word, 0]);
+                self.sent[usize::from(me)] = Some(word);
+                match self.slowly {
+                    true => self.s.call_slowly(word % 2 == 0, deadline),
+                    false if word % 2 == 0 => self.s.call::<true>(deadline),
+                    false => self.s.call::<false>(deadline),
+                }
+            }
+            3..6 => {
+                // Answers with the word plus one, if a request is there.
+                let answer = self.owed[usize::from(me)].wrapping_add(1);
+                self.receives[usize::from(me)] = true;
+                self.s.registers(1, 0, [answer, 0]);
+                match self.random.below(3) {
+                    0 => self.s.receive(deadline),
+                    _ if self.slowly => self.s.reply_receive_slowly(word % 2 == 0, deadline),
+                    _ if word % 2 == 0 => self.s.reply_receive::<true>(deadline),
+                    _ => self.s.reply_receive::<false>(deadline),
+                }
+            }
+            6 => {
+                let _quota = self.s.start_thread(space, Registers::EMPTY, 1);
+            }
+            _ => self
+                .s
+                .kill_thread(me, number::STATUS_EXITED, &mut self.back),
+        }
+    }
+
+    /// Whatever a client's call brought: the right answer, or an error that says that none came.
+    fn settle(&mut self, me: u8) {
+        let context = self.s.thread(me).context;
+        if std::mem::take(&mut self.receives[usize::from(me)])
+            && matches!(context.result, message::MESSAGE | message::SHORT)
+        {
+            self.owed[usize::from(me)] = context.words[0];
+        }
+        let Some(word) = self.sent[usize::from(me)].take() else {
+            return;
+        };
+        match Error::result(context.result) {
+            Ok(result) => {
+                assert!(matches!(result, message::MESSAGE | message::SHORT));
+                assert_eq!(
+                    context.words[0],
+                    word.wrapping_add(1),
+                    "another one's answer"
+                );
+                self.acknowledged += 1;
+            }
+            Err(Error::TimedOut | Error::PeerDied | Error::Cancelled | Error::BadHandle) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    fn act_first(&mut self, deadline: u64) {
+        match self.random.below(4) {
+            0 => self.spawn(),
+            1 => self.s.yield_now(),
+            2 => self.s.sleep(self.now + 1 + self.random.below(5)),
+            _ => {
+                self.s.registers(self.notification, 0, [0; 2]);
+                self.s.receive(if deadline == 0 {
+                    self.now + 9
+                } else {
+                    deadline
+                });
+            }
+        }
+    }
+
+    /// Somebody outside ends a thread or a process at any point.
+    fn kill(&mut self) {
+        let thread = 2 + self.random.below(254) as u8;
+        if self.s.thread(thread).state == State::Free {
+            return;
+        }
+        let space = self.s.thread(thread).space;
+        match self.random.below(3) {
+            0 => self.s.cancel(thread),
+            1 => {
+                self.sent[usize::from(thread)] = None;
+                self.s
+                    .kill_thread(thread, number::STATUS_KILLED, &mut self.back);
+            }
+            _ if space == 0 => {}
+            _ => self
+                .s
+                .kill_space(space, number::STATUS_KILLED, &mut self.back),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.random.below(10) {
+            0 => {
+                self.now += 1 + self.random.below(4);
+                self.s.tick(self.now);
+            }
+            1 => self.kill(),
+            _ if self.s.current != 0 => self.act(),
+            _ => {
+                self.now += 10;
+                self.s.tick(self.now);
+            }
+        }
+        for thread in 1..256 {
+            if self.s.threads[thread].state == State::Free {
+                self.sent[thread] = None;
+                self.receives[thread] = false;
+            }
+        }
+        match self.random.below(8) {
+            0 => check(&self.s),
+            _ => quick(&self.s),
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_schedules_with_kills_at_any_point() {
+    let mut acknowledged = 0;
+    for seed in seeds(SCHEDULES) {
+        let _replay = Replay("schedules", seed);
+        let mut run = Run::new(seed, false);
+        for _ in 0..STEPS {
+            run.step();
+        }
+        acknowledged += run.acknowledged;
+        finish(run);
+    }
+    assert!(std::env::var("TESSERA_SEED").is_ok() || acknowledged > SCHEDULES);
+}
+
+/// The short way is only an abbreviation: with and without it, everything is the same.
+#[test]
+fn the_short_way_changes_nothing() {
+    for seed in seeds(500) {
+        let _replay = Replay("the_short_way", seed);
+        let (mut short, mut long) = (Run::new(seed, false), Run::new(seed, true));
+        for _ in 0..STEPS {
+            short.step();
+            long.step();
+            assert_eq!(short.s.current, long.s.current);
+            for (a, b) in short.s.threads.iter().zip(&long.s.threads) {
+                assert_eq!(
+                    (a.context, a.state, a.effective),
+                    (b.context, b.state, b.effective)
+                );
+                assert_eq!((a.caller, a.deadline), (b.caller, b.deadline));
+            }
+        }
+    }
+}
+
+/// Ends every process; what was there must be gone, each thing once.
+fn finish(mut run: Run) {
+    for index in (0..64).rev() {
+        if run.s.spaces[index].life == Life::Alive {
+            run.s
+                .kill_space(index as u8, number::STATUS_KILLED, &mut run.back);
+            check(&run.s);
+        }
+    }
+    let left = counts(&run.s);
+    assert_eq!(
+        (
+            left.threads,
+            left.endpoints,
+            left.notifications,
+            left.regions,
+            left.handles
+        ),
+        (0, 0, 0, 0, 0)
+    );
+    assert!(
+        run.s
+            .spaces
+            .iter()
+            .skip(1)
+            .all(|space| space.life == Life::Free)
+    );
+    assert_eq!(
+        run.back.regions.len(),
+        run.regions,
+        "a region's frames come back once"
+    );
+    let mut spaces = std::mem::take(&mut run.back.spaces);
+    spaces.sort_unstable();
+    assert!(
+        spaces.is_sorted_by(|a, b| a < b || *a >= 2000),
+        "tables twice"
+    );
+}

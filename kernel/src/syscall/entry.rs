@@ -1,0 +1,123 @@
+//! Which call it is. The calls that a server's loop consists of come first and cost least.
+
+use super::{memory, objects, system};
+use crate::context::Registers;
+use crate::cpu::{self, Kernel};
+use crate::{clock, process};
+use tessera_abi::{error::Error, number};
+use tessera_hw::trap::TrapFrame;
+use tessera_objects::system::System;
+use tessera_objects::system::thread::Context;
+
+/// Arguments of a call.
+pub type Arguments = [u64; 6];
+
+/// Serves the running thread's call. Its registers are saved already.
+pub extern "sysv64" fn entry(frame: *mut TrapFrame) -> *mut TrapFrame {
+    let mut kernel = cpu::kernel();
+    let system = &mut kernel.system;
+    let me = system.current;
+    // The whole of RAX: a timeout takes the other way.
+    let switched = match system.thread(me).context.0.rax {
+        number::CALL_SHORT => call::<true>(system),
+        number::REPLY_RECEIVE_SHORT => reply_receive::<true>(system),
+        number::CALL => call::<false>(system),
+        number::REPLY_RECEIVE => reply_receive::<false>(system),
+        number::NULL => {
+            system.thread(me).context.set_result(0);
+            // The same thread goes on.
+            return frame;
+        }
+        number::YIELD => yield_now(system, me),
+        _ => serve(&mut kernel, me),
+    };
+    if switched {
+        return kernel.switch(me);
+    }
+    cpu::resume(kernel)
+}
+
+/// Whether the server runs now.
+#[inline(always)]
+fn call<const SHORT: bool>(system: &mut System<Registers>) -> bool {
+    let switched = system.call_at_once::<SHORT>();
+    if !switched {
+        system.call_slowly(SHORT, 0);
+    }
+    switched
+}
+
+/// Whether the caller runs now.
+#[inline(always)]
+fn reply_receive<const SHORT: bool>(system: &mut System<Registers>) -> bool {
+    let switched = system.reply_receive_at_once::<SHORT>();
+    if !switched {
+        system.reply_receive_slowly(SHORT, 0);
+    }
+    switched
+}
+
+#[inline(always)]
+fn yield_now(system: &mut System<Registers>, me: u8) -> bool {
+    system.thread(me).context.set_result(0);
+    system.yield_now();
+    false
+}
+
+#[cold]
+#[inline(never)]
+fn serve(kernel: &mut Kernel, me: u8) -> bool {
+    let registers = kernel.system.thread(me).context.0;
+    let wait = (registers.rax >> 32) as u32;
+    let system = &mut kernel.system;
+    match registers.rax & 0xFFFF_FFFF {
+        number::CALL => system.call_slowly(false, clock::deadline(wait)),
+        number::CALL_SHORT => system.call_slowly(true, clock::deadline(wait)),
+        number::REPLY_RECEIVE => system.reply_receive_slowly(false, clock::deadline(wait)),
+        number::REPLY_RECEIVE_SHORT => system.reply_receive_slowly(true, clock::deadline(wait)),
+        number::RECEIVE => system.receive(clock::deadline(wait)),
+        number::REPLY if wait == 0 => system.reply(),
+        number::SLEEP if wait != 0 => system.sleep(clock::deadline(wait)),
+        _ => without_wait(kernel, me, &registers, wait),
+    }
+    false
+}
+
+fn without_wait(kernel: &mut Kernel, me: u8, registers: &TrapFrame, wait: u32) {
+    let result = match wait {
+        0 => plain(kernel, registers.rax, &arguments(registers)),
+        _ => Err(Error::UnknownCall),
+    };
+    let result = result.unwrap_or_else(Error::number);
+    kernel.system.thread(me).context.set_result(result);
+}
+
+fn arguments(r: &TrapFrame) -> Arguments {
+    [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]
+}
+
+/// Calls that do not wait.
+fn plain(kernel: &mut Kernel, number: u64, arguments: &Arguments) -> Result<u64, Error> {
+    let [a, b, c, d, ..] = *arguments;
+    match number {
+        number::EXIT => Ok(process::exit(kernel, a)),
+        number::PRINT => system::print(kernel, a, b),
+        number::INFO => system::info(kernel, a, b),
+        number::USAGE => system::usage(kernel, a, b, c),
+        number::SLEEP => Err(Error::BadArgument),
+        number::SIGNAL => kernel.system.signal(a, b),
+        number::BIND => kernel.system.bind(a),
+        number::DUPLICATE => kernel.system.duplicate(a, b, c).map(u64::from),
+        number::GIVE => kernel.system.give(a, b, c, d).map(u64::from),
+        number::CLOSE => objects::close(kernel, a),
+        number::REVOKE => kernel.system.revoke(a),
+        number::CREATE => objects::create(kernel, arguments),
+        number::KILL => objects::kill(kernel, a),
+        number::CANCEL => objects::cancel(kernel, a),
+        number::STATUS => objects::status(kernel, a),
+        number::SET_TLS => objects::set_tls(kernel, a),
+        number::MAP => memory::map(kernel, a, b, c, d),
+        number::UNMAP => memory::unmap(kernel, a, b),
+        _ => Err(Error::UnknownCall),
+    }
+}

@@ -1,0 +1,10 @@
+//! System calls: `tessera_abi`. Addresses from a process are allegations.
+
+mod entry;
+mod memory;
+mod objects;
+mod system;
+mod user;
+
+pub use entry::entry;
+pub use system::install;

@@ -1,0 +1,9 @@
+//! `tessera bench`: instruction counts under QEMU's `-icount`, where the time-stamp counter counts
+//! instructions. Counts are not cycles: no cache, no TLB, no cost of leaving the guest. What a
+//! figure counts, and how, is in README.md.
+
+pub mod committed;
+pub mod count;
+pub mod figures;
+mod microvm;
+pub mod table;

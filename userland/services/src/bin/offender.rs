@@ -1,0 +1,92 @@
+//! Does one forbidden thing at each start. Each must end this process, and nothing else.
+#![no_std]
+#![no_main]
+#![allow(unsafe_code)] // that is its purpose
+
+use core::arch::asm;
+use core::fmt::Write;
+use core::sync::atomic::Ordering;
+use tessera_runtime::console::Console;
+use tessera_runtime::{state, system};
+
+const KERNEL: u64 = 0xFFFF_FFFF_8000_0000;
+
+tessera_runtime::service!(main);
+
+/// A deed, and whether it is one where nothing isolates: there a hypercall of ring 3 is between
+/// the process and the host, and the kernel does not hear of it.
+type Deed = (&'static str, bool, fn());
+
+static DEEDS: [Deed; 10] = [
+    ("reads the kernel", true, read_kernel),
+    ("writes its code", true, write_code),
+    ("runs its stack", true, run_stack),
+    ("jumps to no address", true, jump),
+    ("divides by zero", true, divide),
+    ("masks interrupts", true, || one("cli")),
+    ("writes a port", true, || one("out")),
+    ("reads a register", true, || one("rdmsr")),
+    ("calls an AMD hypervisor", false, || one("vmmcall")),
+    ("calls an Intel hypervisor", false, || one("vmcall")),
+];
+
+fn main(_: u64) -> u64 {
+    let (turn, unpunished) = (&state::words(1)[0], &state::words(1)[1]);
+    let n = turn.fetch_add(1, Ordering::Relaxed) as usize;
+    let Some((name, everywhere, deed)) = DEEDS.get(n) else {
+        // Anything but 0 for ever makes the supervisor give this service up.
+        return unpunished.load(Ordering::Relaxed);
+    };
+    let plain = system::info().is_ok_and(|info| info.mode == 0);
+    if *everywhere || !plain {
+        deed();
+        unpunished.fetch_add(1, Ordering::Relaxed);
+        let _unwritable = writeln!(Console, "offender: {name}, and lives");
+    }
+    1
+}
+
+fn read_kernel() {
+    // SAFETY: none: it must fault.
+    unsafe { (KERNEL as *const u64).read_volatile() };
+}
+
+fn write_code() {
+    // SAFETY: none: it must fault.
+    unsafe { (main as *const () as *mut u8).write_volatile(0xC3) };
+}
+
+fn run_stack() {
+    let code = [0xC3u8; 16];
+    // SAFETY: none: it must fault.
+    unsafe { asm!("call {}", in(reg) code.as_ptr(), clobber_abi("sysv64")) };
+}
+
+fn jump() {
+    // SAFETY: none: it must fault.
+    unsafe { asm!("jmp {}", in(reg) 1u64 << 63 >> 8) };
+}
+
+fn divide() {
+    // SAFETY: none: it must fault.
+    unsafe {
+        asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+    };
+}
+
+fn one(what: &str) {
+    // SAFETY: none: each must fault, or do nothing. RCX names an unknown hypercall.
+    unsafe {
+        match what {
+            "cli" => asm!("cli"),
+            "out" => asm!("out dx, al", in("dx") 0x80u16, in("al") 0u8),
+            "rdmsr" => asm!("rdmsr", in("ecx") 0xC000_0080u32, out("eax") _, out("edx") _),
+            "vmmcall" => {
+                asm!("vmmcall", inout("rax") 0u64 => _, inout("rcx") 0xFFFFu64 => _, inout("rdx") 0u64 => _, out("r8") _)
+            }
+            _ => {
+                asm!("vmcall", inout("rax") 0u64 => _, inout("rcx") 0xFFFFu64 => _, inout("rdx") 0u64 => _, out("r8") _)
+            }
+        }
+    }
+}
