@@ -72,7 +72,12 @@ fn least(mut act: impl FnMut()) -> u64 {
 
 fn run(bundle: u64) -> Result<(), Error> {
     let empty = least(|| {});
-    say("null-syscall", least(|| system::null()) - empty);
+    say(
+        "null-syscall",
+        least(|| {
+            system::null();
+        }) - empty,
+    );
     messages(bundle, empty)?;
     switches(empty)
 }
@@ -153,6 +158,12 @@ fn switches(empty: u64) -> Result<(), Error> {
     // SAFETY: a stack for this thread alone.
     let thread = unsafe { process::start_here(other, top, own, 0)? };
     time::yield_now();
-    say("thread-switch", (least(|| time::yield_now()) - empty) / 2);
+    say(
+        "thread-switch",
+        (least(|| {
+            time::yield_now();
+        }) - empty)
+            / 2,
+    );
     process::kill(thread)
 }

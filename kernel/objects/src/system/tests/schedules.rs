@@ -96,8 +96,8 @@ impl Run {
                     .registers(1, message::tag(space.into(), 0), [word, 0]);
                 self.sent[usize::from(me)] = Some(word);
                 match self.slowly {
-                    true => self.s.call_slowly(word % 2 == 0, deadline),
-                    false if word % 2 == 0 => self.s.call::<true>(deadline),
+                    true => self.s.call_slowly(word.is_multiple_of(2), deadline),
+                    false if word.is_multiple_of(2) => self.s.call::<true>(deadline),
                     false => self.s.call::<false>(deadline),
                 }
             }
@@ -108,8 +108,10 @@ impl Run {
                 self.s.registers(1, 0, [answer, 0]);
                 match self.random.below(3) {
                     0 => self.s.receive(deadline),
-                    _ if self.slowly => self.s.reply_receive_slowly(word % 2 == 0, deadline),
-                    _ if word % 2 == 0 => self.s.reply_receive::<true>(deadline),
+                    _ if self.slowly => self
+                        .s
+                        .reply_receive_slowly(word.is_multiple_of(2), deadline),
+                    _ if word.is_multiple_of(2) => self.s.reply_receive::<true>(deadline),
                     _ => self.s.reply_receive::<false>(deadline),
                 }
             }
