@@ -8,6 +8,7 @@ pub mod checks;
 pub mod console;
 pub mod direct;
 mod failed;
+pub mod foreign;
 pub mod hosted;
 mod inject;
 pub mod interrupt;

@@ -25,6 +25,15 @@ pub struct Loaded {
     pub launch_digest: Option<String>,
 }
 
+/// A request that the host does not model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Missed {
+    /// How often.
+    pub count: u64,
+    /// The guest's instruction pointer at the first.
+    pub rip: u64,
+}
+
 /// How the host says the run ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Ended {
@@ -42,6 +51,9 @@ pub struct Ended {
     pub operations: Vec<String>,
     /// Exits by class.
     pub exits: BTreeMap<String, u64>,
+    /// Requests that the host does not model, by name.
+    #[serde(default)]
+    pub unimplemented: BTreeMap<String, Missed>,
     /// Pages that the guest validated or accepted.
     pub pages_accepted: u64,
     /// Pages that are shared at the end.

@@ -3,5 +3,5 @@
 
 pub mod frames;
 pub mod insn;
-pub mod mov;
+pub mod mmio;
 pub mod walk;

@@ -1,6 +1,6 @@
 //! CPUID as the host answers it: the machine's leaves below, with the hypervisor's on top.
 
-use super::{Vmm, lies};
+use super::{Vmm, clocks, lies};
 use tessera_defs::{
     hyperv,
     mode::{HostProfile, Mode},
@@ -60,9 +60,16 @@ impl Vmm {
                 }
                 r[1] &= 0x00FF_FFFF;
                 r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
+                // KVM offers the APIC's TSC-deadline mode, Hyper-V does not.
+                let kvm = self.scenario.profile == HostProfile::Kvm;
+                r[2] |= u32::from(kvm) << 24;
             }
             // LA57 is the host's own.
             7 => r[2] &= !(1 << 16),
+            // Time stamp: 25 MHz crystal times 40, as a TD sees it (348549, "CPUID").
+            0x15 if self.tdx() => r = [1, 40, 25_000_000, 0],
+            // The time stamp runs at one rate in every state.
+            0x8000_0007 => r[3] |= 1 << 8,
             // SVM is not offered.
             0x8000_0001 => r[2] &= !(1 << 2),
             0x8000_0008 => r[0] = r[0] & !0xFFFF | 48 << 8 | 48,
@@ -86,6 +93,7 @@ impl Vmm {
         if self.scenario.profile == HostProfile::Kvm {
             return match leaf {
                 0x4000_0000 => [0x4000_0001, 0x4B4D_564B, 0x564B_4D56, 0x4D],
+                0x4000_0001 => [clocks::KVM_FEATURES, 0, 0, 0],
                 _ => [0; 4],
             };
         }
@@ -99,11 +107,17 @@ impl Vmm {
             hyperv::CPUID_INTERFACE => [hyperv::INTERFACE_SIGNATURE, 0, 0, 0],
             hyperv::CPUID_VERSION => [20348, 10 << 16, 0, 0],
             hyperv::CPUID_FEATURES => [
-                hyperv::FEATURE_EAX_HYPERCALL | hyperv::FEATURE_EAX_VP_INDEX,
+                hyperv::FEATURE_EAX_HYPERCALL
+                    | hyperv::FEATURE_EAX_VP_INDEX
+                    | hyperv::FEATURE_EAX_TIME_REF_COUNT
+                    | hyperv::FEATURE_EAX_INTERRUPT_CONTROL
+                    | hyperv::FEATURE_EAX_FREQUENCIES,
                 hyperv::FEATURE_EBX_ISOLATION,
                 0,
-                0,
+                hyperv::FEATURE_EDX_FREQUENCIES,
             ],
+            // Virtual and logical processors at most.
+            hyperv::CPUID_LIMITS => [64, 64, 0, 0],
             hyperv::CPUID_ISOLATION if !truncated => {
                 let [eax, ebx] = self.isolation();
                 [eax, ebx, 0, 0]
@@ -156,7 +170,8 @@ mod tests {
     #[test]
     fn kvm_has_no_hyperv_leaves() {
         let host = vmm("mode=snp profile=kvm");
-        assert_eq!(host.cpuid(hyperv::CPUID_INTERFACE, [0; 4]), [0; 4]);
+        assert_eq!(host.cpuid(hyperv::CPUID_INTERFACE, [0; 4])[0], 0x0100_0008);
+        assert_eq!(host.cpuid(hyperv::CPUID_FEATURES, [0; 4]), [0; 4]);
         assert_eq!(host.cpuid(0x8000_001F, [0; 4])[1] & 0x3F, 51);
     }
 }

@@ -1,6 +1,6 @@
 //! What the loader fills into parameter areas: claims of the host.
 
-use super::{Vmm, lies, mmio};
+use super::{Vmm, ioapic, lies};
 use alloc::vec::Vec;
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_handoff::layout;
@@ -45,9 +45,9 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
     bytes
 }
 
-/// A MADT with one x2APIC entry per processor, and one IOAPIC (ACPI 6.5, 5.2.12).
+/// A MADT with one x2APIC entry per processor and the IOAPIC (ACPI 6.5, 5.2.12).
 pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
-    let len = 44 + 16 * vmm.scenario.smp as usize + 12;
+    let len = 44 + 16 * vmm.scenario.smp as usize + 12 + 10;
     if vmm.tells(lies::ACPI_GARBAGE) {
         return (0..len).map(|_| vmm.random() as u8).collect();
     }
@@ -64,11 +64,11 @@ pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
             table.extend_from_slice(&word.to_le_bytes());
         }
     }
-    // IOAPIC 0, its address, interrupts from 0.
+    // IOAPIC 0 with the interrupts from 0 on; ISA line 9 (SCI) is a level line, high.
     table.extend_from_slice(&[1, 12, 0, 0]);
-    for word in [mmio::IOAPIC as u32, 0] {
-        table.extend_from_slice(&word.to_le_bytes());
-    }
+    table.extend_from_slice(&(ioapic::BASE as u32).to_le_bytes());
+    table.extend_from_slice(&[0; 4]);
+    table.extend_from_slice(&[2, 10, 0, 9, 9, 0, 0, 0, 0xD, 0]);
     let sum = table.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     table[9] = sum.wrapping_neg();
     table
