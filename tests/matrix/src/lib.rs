@@ -23,5 +23,6 @@ pub mod row;
 pub mod run;
 pub mod scenario;
 mod sizes;
+pub mod stock;
 pub mod symbols;
 pub mod table;

@@ -20,6 +20,11 @@ const READ_ONLY: npt::Access = npt::Access {
     execute: false,
 };
 
+/// By what a read where nothing is counts: a page, or 128 KiB of a PC's empty ROM sockets.
+fn area(gpa: u64) -> u64 {
+    gpa & if gpa < 1 << 20 { !0x1_FFFF } else { !0xFFF }
+}
+
 impl Plain {
     /// An access to `gpa`, where no RAM is.
     pub(super) fn outside(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64) -> Step {
@@ -30,7 +35,7 @@ impl Plain {
         let write = info & exit::NPF_WRITE != 0;
         if !write && gpa & !0xFFF != ioapic::BASE {
             // Any instruction may read there: a page of ones.
-            vmm.missed(Request::MmioRead(gpa & !0xFFF));
+            vmm.missed(Request::MmioRead(area(gpa)));
             return match self.ones(memory) {
                 Some(frame) => {
                     self.npt.map(gpa, memory.address(frame), READ_ONLY);
