@@ -53,7 +53,12 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<Next, Ref
     let decision = decide(platform)?;
     let launch = claims::launch_block();
     if launch.flags & launch::FLAG_LINUX != 0 && !decision.start_paravisor {
-        let entry = linux::prepare(&launch, regions)?;
+        let entry = linux::prepare(
+            &launch,
+            regions,
+            platform,
+            claims::comes_private(decision.profile),
+        )?;
         return Ok(Next::Linux { entry });
     }
     let rsdp = match &pvh {

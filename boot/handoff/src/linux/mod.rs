@@ -2,4 +2,6 @@
 //! touches memory; the stub puts the bytes where they belong.
 
 pub mod acpi;
+pub mod cc_blob;
+pub mod efi;
 pub mod zero_page;

@@ -1,67 +1,62 @@
 //! The zero page: the measured one, completed with what the host claims and the stub checked.
 
+use super::ranges::Ranges;
 use crate::{claims, memory};
-use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::launch::LaunchBlock;
 use tessera_handoff::layout::{
-    IMAGE_END, IMAGE_START, LINUX_ACPI, LINUX_ACPI_PAGES, LINUX_BOOT_PARAMS,
+    CPUID_PAGE, IMAGE_END, IMAGE_START, LINUX_ACPI, LINUX_ACPI_PAGES, LINUX_BOOT_PARAMS,
+    LINUX_CC_BLOB, LINUX_EFI, LINUX_UNACCEPTED, SECRETS_PAGE,
 };
-use tessera_handoff::linux::acpi;
 use tessera_handoff::linux::zero_page::{ZeroPage, at, e820};
+use tessera_handoff::linux::{acpi, cc_blob, efi};
 
-/// The identity map of the first instruction ends here.
-const MAPPED: u64 = 1 << 30;
+const ACPI_END: u64 = LINUX_ACPI + LINUX_ACPI_PAGES * 4096;
 
-/// Completes the tables for `launch`'s Linux; its entry. Errors: `ComponentInvalid` (image),
-/// `MemoryTooSmall`, `MemoryMapInvalid`, `ParameterInvalid` (host).
-pub fn prepare(launch: &LaunchBlock, regions: &[MemoryRegion]) -> Result<u64, Refusal> {
-    let kernel = &launch.kernel;
-    let room = kernel.segments[0];
-    let whole = room.phys == kernel.base && kernel.len <= room.len;
-    let inside = (kernel.base..kernel.base + kernel.len).contains(&kernel.entry);
-    if !whole || !inside || kernel.base < IMAGE_END {
-        return Err(Refusal::ComponentInvalid);
-    }
-    for (start, len) in [
-        (room.phys, room.len),
-        (launch.bundle.base, launch.bundle.len),
-    ] {
-        if len != 0 && !usable(regions, start, len) {
-            return Err(Refusal::MemoryTooSmall);
-        }
-    }
+/// Completes all tables. `snp`: with the confidential-computing blob. Errors: `MemoryMapInvalid`,
+/// `ParameterInvalid` (host).
+pub fn write(ranges: &Ranges<'_>, snp: bool) -> Result<(), Refusal> {
     write_acpi()?;
     let mut page = memory::read::<[u8; 4096]>(LINUX_BOOT_PARAMS);
     let mut zero = ZeroPage(&mut page);
     zero.put64(at::ACPI_RSDP, LINUX_ACPI);
-    map(&mut zero, regions).ok_or(Refusal::MemoryMapInvalid)?;
+    map(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
+    if ranges.top.is_some() {
+        write_efi(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
+    }
+    if snp {
+        zero.put64(at::SETUP_DATA, LINUX_CC_BLOB);
+        let blob = cc_blob::build(LINUX_CC_BLOB, SECRETS_PAGE, CPUID_PAGE);
+        memory::write(LINUX_CC_BLOB, &blob);
+    }
     memory::write(LINUX_BOOT_PARAMS, &page);
-    Ok(kernel.entry)
-}
-
-fn usable(regions: &[MemoryRegion], start: u64, len: u64) -> bool {
-    let end = start.saturating_add(len);
-    let covers = |region: &MemoryRegion| {
-        region.kind == MemoryRegionKind::Usable && region.start <= start && end <= region.end
-    };
-    end <= MAPPED && regions.iter().any(covers)
+    Ok(())
 }
 
 /// The image stays reserved, but for the ACPI tables.
-fn map(zero: &mut ZeroPage<'_>, regions: &[MemoryRegion]) -> Option<()> {
-    let tables = (LINUX_ACPI, LINUX_ACPI + LINUX_ACPI_PAGES * 4096);
-    let low = |region: &&MemoryRegion| region.start < IMAGE_START;
-    let ram = |region: &&MemoryRegion| region.kind == MemoryRegionKind::Usable;
-    for region in regions.iter().filter(ram).filter(low) {
-        zero.e820(region.start, region.end, e820::RAM)?;
+fn map(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
+    zero.e820(IMAGE_START, LINUX_ACPI, e820::RESERVED)?;
+    zero.e820(LINUX_ACPI, ACPI_END, e820::ACPI)?;
+    zero.e820(ACPI_END, IMAGE_END, e820::RESERVED)?;
+    let mut ram = ranges.now().chain(ranges.later());
+    ram.try_for_each(|(start, end)| zero.e820(start, end, e820::RAM))
+}
+
+fn write_efi(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
+    let (mut buffer, mut bits) = ([0; 8192], [0; 8192]);
+    let mut tables = efi::Tables::new(&mut buffer, LINUX_EFI, LINUX_UNACCEPTED);
+    for (start, end) in ranges.now() {
+        tables.memory(start, end, efi::kind::CONVENTIONAL)?;
     }
-    zero.e820(IMAGE_START, tables.0, e820::RESERVED)?;
-    zero.e820(tables.0, tables.1, e820::ACPI)?;
-    zero.e820(tables.1, IMAGE_END, e820::RESERVED)?;
-    for region in regions.iter().filter(ram).filter(|region| !low(region)) {
-        zero.e820(region.start, region.end, e820::RAM)?;
+    for (start, end) in ranges.later() {
+        tables.memory(start, end, efi::kind::UNACCEPTED)?;
     }
+    tables.memory(IMAGE_START, LINUX_ACPI, efi::kind::RESERVED)?;
+    tables.memory(LINUX_ACPI, ACPI_END, efi::kind::ACPI)?;
+    tables.memory(ACPI_END, IMAGE_END, efi::kind::RESERVED)?;
+    tables.finish(zero);
+    efi::unaccepted(&mut bits, ranges.later())?;
+    memory::write(LINUX_EFI, &buffer);
+    memory::write(LINUX_UNACCEPTED, &bits);
     Some(())
 }
 
