@@ -44,6 +44,9 @@ pub struct Boot {
     pub words: &'static [&'static str],
 }
 
+const SNP: &str = "stock: dmesg Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP";
+const TDX: &str = "stock: dmesg Memory Encryption Features active: Intel TDX";
+
 /// All boots.
 pub const BOOTS: &[Boot] = &[
     Boot {
@@ -57,6 +60,30 @@ pub const BOOTS: &[Boot] = &[
         profile: HostProfile::Kvm,
         quick: false,
         words: &["stock: dmesg Hypervisor detected: KVM", "stock: clock tsc"],
+    },
+    Boot {
+        mode: Mode::Snp,
+        profile: HostProfile::Kvm,
+        quick: false,
+        words: &[SNP],
+    },
+    Boot {
+        mode: Mode::Snp,
+        profile: HostProfile::HyperV,
+        quick: false,
+        words: &[SNP],
+    },
+    Boot {
+        mode: Mode::Tdx,
+        profile: HostProfile::Kvm,
+        quick: false,
+        words: &[TDX],
+    },
+    Boot {
+        mode: Mode::Tdx,
+        profile: HostProfile::HyperV,
+        quick: false,
+        words: &[TDX],
     },
 ];
 

@@ -11,6 +11,12 @@ use tessera_defs::{
 /// (55898, "Processor Programming Reference", CPUID_Fn00000001_EAX).
 pub const MILAN: u32 = 0x00A0_0F11;
 
+/// Highest standard leaf of an SNP guest. Every SNP processor has XSAVEC and XSAVES, and a guest
+/// may insist; QEMU has neither, so that XSAVE and what needs it are not offered.
+const SNP_LEAVES: u32 = 0xC;
+/// Leaf 1, ECX: FMA, XSAVE, OSXSAVE, AVX, F16C.
+const NEEDS_XSAVE: u32 = 1 << 12 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29;
+
 /// Isolation type of a mode in the isolation leaf.
 fn isolation_type(mode: Mode) -> u32 {
     match mode {
@@ -49,8 +55,10 @@ impl Vmm {
                 if leaf == 0 || !self.tdx() {
                     (r[1], r[3], r[2]) = (word(0), word(4), word(8));
                 }
-                if leaf != 0 && self.snp() {
-                    r[0] = r[0].max(status::CPUID_ENCRYPTION);
+                match (leaf, self.snp()) {
+                    (0, true) => r[0] = r[0].min(SNP_LEAVES),
+                    (_, true) => r[0] = r[0].max(status::CPUID_ENCRYPTION),
+                    _ => {}
                 }
             }
             // Initial APIC id 0; hypervisor, x2APIC present; MONITOR, VMX absent.
@@ -61,11 +69,19 @@ impl Vmm {
                 r[1] &= 0x00FF_FFFF;
                 r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
                 // KVM offers the APIC's TSC-deadline mode, Hyper-V does not.
+                r[2] &= if self.snp() { !NEEDS_XSAVE } else { !0 };
                 let kvm = self.scenario.profile == HostProfile::Kvm;
                 r[2] |= u32::from(kvm) << 24;
             }
             // LA57 is the host's own.
-            7 => r[2] &= !(1 << 16),
+            7 => {
+                r[2] &= !(1 << 16);
+                if self.snp() {
+                    // AVX2, MPX, AVX-512; PKU, OSPKE, VAES, VPCLMULQDQ.
+                    r[1] &= !(1 << 5 | 1 << 14 | 1 << 16);
+                    r[2] &= !(1 << 3 | 1 << 4 | 1 << 9 | 1 << 10);
+                }
+            }
             // Time stamp: 25 MHz crystal times 40, as a TD sees it (348549, "CPUID").
             0x15 if self.tdx() => r = [1, 40, 25_000_000, 0],
             // The time stamp runs at one rate in every state.

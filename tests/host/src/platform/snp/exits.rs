@@ -172,9 +172,23 @@ impl Snp {
             return Step::Continue;
         };
         let (gpa, _) = context.view.split(info[1]);
-        match context.view.resolve(&self.rmp, memory, info[1], wants) {
+        let walk = info[0] & exit::NPF_WALK != 0;
+        let meant = if walk {
+            context.view.table(info[1])
+        } else {
+            info[1]
+        };
+        match context.view.resolve(&self.rmp, memory, meant, wants) {
             Outcome::Map(frame, access) => {
-                context.npt.map(info[1], memory.address(frame), access);
+                match context.view.block(&self.rmp, memory, info[1]) {
+                    // Below VMPL 0 each page is looked at, for the keys.
+                    Some(first) if self.current == 0 => {
+                        context
+                            .npt
+                            .map_large(info[1], memory.address(first), access);
+                    }
+                    _ => context.npt.map(info[1], memory.address(frame), access),
+                }
                 let held = context.hold_event(memory);
                 if self.current != 0 && self.shows_keys(memory, frame) {
                     return Step::End(End::Breach(&breach::VMPCK_EXPOSED));
