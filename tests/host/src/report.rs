@@ -78,8 +78,10 @@ pub fn end(
     let _ = write!(
         out,
         "{{\"event\":\"end\",\"end\":\"{name}\",\"reason\":{reason},\"rip\":{},\"set\":{set},\
-         \"code\":{code},\"operations\":[",
-        technology.rip()
+         \"code\":{code},\"info1\":{},\"info2\":{},\"operations\":[",
+        technology.rip(),
+        vmm.last_exit.1[0],
+        vmm.last_exit.1[1]
     );
     for (i, operation) in vmm.stats.operations.iter().enumerate() {
         let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });

@@ -98,6 +98,8 @@ pub fn describe(report: &Result<Report, String>) -> (String, bool) {
                 ended.rip, ended.set, ended.code
             ),
         );
+        let infos = format!("infos {:#x}, {:#x}", ended.info1, ended.info2);
+        say("last exit", &infos);
     }
     say("instructions", &ended.instructions.to_string());
     say("exits", &exits(ended));

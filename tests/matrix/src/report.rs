@@ -47,6 +47,12 @@ pub struct Ended {
     pub set: u64,
     /// Reason code of a termination request.
     pub code: u64,
+    /// EXITINFO1 and EXITINFO2 of the last exit.
+    #[serde(default)]
+    pub info1: u64,
+    /// For a nested fault the guest-physical address, with C-bit or shared bit.
+    #[serde(default)]
+    pub info2: u64,
     /// Isolation operations that the host saw, each once.
     pub operations: Vec<String>,
     /// Exits by class.

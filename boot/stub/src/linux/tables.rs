@@ -36,7 +36,10 @@ pub fn write(ranges: &Ranges<'_>, snp: bool) -> Result<(), Refusal> {
 fn map(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
     zero.e820(IMAGE_START, LINUX_ACPI, e820::RESERVED)?;
     zero.e820(LINUX_ACPI, ACPI_END, e820::ACPI)?;
-    zero.e820(ACPI_END, IMAGE_END, e820::RESERVED)?;
+    zero.e820(ACPI_END, LINUX_CC_BLOB, e820::RESERVED)?;
+    // Setup data must be RAM: Linux maps what is reserved as shared with the host.
+    zero.e820(LINUX_CC_BLOB, LINUX_CC_BLOB + 4096, e820::RAM)?;
+    zero.e820(LINUX_CC_BLOB + 4096, IMAGE_END, e820::RESERVED)?;
     let mut ram = ranges.now().chain(ranges.later());
     ram.try_for_each(|(start, end)| zero.e820(start, end, e820::RAM))
 }

@@ -8,7 +8,7 @@ const MTRR_CAP: u64 = 0x508;
 const MTRR_DEFAULT: u64 = 0x806;
 
 /// Registers that are read and written, with their initial values.
-const REGISTERS: [(u32, u64); 36] = [
+const REGISTERS: [(u32, u64); 37] = [
     (0x3A, 1),
     (0x48, 0),
     (0x8B, 0),
@@ -44,6 +44,7 @@ const REGISTERS: [(u32, u64); 36] = [
     (0x26F, FIXED),
     (0x2FF, MTRR_DEFAULT),
     (0xC001_0015, 0),
+    (0xC001_001F, 0),
     (0xC001_1029, 0),
 ];
 /// Eight write-back ranges.
