@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // ports of the platform, in whose door this was entered
 
 use super::ranges::{Range, Ranges};
-use crate::platform::Platform;
+use crate::{memory_map, platform::Platform};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::SHARED_PAGES;
 use tessera_hw::host::{GhcbMsrPort, RmpPort, TdcallPort};
@@ -46,7 +46,11 @@ pub fn accept(
             Ok(())
         }
         // SAFETY: TDX was entered through its own door; only memory outside the image.
-        Platform::Tdx => each(ranges, &mut AcceptVisibility(unsafe { TdcallPort::new() })),
+        Platform::Tdx => {
+            let mut strategy = AcceptVisibility(unsafe { TdcallPort::new() });
+            memory_map::firmware().try_for_each(|range| strategy.accept(pages(range)))?;
+            each(ranges, &mut strategy)
+        }
         _ => Ok(()),
     }
 }

@@ -84,6 +84,8 @@ impl Vmm {
             }
             // Time stamp: 25 MHz crystal times 40, as a TD sees it (348549, "CPUID").
             0x15 if self.tdx() => r = [1, 40, 25_000_000, 0],
+            // Beyond QEMU's own last leaf, where it would repeat that.
+            0xE..=0x14 | 0x16..=0x20 if self.tdx() => r = [0; 4],
             // The time stamp runs at one rate in every state.
             0x8000_0007 => r[3] |= 1 << 8,
             // SVM is not offered.
@@ -109,7 +111,8 @@ impl Vmm {
         if self.scenario.profile == HostProfile::Kvm {
             return match leaf {
                 0x4000_0000 => [0x4000_0001, 0x4B4D_564B, 0x564B_4D56, 0x4D],
-                0x4000_0001 => [clocks::KVM_FEATURES, 0, 0, 0],
+                // A TD has its time from leaf 0x15: KVM offers it no clock.
+                0x4000_0001 if !self.tdx() => [clocks::KVM_FEATURES, 0, 0, 0],
                 _ => [0; 4],
             };
         }

@@ -12,7 +12,8 @@ const REGISTERS: [(u32, u64); 37] = [
     (0x3A, 1),
     (0x48, 0),
     (0x8B, 0),
-    (0x1A0, 0),
+    // IA32_MISC_ENABLE: fast strings.
+    (0x1A0, 1),
     (0x17A, 0),
     (0x1D9, 0),
     (0x200, 0),

@@ -19,6 +19,12 @@ impl Vmm {
     }
 }
 
+/// Pages below 1 MiB where a PC has option ROMs and firmware: a TD scans them as private memory,
+/// so the host gives memory there and says that it is reserved.
+pub const FIRMWARE: core::ops::Range<u64> = 0xC0..0x100;
+/// IGVM memory map: reserved by the platform.
+const RESERVED: u8 = 1;
+
 /// Memory map entries (first page, pages, type 0 memory), ended by an entry of no pages.
 pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
     let end = vmm.scenario.memory / 4096;
@@ -35,13 +41,17 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
         }
         _ => {}
     }
-    ranges.push((0, 0));
     let mut bytes = Vec::new();
-    for (first, pages) in ranges {
-        bytes.extend_from_slice(&u64::to_le_bytes(first));
-        bytes.extend_from_slice(&u64::to_le_bytes(pages));
-        bytes.extend_from_slice(&[0; 8]);
+    let mut entry = |first: u64, pages: u64, kind: u8| {
+        bytes.extend_from_slice(&first.to_le_bytes());
+        bytes.extend_from_slice(&pages.to_le_bytes());
+        bytes.extend_from_slice(&[kind, 0, 0, 0, 0, 0, 0, 0]);
+    };
+    ranges.into_iter().for_each(|(first, pages)| entry(first, pages, 0));
+    if matches!(vmm.scenario.mode, Mode::Tdx | Mode::TdxParavisor) {
+        entry(FIRMWARE.start, FIRMWARE.end - FIRMWARE.start, RESERVED);
     }
+    entry(0, 0, 0);
     bytes
 }
 
