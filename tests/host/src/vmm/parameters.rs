@@ -47,7 +47,9 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
         bytes.extend_from_slice(&pages.to_le_bytes());
         bytes.extend_from_slice(&[kind, 0, 0, 0, 0, 0, 0, 0]);
     };
-    ranges.into_iter().for_each(|(first, pages)| entry(first, pages, 0));
+    ranges
+        .into_iter()
+        .for_each(|(first, pages)| entry(first, pages, 0));
     if matches!(vmm.scenario.mode, Mode::Tdx | Mode::TdxParavisor) {
         entry(FIRMWARE.start, FIRMWARE.end - FIRMWARE.start, RESERVED);
     }

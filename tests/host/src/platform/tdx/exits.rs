@@ -107,6 +107,7 @@ impl Tdx {
         self.td.ve = Some(Info {
             reason,
             qualification,
+            gla: 0,
             gpa,
             length: length as u32,
         });
