@@ -41,7 +41,7 @@ pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool)
     let file = option_path(&guest.igvm);
     add("-fw_cfg", format!("name=opt/tessera/igvm,file={file}"));
     let words = format!(
-        "mode={} profile={} memory={}M smp={} max_exits={MOST_EXITS} max_instructions={}{}",
+        "mode={} profile={} memory={}M smp={} sept_ve_disable=1 max_exits={MOST_EXITS} max_instructions={}{}",
         guest.mode.name(),
         guest.profile.name(),
         guest.memory,

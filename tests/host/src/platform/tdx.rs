@@ -89,7 +89,7 @@ impl Tdx {
     /// TDH.MNG.INIT's parameters: QEMU sets SEPT_VE_DISABLE unless told otherwise.
     fn parameters(&mut self, vmm: &Vmm) {
         let scenario = &vmm.scenario;
-        if scenario.profile == HostProfile::Kvm {
+        if scenario.profile == HostProfile::Kvm || scenario.sept_ve_disable {
             self.td.attributes |= attributes::SEPT_VE_DISABLE;
         }
         if vmm.tells(lies::DEBUG_POLICY) {
