@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 enum Line {
     Loaded(Loaded),
     Trace {},
-    End(Ended),
+    End(Box<Ended>),
     HostError { error: String },
 }
 
@@ -119,7 +119,7 @@ impl Report {
             match serde_json::from_str(line) {
                 Ok(Line::Loaded(loaded)) => report.loaded = Some(loaded),
                 Ok(Line::Trace {}) => {}
-                Ok(Line::End(ended)) => report.ended = Some(ended),
+                Ok(Line::End(ended)) => report.ended = Some(*ended),
                 Ok(Line::HostError { error }) => report.host_error = Some(error),
                 // A host that panics cannot escape its message.
                 Err(_) if line.starts_with(r#"{"event":"host-error""#) => {

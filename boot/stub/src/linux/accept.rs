@@ -45,8 +45,8 @@ pub fn accept(
             }
             Ok(())
         }
-        // SAFETY: TDX was entered through its own door; only memory outside the image.
         Platform::Tdx => {
+            // SAFETY: TDX was entered through its own door; only memory outside the image.
             let mut strategy = AcceptVisibility(unsafe { TdcallPort::new() });
             memory_map::firmware().try_for_each(|range| strategy.accept(pages(range)))?;
             each(ranges, &mut strategy)

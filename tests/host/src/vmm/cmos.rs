@@ -51,7 +51,7 @@ impl Cmos {
             0xD => return 0x80,
             other => return self.bytes[usize::from(other)],
         };
-        (value / 10 << 4 | value % 10) as u8
+        (((value / 10) << 4) | (value % 10)) as u8
     }
 
     /// Port 0x71: memory is kept; the time cannot be set.

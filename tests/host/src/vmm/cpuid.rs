@@ -85,7 +85,8 @@ impl Vmm {
             // Time stamp: 25 MHz crystal times 40, as a TD sees it (348549, "CPUID").
             0x15 if self.tdx() => r = [1, 40, 25_000_000, 0],
             // Beyond QEMU's own last leaf, where it would repeat that.
-            0xE..=0x14 | 0x16..=0x20 if self.tdx() => r = [0; 4],
+            0x16 if self.tdx() => r = [1000, 1000, 25, 0],
+            0xE..=0x14 | 0x17..=0x20 if self.tdx() => r = [0; 4],
             // The time stamp runs at one rate in every state.
             0x8000_0007 => r[3] |= 1 << 8,
             // SVM is not offered.

@@ -87,7 +87,7 @@ impl View {
         let (gpa, private) = self.split(gpa);
         let first = memory.block(gpa / PAGE as u64).filter(|_| private)?;
         let one = rmp.get(first);
-        let gfn = gpa / PAGE as u64 & !511;
+        let gfn = (gpa / PAGE as u64) & !511;
         let alike = |n: u32| {
             let entry = rmp.get(first + n);
             let state = entry.assigned && entry.validated && entry.gfn == gfn + u64::from(n);
