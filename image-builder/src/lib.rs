@@ -5,6 +5,7 @@
 pub mod build;
 mod failure;
 pub mod image;
+pub mod linux;
 pub mod progress;
 pub mod setup;
 

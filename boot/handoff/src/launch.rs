@@ -11,6 +11,10 @@ pub const VERSION: u32 = 1;
 pub const FLAG_DEMO: u32 = 1 << 0;
 /// Policy flag: debugging by the host is allowed.
 pub const FLAG_DEBUG_ALLOWED: u32 = 1 << 1;
+/// The guest is Linux: `kernel` is the protected-mode part of a bzImage (its first segment is the
+/// room that it needs), `bundle` the initrd; the zero page stands at
+/// `layout::LINUX_BOOT_PARAMS`.
+pub const FLAG_LINUX: u32 = 1 << 2;
 /// Segments per component at most.
 pub const MAX_SEGMENTS: usize = 4;
 

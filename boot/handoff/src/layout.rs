@@ -80,6 +80,24 @@ pub const PARAVISOR_END: u64 = 0x0060_0000;
 /// End of the image.
 pub const IMAGE_END: u64 = PARAVISOR_END;
 
+/// Where the image's guest is Linux, the rooms of kernel, bundle and paravisor hold what a
+/// firmware gives it. Linux' zero page (boot_params), measured without what the host claims.
+pub const LINUX_BOOT_PARAMS: u64 = KERNEL_BASE;
+/// Its command line, measured, one page.
+pub const LINUX_COMMAND_LINE: u64 = LINUX_BOOT_PARAMS + 0x1000;
+/// The ACPI tables that the stub builds, two pages.
+pub const LINUX_ACPI: u64 = LINUX_BOOT_PARAMS + 0x2000;
+/// Pages of the ACPI tables.
+pub const LINUX_ACPI_PAGES: u64 = 2;
+/// Confidential-computing blob, one page.
+pub const LINUX_CC_BLOB: u64 = LINUX_BOOT_PARAMS + 0x4000;
+/// EFI system table, configuration table and memory map, two pages.
+pub const LINUX_EFI: u64 = LINUX_BOOT_PARAMS + 0x5000;
+/// The table of unaccepted memory, two pages.
+pub const LINUX_UNACCEPTED: u64 = LINUX_BOOT_PARAMS + 0x7000;
+/// The TDX mailbox and the code that other processors wait in, one page each.
+pub const LINUX_MAILBOX: u64 = LINUX_BOOT_PARAMS + 0x9000;
+
 /// TDX reset vector page.
 pub const RESET_PAGE: u64 = 0xFFFF_F000;
 

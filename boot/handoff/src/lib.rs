@@ -9,4 +9,5 @@ pub mod handoff;
 pub mod igvm;
 pub mod launch;
 pub mod layout;
+pub mod linux;
 pub mod memory_map;

@@ -5,6 +5,7 @@ use crate::entry::{self, Door};
 use crate::event_log::{self, Heard};
 use crate::handover;
 use crate::kernel_tables::{self, Plan};
+use crate::linux;
 use crate::memory_map;
 use crate::platform::Platform;
 use crate::pvh::StartInfo;
@@ -12,23 +13,33 @@ use tessera_defs::port::PM1A_CNT;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::command_line::log_level;
 use tessera_handoff::handoff::{Handoff, MAGIC};
+use tessera_handoff::launch;
 use tessera_handoff::layout::{
     PARAVISOR_PAGES, PARAVISOR_POOL, PARAVISOR_STACK, POOL_END, POOL_START, STACK_START,
 };
 use tessera_isolation::policy::Policy;
 use tessera_isolation::select::{Decision, select};
 
+/// Who goes on.
+enum Next {
+    /// Our kernel or paravisor, on its own tables.
+    Kernel { cr3: u64, entry: u64 },
+    /// Linux, on the stub's tables.
+    Linux { entry: u64 },
+}
+
 /// From the first instruction to the kernel's, or out by the architectural door.
 pub fn run(door: Door, argument: u64) -> ! {
     crate::traps::install(door);
     let mut platform = Platform::of(door);
     match start(door, argument, &mut platform) {
-        Ok((cr3, entry)) => handover::enter(cr3, entry),
+        Ok(Next::Kernel { cr3, entry }) => handover::enter(cr3, entry),
+        Ok(Next::Linux { entry }) => linux::enter(entry),
         Err(refusal) => platform.refuse(refusal),
     }
 }
 
-fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64), Refusal> {
+fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<Next, Refusal> {
     let pvh = if door == Door::Pvh {
         Some(StartInfo::at(argument)?)
     } else {
@@ -40,6 +51,16 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<(u64, u64
     let regions = memory_map::regions(pvh.as_ref())?;
     platform.prepare()?;
     let decision = decide(platform)?;
+    let launch = claims::launch_block();
+    if launch.flags & launch::FLAG_LINUX != 0 && !decision.start_paravisor {
+        let entry = linux::prepare(
+            &launch,
+            regions,
+            platform,
+            claims::comes_private(decision.profile),
+        )?;
+        return Ok(Next::Linux { entry });
+    }
     let rsdp = match &pvh {
         Some(info) => info.rsdp(),
         None => claims::madt().map_or(0, handover::write_acpi),
@@ -70,7 +91,7 @@ fn hand_over(
     platform: &Platform,
     door: Door,
     log_level: u32,
-) -> Result<(u64, u64), Refusal> {
+) -> Result<Next, Refusal> {
     let launch = claims::launch_block();
     let (component, pool, stack) = if decision.start_paravisor {
         (
@@ -112,5 +133,6 @@ fn hand_over(
         log_level,
         launch,
     });
-    Ok((tables.cr3(), entry))
+    let cr3 = tables.cr3();
+    Ok(Next::Kernel { cr3, entry })
 }

@@ -10,6 +10,7 @@ mod event_log;
 mod guest_policy;
 mod handover;
 mod kernel_tables;
+mod linux;
 mod memory;
 mod memory_map;
 mod panic;

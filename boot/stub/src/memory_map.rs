@@ -49,6 +49,13 @@ pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], R
     Ok(memory::place(HANDOFF_DATA, len, |n| found[n]))
 }
 
+/// Pages below 1 MiB that the host reserves: a PC's ROMs, which a TD finds as private memory.
+pub fn firmware() -> impl Iterator<Item = (u64, u64)> {
+    let low = |range: &Range| !range.ram && range.len <= 1 << 20 && range.start < 1 << 20;
+    let whole = |range: Range| (range.start, (range.start + range.len).min(1 << 20));
+    igvm_ranges().filter(low).map(whole)
+}
+
 fn collect(
     from: impl Iterator<Item = Range>,
     into: &mut [Range; MAX_REGIONS],

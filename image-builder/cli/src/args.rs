@@ -38,6 +38,8 @@ pub enum Command {
     Measure(File),
     /// Boot the image once, its console on the terminal
     Run(Run),
+    /// Run somebody else's guest on the test host: an IGVM file, or a Linux kernel
+    Host(Foreign),
     /// Boot the image on every chosen host and judge how each boot ends
     Matrix(Matrix),
     /// Count the instructions of the kernel's paths, beside what others have published
@@ -71,6 +73,15 @@ pub struct Build {
     /// The owner's policy, `demo` or `production`; wins over the recipe's [default: demo]
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<String>,
+    /// What the image boots: `tessera`, or `linux:VMLINUZ` for a Linux kernel over our stub
+    #[arg(long, value_name = "GUEST", default_value = "tessera")]
+    pub guest: String,
+    /// The initrd of a Linux guest
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// The command line of a Linux guest, measured
+    #[arg(long, value_name = "LINE")]
+    pub append: Option<String>,
     /// A TOML or JSON file with the keys policy, modes, placement and debug
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
@@ -121,6 +132,47 @@ pub struct Run {
     pub gdb: Option<u16>,
     /// Print the host's trace, one JSON object a line, after the console
     #[arg(long, value_name = "WHAT", value_parser = ["exits"], conflicts_with = "direct")]
+    pub trace: Option<String>,
+    /// Do not use the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `host`.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Foreign {
+    /// What the host offers: none, snp, tdx, snp-paravisor or tdx-paravisor
+    #[arg(long)]
+    pub mode: String,
+    /// An IGVM file
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "linux",
+        conflicts_with = "linux"
+    )]
+    pub igvm: Option<PathBuf>,
+    /// A Linux bzImage, started by our boot stub
+    #[arg(long, value_name = "VMLINUZ")]
+    pub linux: Option<PathBuf>,
+    /// Its initrd
+    #[arg(long, value_name = "FILE", requires = "linux")]
+    pub initrd: Option<PathBuf>,
+    /// Its command line, measured [default: console=ttyS0 panic=-1]
+    #[arg(long, value_name = "LINE", requires = "linux")]
+    pub append: Option<String>,
+    /// How the host looks: hyperv or kvm
+    #[arg(long, value_name = "PROFILE", default_value = "hyperv")]
+    pub profile: String,
+    /// Virtual processors; this host models one
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub smp: u32,
+    /// Memory: a number with M or G
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub memory: String,
+    /// Print the host's trace, one JSON object a line, after the console
+    #[arg(long, value_name = "WHAT", value_parser = ["exits"])]
     pub trace: Option<String>,
     /// Do not use the network
     #[arg(long)]

@@ -12,7 +12,7 @@ pub use bare::{Programs, programs};
 pub use clean::clean;
 pub use output::Output;
 pub use recipe::{Placement, PolicyName, Recipe, mode};
-pub use whole::{Product, whole};
+pub use whole::{Product, describe, whole};
 pub use workspace::Workspace;
 
 /// What `tessera build` leaves in its output folder.

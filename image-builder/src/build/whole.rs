@@ -66,7 +66,8 @@ fn bundle(workspace: &Workspace, programs: &Programs, init: &[u8]) -> Result<Vec
     image::bundle::archive(&text, init, &services.map(read).collect::<Result<_>>()?)
 }
 
-fn describe(toolchain: &Toolchain, workspace: &Workspace) -> Result<ToolchainInfo> {
+/// What builds, for the manifest. Errors blame a machine whose tools do not tell their version.
+pub fn describe(toolchain: &Toolchain, workspace: &Workspace) -> Result<ToolchainInfo> {
     let silent = |what: &str| {
         let cause = format!("the {what} does not tell its version");
         Failure::machine(cause, "run `tessera setup --check`")

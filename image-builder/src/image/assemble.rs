@@ -2,7 +2,7 @@
 
 use super::elf::{self, Program};
 use super::igvm_file::{self, Entries, Pages};
-use super::manifest::{Manifest, ToolchainInfo};
+use super::manifest::{About, Manifest, ToolchainInfo};
 use super::{Policy, launch_block, manifest, places, read};
 use crate::{Failure, Result, build::Placement};
 use tessera_handoff::bundle::Bundle;
@@ -81,8 +81,13 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
         igvm_file::spread(&mut pages, part.gpa, part.bytes);
     }
     igvm_file::spread(&mut pages, layout::LAUNCH_BLOCK, block.as_bytes());
-    let igvm = igvm_file::igvm_file(&pages, &entries, inputs.policy.snp())?;
-    let manifest = manifest::manifest(inputs, &loaded, &igvm, &read::read(&igvm)?)?;
+    let igvm = igvm_file::igvm_file(&pages, &[], &entries, inputs.policy.snp())?;
+    let about = About {
+        policy: &inputs.policy,
+        commit: &inputs.commit,
+        toolchain: &inputs.toolchain,
+    };
+    let manifest = manifest::manifest(about, &loaded, &igvm, &read::read(&igvm)?)?;
     Ok(Image {
         manifest,
         ranges: loaded.iter().map(range).collect(),

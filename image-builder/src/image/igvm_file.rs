@@ -9,7 +9,7 @@ use igvm::{
     IgvmRevision,
 };
 use igvm_defs::{IGVM_VHS_SUPPORTED_PLATFORM, IgvmPageDataType, IgvmPlatformType};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 use tessera_defs::{snp::vmsa::BSP_VMSA_GPA, x86::PAGE_SIZE};
 use tessera_handoff::layout;
 use zerocopy::{FromBytes, IntoBytes};
@@ -46,8 +46,13 @@ pub fn spread(pages: &mut Pages, gpa: u64, bytes: &[u8]) {
     }
 }
 
-/// The bytes of the file. The same input gives the same bytes.
-pub fn igvm_file(pages: &Pages, entries: &Entries, snp_policy: u64) -> Result<Vec<u8>> {
+/// The bytes of the file: the image, and `rooms` behind it. The same input gives the same bytes.
+pub fn igvm_file(
+    pages: &Pages,
+    rooms: &[Range<u64>],
+    entries: &Entries,
+    snp_policy: u64,
+) -> Result<Vec<u8>> {
     let policy = IgvmInitializationHeader::GuestPolicy {
         policy: snp_policy,
         compatibility_mask: SNP,
@@ -56,7 +61,7 @@ pub fn igvm_file(pages: &Pages, entries: &Entries, snp_policy: u64) -> Result<Ve
         IgvmRevision::V1,
         platforms(),
         vec![policy],
-        directives(pages, entries)?,
+        directives(pages, rooms, entries)?,
     )
     .map_err(refused)?;
     let mut bytes = Vec::new();
@@ -87,11 +92,13 @@ fn platforms() -> Vec<IgvmPlatformHeader> {
     kinds.map(header).to_vec()
 }
 
-fn directives(pages: &Pages, entries: &Entries) -> Result<Vec<Directive>> {
+fn directives(pages: &Pages, rooms: &[Range<u64>], entries: &Entries) -> Result<Vec<Directive>> {
     let mut list = parameters();
-    let end = layout::IMAGE_END;
-    for gpa in (layout::IMAGE_START..end).step_by(PAGE_SIZE as usize) {
-        list.extend(at(pages, gpa));
+    let image = layout::IMAGE_START..layout::IMAGE_END;
+    for range in std::iter::once(&image).chain(rooms) {
+        for gpa in range.clone().step_by(PAGE_SIZE as usize) {
+            list.extend(at(pages, gpa));
+        }
     }
     let reset = reset::reset_page(entries.tdx32)?;
     list.push(page(

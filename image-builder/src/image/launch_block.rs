@@ -47,7 +47,7 @@ fn bundle(file: &[u8]) -> Component {
     }
 }
 
-fn commit(text: &str) -> Result<[u8; 40]> {
+pub(super) fn commit(text: &str) -> Result<[u8; 40]> {
     let mut field = [0; 40];
     if !text.is_ascii() || text.len() > field.len() {
         return Err(Failure::user(

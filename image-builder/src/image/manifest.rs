@@ -1,6 +1,6 @@
 //! What an image is made of and what hardware will say of it, as JSON.
 
-use super::assemble::{Inputs, Loaded};
+use super::assemble::Loaded;
 use super::measure_snp::{self, Zeros};
 use super::read::{Parsed, read};
 use super::{Policy, measure_tdx, vmsa::MILAN};
@@ -80,19 +80,27 @@ impl Manifest {
     }
 }
 
+/// What a manifest says beside what stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    pub policy: &'a Policy,
+    pub commit: &'a str,
+    pub toolchain: &'a ToolchainInfo,
+}
+
 /// The manifest of a finished file.
 pub(super) fn manifest(
-    inputs: &Inputs,
+    about: About<'_>,
     loaded: &[Loaded<'_>],
     igvm: &[u8],
     file: &Parsed<'_>,
 ) -> Result<Manifest> {
     Ok(Manifest {
         schema: SCHEMA,
-        policy: inputs.policy.clone(),
-        commit: inputs.commit.clone(),
-        toolchain: inputs.toolchain.clone(),
-        cargo_lock_sha256: inputs.toolchain.cargo_lock_sha256.clone(),
+        policy: about.policy.clone(),
+        commit: about.commit.into(),
+        toolchain: about.toolchain.clone(),
+        cargo_lock_sha256: about.toolchain.cargo_lock_sha256.clone(),
         components: loaded.iter().map(component).collect(),
         igvm_sha256: sha256(igvm),
         snp_launch_digests: digests(file, Zeros::Normal)?,

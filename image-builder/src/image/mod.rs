@@ -9,6 +9,7 @@ mod igvm_file;
 mod inspect;
 mod launch_block;
 mod launch_text;
+mod linux;
 pub mod loaders;
 mod manifest;
 pub mod measure_snp;
@@ -25,6 +26,7 @@ pub mod vmsa;
 pub use assemble::{HashRange, Image, Inputs, assemble};
 pub use inspect::{inspect, measure};
 pub use launch_text::find as launch_block_of;
+pub use linux::{Linux, assemble_linux};
 pub use manifest::{
     Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex, snp_digests,
 };

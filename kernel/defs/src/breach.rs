@@ -80,8 +80,8 @@ breaches! {
         "a TDVMCALL has an unknown sub-function or exposes the wrong registers"
         "see the GHCI specification, chapter 3";
     VMCALL_LEAK "vmcall-leak"
-        "a TDVMCALL exposes registers that its sub-function does not use"
-        "expose only what the sub-function needs";
+        "a TDVMCALL shows the host registers that its sub-function does not use, and that are not zero"
+        "expose only what the sub-function needs, or clear the rest";
     MAP_GPA_INPUT "map-gpa-input"
         "MapGPA was given an unaligned or out-of-range address"
         "align to 4 KiB and stay below the guest's physical limit";

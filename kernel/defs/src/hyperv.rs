@@ -11,6 +11,8 @@ pub const CPUID_VERSION: u32 = 0x4000_0002;
 pub const CPUID_FEATURES: u32 = 0x4000_0003;
 /// CPUID: recommendations.
 pub const CPUID_RECOMMENDATIONS: u32 = 0x4000_0004;
+/// CPUID: implementation limits.
+pub const CPUID_LIMITS: u32 = 0x4000_0005;
 /// CPUID: isolation configuration, valid where `CPUID_FEATURES`.EBX[22] is set.
 pub const CPUID_ISOLATION: u32 = 0x4000_000C;
 /// EAX of `CPUID_INTERFACE`.
@@ -23,6 +25,14 @@ pub const VENDOR_SIGNATURE: [u32; 3] = [
 ];
 /// `CPUID_FEATURES`.EBX: HV_ISOLATION, the isolation leaf exists.
 pub const FEATURE_EBX_ISOLATION: u32 = 1 << 22;
+/// `CPUID_FEATURES`.EAX: partition reference counter.
+pub const FEATURE_EAX_TIME_REF_COUNT: u32 = 1 << 1;
+/// `CPUID_FEATURES`.EAX: VP assist page and the APIC's MSRs.
+pub const FEATURE_EAX_INTERRUPT_CONTROL: u32 = 1 << 4;
+/// `CPUID_FEATURES`.EAX: frequency MSRs may be read; EDX bit 8: they exist.
+pub const FEATURE_EAX_FREQUENCIES: u32 = 1 << 11;
+/// `CPUID_FEATURES`.EDX: frequency MSRs exist.
+pub const FEATURE_EDX_FREQUENCIES: u32 = 1 << 8;
 /// `CPUID_FEATURES`.EAX: hypercall MSRs available.
 pub const FEATURE_EAX_HYPERCALL: u32 = 1 << 5;
 /// `CPUID_FEATURES`.EAX: VP index MSR available.
@@ -53,6 +63,14 @@ pub const MSR_GUEST_OS_ID: u32 = 0x4000_0000;
 pub const MSR_HYPERCALL: u32 = 0x4000_0001;
 /// Virtual processor index.
 pub const MSR_VP_INDEX: u32 = 0x4000_0002;
+/// Partition reference counter, in units of 100 ns.
+pub const MSR_TIME_REF_COUNT: u32 = 0x4000_0020;
+/// Frequency of the time stamp, in hertz.
+pub const MSR_TSC_FREQUENCY: u32 = 0x4000_0022;
+/// Frequency of the local APIC's timer, in hertz.
+pub const MSR_APIC_FREQUENCY: u32 = 0x4000_0023;
+/// VP assist page.
+pub const MSR_VP_ASSIST_PAGE: u32 = 0x4000_0073;
 /// Alias of the isolation leaf: EAX in the low half, EBX in the high half.
 /// No public number is known; this one is ours. Absence (#GP) is normal.
 pub const MSR_ISOLATION_CONFIG: u32 = 0x4000_0209;

@@ -2,6 +2,18 @@
 
 /// First 16550 (console).
 pub const COM1: u16 = 0x3F8;
+/// Index of the real-time clock's registers.
+pub const CMOS_INDEX: u16 = 0x70;
+/// The register that is selected there.
+pub const CMOS_DATA: u16 = 0x71;
+/// PM1a event block: status, then enable (16 bits each).
+pub const PM1A_EVT: u16 = 0x600;
+/// ACPI power management timer, 32 bits.
+pub const PM_TMR: u16 = 0x608;
+/// Reset control of a PC's chipset.
+pub const RESET: u16 = 0xCF9;
+/// Full reset of the processors, written there (Intel ICH9 datasheet 316972, 13.7.5).
+pub const RESET_NOW: u8 = 6;
 /// PM1a control block of QEMU's ICH9 under its usual firmware, used where no FADT says otherwise.
 pub const PM1A_CNT: u16 = 0x604;
 /// SLP_EN with SLP_TYP 0: soft off on that block (ACPI 6.5, 4.8.3.2.1).

@@ -47,6 +47,8 @@ pub mod x2apic {
     pub const VERSION: u32 = 0x803;
     /// Task priority.
     pub const TPR: u32 = 0x808;
+    /// Processor priority.
+    pub const PPR: u32 = 0x80A;
     /// End of interrupt.
     pub const EOI: u32 = 0x80B;
     /// Spurious interrupt vector; bit 8 enables the APIC.

@@ -34,7 +34,15 @@ pub const DEEDS: crate::Deeds = &[
         call(0xC00, [vmcall::CPUID, 0, 0])
     }),
     (breach::VMCALL_LEAK.name, |_| {
-        call(vmcall::STANDARD_MASK | 1 << 2, [vmcall::CPUID, 0, 0]);
+        let mut regs = TdcallRegs {
+            rax: tdcall::VP_VMCALL,
+            rcx: vmcall::STANDARD_MASK | 1 << 2,
+            rdx: 0x5EC2E7,
+            r11: vmcall::CPUID,
+            ..TdcallRegs::default()
+        };
+        // SAFETY: as in `leaf`.
+        unsafe { isolation::tdcall(&mut regs) };
     }),
     (breach::MAP_GPA_INPUT.name, |guest| {
         share(guest, FREE | 0x800, 4096)

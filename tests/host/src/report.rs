@@ -20,6 +20,8 @@ use tessera_handoff::layout::{EVENT_LOG, PFE_PAGE};
 pub enum End {
     /// Soft off through PM1a.
     Shutdown,
+    /// The guest reset itself: its panic, mostly.
+    Reset,
     /// The guest asked to be terminated (GHCB termination request): reason set and code.
     /// ReportFatalError with `FATAL_TESSERA | code` is set `TERMINATE_SET_TESSERA` too.
     Terminated {
@@ -76,8 +78,10 @@ pub fn end(
     let _ = write!(
         out,
         "{{\"event\":\"end\",\"end\":\"{name}\",\"reason\":{reason},\"rip\":{},\"set\":{set},\
-         \"code\":{code},\"operations\":[",
-        technology.rip()
+         \"code\":{code},\"info1\":{},\"info2\":{},\"operations\":[",
+        technology.rip(),
+        vmm.last_exit.1[0],
+        vmm.last_exit.1[1]
     );
     for (i, operation) in vmm.stats.operations.iter().enumerate() {
         let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });
@@ -89,6 +93,15 @@ pub fn end(
         .filter(|(_, n)| *n > 0);
     for (i, (class, count)) in counted.enumerate() {
         let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
+    }
+    let _ = write!(out, "}},\"unimplemented\":{{");
+    for (i, missed) in vmm.missing.list().iter().enumerate() {
+        let comma = if i == 0 { "" } else { "," };
+        let (request, count, rip) = (missed.request, missed.count, missed.rip);
+        let _ = write!(
+            out,
+            "{comma}\"{request}\":{{\"count\":{count},\"rip\":{rip}}}"
+        );
     }
     let [told, stopped] = vmm.lies_told();
     let _ = write!(
@@ -135,6 +148,7 @@ fn bound(out: &mut dyn Write, memory: &mut Memory) {
 fn words(end: End, vmm: &Vmm) -> (&'static str, Option<&'static str>, u8, u64) {
     match end {
         End::Shutdown => ("shutdown", None, 0, 0),
+        End::Reset => ("reset", None, 0, 0),
         End::Denied(what) => ("denied", Some(what), 0, 0),
         End::Breach(breach) => ("breach", Some(breach.name), 0, 0),
         End::Hang(what) => ("hang", Some(what), 0, 0),

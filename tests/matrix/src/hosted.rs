@@ -5,7 +5,7 @@ use crate::{
     qemu::{Line, option_path},
     scenario::Boot,
 };
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 use tessera_defs::mode::{HostProfile, Mode};
 
 /// The guest's console, in the folder of a boot.
@@ -14,7 +14,7 @@ pub const CONSOLE: &str = "console.txt";
 pub const REPORT: &str = "report.jsonl";
 
 /// Machine of the test host. Counting instructions makes every boot repeat exactly.
-const MACHINE: [&str; 22] = [
+const MACHINE: [&str; 20] = [
     "-machine",
     "q35",
     "-accel",
@@ -27,8 +27,6 @@ const MACHINE: [&str; 22] = [
     "base=2026-01-01T00:00:00,clock=vm",
     "-cpu",
     "max,phys-bits=52",
-    "-m",
-    "256M",
     "-nodefaults",
     "-display",
     "none",
@@ -39,9 +37,19 @@ const MACHINE: [&str; 22] = [
     "none",
 ];
 
+/// Memory of a boot's machine, in MiB.
+const MEMORY: u64 = 256;
+
+/// The machine's options, with memory in MiB.
+pub fn machine(memory: u64) -> Vec<OsString> {
+    let mut args: Vec<OsString> = MACHINE.iter().map(Into::into).collect();
+    args.extend(["-m".into(), format!("{memory}M").into()]);
+    args
+}
+
 /// QEMU for a boot; console and report go to `folder`.
 pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: bool) -> Line {
-    let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
+    let mut args = machine(MEMORY);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", bench.host.to_string_lossy().into_owned());
     add(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 enum Line {
     Loaded(Loaded),
     Trace {},
-    End(Ended),
+    End(Box<Ended>),
     HostError { error: String },
 }
 
@@ -25,6 +25,15 @@ pub struct Loaded {
     pub launch_digest: Option<String>,
 }
 
+/// A request that the host does not model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Missed {
+    /// How often.
+    pub count: u64,
+    /// The guest's instruction pointer at the first.
+    pub rip: u64,
+}
+
 /// How the host says the run ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Ended {
@@ -38,10 +47,19 @@ pub struct Ended {
     pub set: u64,
     /// Reason code of a termination request.
     pub code: u64,
+    /// EXITINFO1 and EXITINFO2 of the last exit.
+    #[serde(default)]
+    pub info1: u64,
+    /// For a nested fault the guest-physical address, with C-bit or shared bit.
+    #[serde(default)]
+    pub info2: u64,
     /// Isolation operations that the host saw, each once.
     pub operations: Vec<String>,
     /// Exits by class.
     pub exits: BTreeMap<String, u64>,
+    /// Requests that the host does not model, by name.
+    #[serde(default)]
+    pub unimplemented: BTreeMap<String, Missed>,
     /// Pages that the guest validated or accepted.
     pub pages_accepted: u64,
     /// Pages that are shared at the end.
@@ -101,7 +119,7 @@ impl Report {
             match serde_json::from_str(line) {
                 Ok(Line::Loaded(loaded)) => report.loaded = Some(loaded),
                 Ok(Line::Trace {}) => {}
-                Ok(Line::End(ended)) => report.ended = Some(ended),
+                Ok(Line::End(ended)) => report.ended = Some(*ended),
                 Ok(Line::HostError { error }) => report.host_error = Some(error),
                 // A host that panics cannot escape its message.
                 Err(_) if line.starts_with(r#"{"event":"host-error""#) => {

@@ -6,6 +6,8 @@ mod clean;
 mod demo;
 mod explain;
 mod file;
+mod foreign;
+mod linux;
 mod matrix;
 mod prepare;
 mod run;
@@ -32,6 +34,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command.unwrap_or_else(demo) {
         Command::Demo(options) => demo::run(&host, &options),
         Command::Run(options) => run::run(&host, &options),
+        Command::Host(options) => foreign::run(&host, &options),
         Command::Matrix(options) => matrix::run(&host, &options),
         Command::Bench(options) => bench::run(&host, &options),
         Command::Setup(options) => setup::run(&host, &options),

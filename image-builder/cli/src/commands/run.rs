@@ -112,7 +112,7 @@ fn line(bench: &Bench, boot: &Boot, options: &Run, folder: &Path) -> Result<Line
 
 /// Runs QEMU and copies the console to standard output while it grows. A Ctrl-C reaches QEMU
 /// too, since it is in the same process group.
-fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
+pub(super) fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
     let over = AtomicBool::new(false);
     let exit = thread::scope(|scope| {
         scope.spawn(|| follow(&folder.join(hosted::CONSOLE), &over));
@@ -172,6 +172,6 @@ fn judge(bench: &Bench, boot: &Boot, exit: Exit, folder: &Path) -> Result<()> {
     ))
 }
 
-fn text(folder: &Path, name: &str) -> String {
+pub(super) fn text(folder: &Path, name: &str) -> String {
     String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap_or_default()).into_owned()
 }

@@ -59,6 +59,15 @@ impl Memory {
         inside.or_else(outside).filter(|frame| *frame != UNMAPPED)
     }
 
+    /// The first of 512 frames that follow each other where `gfn`'s 2 MiB are mapped so, and
+    /// the host's own 2 MiB begin there too.
+    pub fn block(&self, gfn: u64) -> Option<u32> {
+        let first = gfn & !511;
+        let frame = self.frame(first)?;
+        let whole = (1..512).all(|n| self.frame(first + n) == Some(frame + n as u32));
+        (whole && self.address(frame).is_multiple_of(2 << 20)).then_some(frame)
+    }
+
     /// Changes the map: `None` withholds the page.
     pub fn map(&mut self, gfn: u64, frame: Option<u32>) {
         let frame = frame.unwrap_or(UNMAPPED);

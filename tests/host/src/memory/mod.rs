@@ -3,5 +3,6 @@
 
 pub mod frames;
 pub mod insn;
-pub mod mov;
+pub mod linear;
+pub mod mmio;
 pub mod walk;

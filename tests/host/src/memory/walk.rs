@@ -8,6 +8,10 @@ use crate::svm::vmcb::Save;
 pub trait Physical {
     /// Eight bytes, aligned.
     fn read_u64(&mut self, gpa: u64) -> Option<u64>;
+    /// An entry of the guest's own tables, which the processor may read otherwise than data.
+    fn read_entry(&mut self, gpa: u64) -> Option<u64> {
+        self.read_u64(gpa)
+    }
     /// Eight bytes, aligned.
     fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()>;
 }
@@ -43,7 +47,7 @@ pub fn translate(save: &Save, memory: &mut dyn Physical, virt: u64) -> Option<Tr
     let top = if save.cr4 & CR4_LA57 != 0 { 4 } else { 3 };
     for level in (0..=top).rev() {
         let index = virt >> (12 + 9 * level) & 511;
-        let entry = memory.read_u64(table + index * 8)?;
+        let entry = memory.read_entry(table + index * 8)?;
         if entry & 1 == 0 {
             return None;
         }

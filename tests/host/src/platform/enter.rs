@@ -1,7 +1,7 @@
 //! One entry into a context, the same for every technology: timer, interrupts, counts.
 
 use crate::{
-    memory::walk::Physical,
+    memory::walk::{self, Physical},
     report::End,
     silicon::deliver,
     svm::{
@@ -56,7 +56,27 @@ pub fn enter(
     if vcpu.vmcb.control.exit_code == exit::NPF {
         vcpu.reinject();
     }
+    behind_instruction(vcpu, memory);
     Ok(())
+}
+
+/// An interrupt by INT n or INT3 that goes in again returns behind its instruction: EVENTINJ
+/// pushes RIP as it is (APM vol. 2, 15.20), and RIP still stands at the instruction.
+fn behind_instruction(vcpu: &mut Vcpu, memory: &mut dyn Physical) {
+    let pending = vcpu.vmcb.control.event_inj;
+    let software = pending >> event::TYPE_SHIFT & 7 == event::TYPE_SOFT;
+    let again = pending & event::VALID != 0 && software;
+    if again && !vcpu.behind {
+        let mut opcode = [0];
+        walk::read(&vcpu.vmcb.save, memory, vcpu.vmcb.save.rip, &mut opcode);
+        let length = match opcode[0] {
+            0xCD => 2,
+            0xCC | 0xCE => 1,
+            _ => 0,
+        };
+        vcpu.vmcb.save.rip = vcpu.vmcb.save.rip.wrapping_add(length);
+    }
+    vcpu.behind = again;
 }
 
 /// Enters the context once, with what it was offered, for `slice` ticks at most.
@@ -87,7 +107,9 @@ pub fn run(
         [control.exit_info_1, control.exit_info_2],
     );
     vmm.stats.exit(control.exit_code);
-    match user_stack(vcpu) {
+    vmm.rip = vcpu.vmcb.save.rip;
+    // A rule of our own kernel: only where the host injects does it tell anything.
+    match vmm.scenario.inject.is_some() && user_stack(vcpu) {
         true => Err(End::Breach(&breach::USER_STACK_IN_KERNEL)),
         false => Ok(()),
     }

@@ -5,7 +5,6 @@ use crate::{
     memory::{
         frames::{Memory, PAGE},
         insn::{self, Kind},
-        mov::{self, Move},
         walk,
     },
     report::End,
@@ -15,18 +14,21 @@ use crate::{
         npt::{self, Npt},
         vcpu::{Vcpu, reg},
     },
-    vmm::{Vmm, hypercall::Hypercall, lies},
+    vmm::{Vmm, hypercall::Hypercall, lies, missing::Request},
 };
 use alloc::{boxed::Box, string::String};
 use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
 
 mod context;
+mod device;
 
 /// A plain machine with one processor.
 #[derive(Debug)]
 pub struct Plain {
     vcpu: Vcpu,
     npt: Npt,
+    /// A page of ones, for reads where nothing answers.
+    ones: Option<u32>,
 }
 
 /// The guest's view of its memory.
@@ -57,6 +59,7 @@ impl Plain {
         Self {
             vcpu: Vcpu::new(bitmaps, npt.root()),
             npt,
+            ones: None,
         }
     }
 
@@ -72,27 +75,18 @@ impl Plain {
         insn::decode(&self.code(memory))
     }
 
-    /// A device's register, by a plain move. `None` where no device is, or for another access.
-    fn device(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64) -> Option<()> {
-        let (what, length) = mov::decode(&self.code(memory))?;
-        match what {
-            Move::Load(to) => {
-                self.vcpu.regs[to] = vmm.mmio_read(gpa)? & 0xFFFF_FFFF;
-            }
-            Move::Store(from) => vmm.mmio_write(gpa, self.vcpu.regs[from] & 0xFFFF_FFFF)?,
-            Move::Value(value) => vmm.mmio_write(gpa, value.into())?,
-        }
-        self.vcpu.skip(length);
-        Some(())
-    }
-
     fn general_protection(&mut self) {
         self.vcpu.inject_exception(vector::GP, Some(0));
     }
 
     fn nested_fault(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         let gpa = self.vcpu.vmcb.control.exit_info_2;
-        match memory.frame(gpa / PAGE as u64) {
+        let gfn = gpa / PAGE as u64;
+        if let Some(first) = memory.block(gfn) {
+            self.npt.map_large(gpa, memory.address(first), npt::ALL);
+            return Step::Continue;
+        }
+        match memory.frame(gfn) {
             Some(frame) => {
                 self.npt.map(gpa, memory.address(frame), npt::ALL);
                 Step::Continue
@@ -101,10 +95,7 @@ impl Plain {
                 vmm.tells(lies::PAGE_WITHHELD);
                 Step::End(End::Denied(lies::PAGE_WITHHELD))
             }
-            None => match self.device(vmm, memory, gpa) {
-                Some(()) => Step::Continue,
-                None => Step::End(End::Breach(&breach::OUT_OF_RANGE)),
-            },
+            None => self.outside(vmm, memory, gpa),
         }
     }
 
@@ -115,18 +106,30 @@ impl Plain {
         } else {
             vmm.write_msr(msr, self.vcpu.edx_eax())
         };
+        self.hypercall_page(vmm, msr);
         match done {
             Some(()) => self.vcpu.skip(length),
             None => self.general_protection(),
         }
     }
 
+    /// The page that an enabled HYPERCALL names holds the way into the hypervisor (TLFS 3.13):
+    /// VMMCALL, RET. On hardware it overlays the guest's own page; here it is written into it.
+    fn hypercall_page(&self, vmm: &mut Vmm, msr: u32) {
+        let value = vmm.hyperv.hypercall;
+        if msr == hyperv::MSR_HYPERCALL && value & 1 == 1 {
+            let code = [0x0F, 0x01, 0xD9, 0xC3];
+            vmm.writes.push((value & !0xFFF, code.to_vec()));
+        }
+    }
+
     fn port(&mut self, vmm: &mut Vmm) {
         let info = self.vcpu.vmcb.control.exit_info_1;
+        let (port, size) = ((info >> vc::io::PORT_SHIFT) as u16, (info >> 4 & 7) as u8);
         if info & (vc::io::STRING | vc::io::REP) != 0 {
+            vmm.missed(Request::StringIo(port));
             return self.general_protection();
         }
-        let (port, size) = ((info >> vc::io::PORT_SHIFT) as u16, (info >> 4 & 7) as u8);
         let rax = self.vcpu.regs[reg::RAX];
         let mask = u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 4)));
         if info & vc::io::IN != 0 {

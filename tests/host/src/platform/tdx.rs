@@ -20,7 +20,7 @@ use crate::{
     report,
     silicon::tdx::{l2::vm::Vm, state, td::Td, view},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
-    vmm::{Vmm, lies, scenario::Inject},
+    vmm::{Vmm, lies, parameters::FIRMWARE, scenario::Inject},
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
 use lower::Lower;
@@ -89,7 +89,7 @@ impl Tdx {
     /// TDH.MNG.INIT's parameters: QEMU sets SEPT_VE_DISABLE unless told otherwise.
     fn parameters(&mut self, vmm: &Vmm) {
         let scenario = &vmm.scenario;
-        if scenario.profile == HostProfile::Kvm {
+        if scenario.profile == HostProfile::Kvm || scenario.sept_ve_disable {
             self.td.attributes |= attributes::SEPT_VE_DISABLE;
         }
         if vmm.tells(lies::DEBUG_POLICY) {
@@ -163,6 +163,7 @@ impl Technology for Tdx {
 
     fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
         self.parameters(vmm);
+        FIRMWARE.for_each(|gfn| memory.map(gfn, Some(gfn as u32)));
         self.lie_at_launch(vmm, memory);
         self.tables = state::tables(memory).ok_or("no frame is left for the reset state")?;
         state::reset(&mut self.vcpu, 0);

@@ -1,4 +1,4 @@
-//! Nested page tables of five levels, filled lazily with 4 KiB leaves. They are a cache of what
+//! Nested page tables of five levels, filled lazily with leaves of 4 KiB or 2 MiB. They are a cache of what
 //! the technology resolves; a change of any page only needs `forget`.
 
 use alloc::vec::Vec;
@@ -11,6 +11,7 @@ struct Table([u64; 512]);
 const PRESENT: u64 = 1 << 0;
 const WRITABLE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
+const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 
@@ -59,19 +60,32 @@ impl Npt {
         for level in (1..5).rev() {
             table = self.descend(table, index(gpa, level));
         }
-        let mut entry = frame & ADDRESS | PRESENT | USER;
-        entry |= if access.write { WRITABLE } else { 0 };
-        entry |= if access.execute { 0 } else { NO_EXECUTE };
-        self.tables[table].0[index(gpa, 0)] = entry;
+        self.tables[table].0[index(gpa, 0)] = leaf(frame, access);
     }
 
-    /// Forgets the 4 KiB page of `gpa`.
+    /// Maps the 2 MiB page of `gpa` to host-physical `frame`, aligned to 2 MiB.
+    pub fn map_large(&mut self, gpa: u64, frame: u64, access: Access) {
+        if self.tables.len() + 4 > self.tables.capacity() {
+            self.clear();
+        }
+        let mut table = 0;
+        for level in (2..5).rev() {
+            table = self.descend(table, index(gpa, level));
+        }
+        self.tables[table].0[index(gpa, 1)] = leaf(frame, access) | LARGE;
+    }
+
+    /// Forgets the page of `gpa`, with the whole leaf where it is a large one.
     pub fn forget(&mut self, gpa: u64) {
         let mut table = 0;
         for level in (1..5).rev() {
-            match self.child(self.tables[table].0[index(gpa, level)]) {
+            let slot = index(gpa, level);
+            match self.child(self.tables[table].0[slot]) {
                 Some(child) => table = child,
-                None => return,
+                None => {
+                    self.tables[table].0[slot] = 0;
+                    return;
+                }
             }
         }
         self.tables[table].0[index(gpa, 0)] = 0;
@@ -86,10 +100,17 @@ impl Npt {
     /// The frame and access of a mapped page.
     pub fn lookup(&self, gpa: u64) -> Option<(u64, Access)> {
         let mut table = 0;
-        for level in (1..5).rev() {
-            table = self.child(self.tables[table].0[index(gpa, level)])?;
+        let mut entry = 0;
+        for level in (0..5).rev() {
+            entry = self.tables[table].0[index(gpa, level)];
+            match self.child(entry) {
+                Some(child) if level > 0 => table = child,
+                _ => break,
+            }
         }
-        let entry = self.tables[table].0[index(gpa, 0)];
+        if entry & LARGE != 0 {
+            entry += gpa & 0x1F_F000;
+        }
         let access = Access {
             write: entry & WRITABLE != 0,
             execute: entry & NO_EXECUTE == 0,
@@ -99,7 +120,7 @@ impl Npt {
 
     fn child(&self, entry: u64) -> Option<usize> {
         let offset = (entry & ADDRESS).wrapping_sub(self.root() & ADDRESS);
-        (entry & PRESENT != 0).then_some((offset / 4096) as usize)
+        (entry & (PRESENT | LARGE) == PRESENT).then_some((offset / 4096) as usize)
     }
 
     fn descend(&mut self, table: usize, slot: usize) -> usize {
@@ -112,6 +133,12 @@ impl Npt {
         self.tables[table].0[slot] = address & ADDRESS | PRESENT | WRITABLE | USER;
         child
     }
+}
+
+fn leaf(frame: u64, access: Access) -> u64 {
+    let write = if access.write { WRITABLE } else { 0 };
+    let execute = if access.execute { 0 } else { NO_EXECUTE };
+    frame & ADDRESS | PRESENT | USER | write | execute
 }
 
 fn index(gpa: u64, level: u32) -> usize {
@@ -131,6 +158,19 @@ mod tests {
         assert_eq!(npt.lookup(0x5000 | c_bit), Some((0x7000, ALL)));
         npt.forget(0x5000 | c_bit);
         assert_eq!(npt.lookup(0x5000 | c_bit), None);
+    }
+
+    #[test]
+    fn a_large_leaf_covers_its_pages_and_gives_way() {
+        let mut npt = Npt::new(64);
+        npt.map_large(0x40_0000, 0x80_0000, ALL);
+        assert_eq!(npt.lookup(0x40_3000), Some((0x80_3000, ALL)));
+        npt.forget(0x40_3000);
+        assert_eq!(npt.lookup(0x40_0000), None);
+        npt.map_large(0x40_0000, 0x80_0000, ALL);
+        npt.map(0x40_1000, 0x7000, ALL);
+        assert_eq!(npt.lookup(0x40_1000), Some((0x7000, ALL)));
+        assert_eq!(npt.lookup(0x40_0000), None);
     }
 
     #[test]

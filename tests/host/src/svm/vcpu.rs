@@ -34,6 +34,8 @@ pub struct Vcpu {
     pub regs: [u64; 16],
     /// x87 and SSE state.
     pub fpu: Box<Fpu>,
+    /// RIP was moved behind an instruction whose interrupt goes in again.
+    pub behind: bool,
 }
 
 impl Vcpu {
@@ -63,6 +65,7 @@ impl Vcpu {
             vmcb,
             regs: [0; 16],
             fpu,
+            behind: false,
         }
     }
 

@@ -5,6 +5,7 @@ use tessera_defs::x86::x2apic;
 
 const LVT_MASKED: u64 = 1 << 16;
 const LVT_PERIODIC: u64 = 1 << 17;
+const LVT_DEADLINE: u64 = 1 << 18;
 /// In-service and request registers: 0x810 and 0x820, eight each.
 const ISR: u32 = 0x810;
 const IRR: u32 = 0x820;
@@ -18,6 +19,10 @@ pub struct Apic {
     initial: u64,
     divide: u64,
     deadline: Option<u64>,
+    /// LVT entries 0x833 to 0x837: thermal, performance, LINT0, LINT1, error.
+    lvt: [u64; 5],
+    /// The interrupt that ended last, until the IOAPIC heard of it.
+    ended: Option<u8>,
     requested: [u32; 8],
     in_service: [u32; 8],
 }
@@ -31,6 +36,8 @@ impl Default for Apic {
             initial: 0,
             divide: 0,
             deadline: None,
+            lvt: [LVT_MASKED; 5],
+            ended: None,
             requested: [0; 8],
             in_service: [0; 8],
         }
@@ -41,14 +48,19 @@ impl Apic {
     /// Reads a register; `None` is #GP.
     pub fn read(&self, msr: u32, now: u64) -> Option<u64> {
         Some(match msr {
-            x2apic::ID | x2apic::ICR | 0x80D | 0x828 => 0,
+            x2apic::ID | x2apic::ICR | 0x828 => 0,
+            // Logical id of processor 0: cluster 0, bit 0.
+            0x80D => 1,
+            x2apic::PPR => u64::from(self.served()),
             x2apic::VERSION => 0x5_0014,
             x2apic::TPR => self.tpr,
             x2apic::SIVR => self.spurious,
             ISR..=0x817 => u64::from(self.in_service[(msr - ISR) as usize]),
             IRR..=0x827 => u64::from(self.requested[(msr - IRR) as usize]),
+            // Trigger modes: no vector of a level line is shown.
+            0x818..=0x81F => 0,
             x2apic::LVT_TIMER => self.timer,
-            0x833..=0x837 => LVT_MASKED,
+            0x833..=0x837 => self.lvt[(msr - 0x833) as usize],
             x2apic::INITIAL_COUNT => self.initial,
             x2apic::CURRENT_COUNT => {
                 let left = self.deadline.map_or(0, |at| at.saturating_sub(now));
@@ -65,14 +77,23 @@ impl Apic {
             x2apic::TPR => self.tpr = value & 0xFF,
             x2apic::SIVR => self.spurious = value & 0x1FF,
             x2apic::EOI if value == 0 => self.end_of_interrupt(),
-            x2apic::LVT_TIMER => self.timer = value & 0x7_00FF,
+            x2apic::LVT_TIMER => {
+                // A change to or from TSC-deadline mode disarms the timer.
+                if (self.timer ^ value) & LVT_DEADLINE != 0 {
+                    self.deadline = None;
+                }
+                self.timer = value & 0x7_00FF;
+            }
+            x2apic::INITIAL_COUNT if self.timer & LVT_DEADLINE != 0 => {}
             x2apic::INITIAL_COUNT => {
                 self.initial = value & 0xFFFF_FFFF;
                 self.arm(now);
             }
             x2apic::DIVIDE => self.divide = value & 0xB,
-            x2apic::SELF_IPI => set(&mut self.requested, value as u8),
-            0x828 | 0x833..=0x837 | x2apic::ICR => {}
+            x2apic::SELF_IPI => self.request(value as u8),
+            x2apic::ICR => self.send(value),
+            0x828 => {}
+            0x833..=0x837 => self.lvt[(msr - 0x833) as usize] = value & 0x1_F7FF,
             _ => return None,
         }
         Some(())
@@ -106,8 +127,7 @@ impl Apic {
     /// The vector to offer now: the highest request above what is in service and TPR.
     pub fn pending(&self) -> Option<u8> {
         let vector = highest(&self.requested)?;
-        let served = highest(&self.in_service).unwrap_or(0).max(self.tpr as u8);
-        (self.spurious & 0x100 != 0 && vector >> 4 > served >> 4).then_some(vector)
+        (self.spurious & 0x100 != 0 && vector >> 4 > self.served() >> 4).then_some(vector)
     }
 
     /// The offered vector was taken.
@@ -116,9 +136,57 @@ impl Apic {
         set(&mut self.in_service, vector);
     }
 
+    /// Requests an interrupt.
+    pub fn request(&mut self, vector: u8) {
+        set(&mut self.requested, vector);
+    }
+
+    /// The interrupt that ended since the last call.
+    pub fn take_ended(&mut self) -> Option<u8> {
+        self.ended.take()
+    }
+
+    /// IA32_TSC_DEADLINE (10.5.4.1): 0 where the timer is in another mode or not armed.
+    pub fn tsc_deadline(&self) -> u64 {
+        let armed = self.deadline.filter(|_| self.timer & LVT_DEADLINE != 0);
+        armed.unwrap_or(0)
+    }
+
+    /// Arms the timer in TSC-deadline mode; ignored in the others.
+    pub fn set_tsc_deadline(&mut self, at: u64) {
+        if self.timer & LVT_DEADLINE != 0 {
+            self.deadline = (at != 0).then_some(at);
+        }
+    }
+
+    /// An interrupt command: fixed or lowest priority, to this processor; there is no other.
+    fn send(&mut self, command: u64) {
+        let (mode, shorthand, to) = (command >> 8 & 7, command >> 18 & 3, command >> 32);
+        let here = match shorthand {
+            0 if command >> 11 & 1 == 0 => to == 0 || to == u64::from(u32::MAX),
+            0 => to >> 16 == 0 && to & 1 == 1,
+            1 | 2 => true,
+            _ => false,
+        };
+        if here && mode <= 1 {
+            self.request(command as u8);
+        }
+    }
+
+    /// Priority of what is served, or TPR where that is higher.
+    fn served(&self) -> u8 {
+        let vector = highest(&self.in_service).unwrap_or(0);
+        if vector >> 4 > self.tpr as u8 >> 4 {
+            vector & 0xF0
+        } else {
+            self.tpr as u8
+        }
+    }
+
     fn end_of_interrupt(&mut self) {
         if let Some(vector) = highest(&self.in_service) {
             clear(&mut self.in_service, vector);
+            self.ended = Some(vector);
         }
     }
 
@@ -173,6 +241,30 @@ mod tests {
         apic.write(x2apic::EOI, 0, 1250).unwrap();
         assert_eq!(apic.pending(), Some(0x40));
         assert_eq!(apic.deadline(), Some(1300));
+    }
+
+    #[test]
+    fn a_deadline_comes_once_and_is_zero_then() {
+        let mut apic = armed(LVT_DEADLINE | 0x41);
+        assert_eq!(
+            apic.deadline(),
+            None,
+            "the initial count does not count here"
+        );
+        apic.set_tsc_deadline(5000);
+        assert_eq!((apic.deadline(), apic.tsc_deadline()), (Some(5000), 5000));
+        apic.tick(5000);
+        assert_eq!((apic.pending(), apic.tsc_deadline()), (Some(0x41), 0));
+    }
+
+    #[test]
+    fn an_ipi_to_oneself_arrives_and_its_end_is_told() {
+        let mut apic = armed(LVT_MASKED);
+        apic.write(x2apic::ICR, 0x55, 0).unwrap();
+        assert_eq!(apic.pending(), Some(0x55));
+        apic.accept(0x55);
+        apic.write(x2apic::EOI, 0, 0).unwrap();
+        assert_eq!((apic.take_ended(), apic.take_ended()), (Some(0x55), None));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The vmm's state and the services that every technology's exits come to.
 
-use super::{apic::Apic, hypercall::HyperV, lies, scenario::Scenario, stats::Stats};
+use super::{
+    apic::Apic, devices::Devices, hypercall::HyperV, kept::Kept, lies, missing::Missing,
+    scenario::Scenario, stats::Stats,
+};
 use crate::{machine::Machine, report::End};
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use core::cell::Cell;
 use tessera_defs::breach::Breach;
 
@@ -29,7 +32,16 @@ pub struct Vmm {
     pub target: Option<u64>,
     /// Code and infos of the last exit.
     pub last_exit: (u64, [u64; 2]),
-    pub(super) ioapic_index: u32,
+    /// RIP of the last exit.
+    pub rip: u64,
+    /// The PC's devices.
+    pub devices: Devices,
+    /// Requests that are not modelled.
+    pub missing: Missing,
+    /// What the host is to write into pages that the guest gave it: address and bytes.
+    pub writes: Vec<(u64, Vec<u8>)>,
+    /// Registers that only keep their value.
+    pub(super) kept: Kept,
     pub(super) line: String,
     pub(super) line_ended: bool,
     /// The machine below.
@@ -53,7 +65,11 @@ impl Vmm {
             lies: Default::default(),
             target: None,
             last_exit: (0, [0; 2]),
-            ioapic_index: 0,
+            rip: 0,
+            devices: Devices::default(),
+            missing: Missing::default(),
+            writes: Vec::with_capacity(4),
+            kept: Kept::default(),
             line: String::with_capacity(128),
             line_ended: false,
             machine,

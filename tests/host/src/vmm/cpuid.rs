@@ -1,6 +1,6 @@
 //! CPUID as the host answers it: the machine's leaves below, with the hypervisor's on top.
 
-use super::{Vmm, lies};
+use super::{Vmm, clocks, lies};
 use tessera_defs::{
     hyperv,
     mode::{HostProfile, Mode},
@@ -10,6 +10,12 @@ use tessera_defs::{
 /// EAX of leaf 1 of the simulated SNP processor: EPYC Milan, family 25, model 1, stepping 1
 /// (55898, "Processor Programming Reference", CPUID_Fn00000001_EAX).
 pub const MILAN: u32 = 0x00A0_0F11;
+
+/// Highest standard leaf of an SNP guest. Every SNP processor has XSAVEC and XSAVES, and a guest
+/// may insist; QEMU has neither, so that XSAVE and what needs it are not offered.
+const SNP_LEAVES: u32 = 0xC;
+/// Leaf 1, ECX: FMA, XSAVE, OSXSAVE, AVX, F16C.
+const NEEDS_XSAVE: u32 = 1 << 12 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29;
 
 /// Isolation type of a mode in the isolation leaf.
 fn isolation_type(mode: Mode) -> u32 {
@@ -49,8 +55,10 @@ impl Vmm {
                 if leaf == 0 || !self.tdx() {
                     (r[1], r[3], r[2]) = (word(0), word(4), word(8));
                 }
-                if leaf != 0 && self.snp() {
-                    r[0] = r[0].max(status::CPUID_ENCRYPTION);
+                match (leaf, self.snp()) {
+                    (0, true) => r[0] = r[0].min(SNP_LEAVES),
+                    (_, true) => r[0] = r[0].max(status::CPUID_ENCRYPTION),
+                    _ => {}
                 }
             }
             // Initial APIC id 0; hypervisor, x2APIC present; MONITOR, VMX absent.
@@ -60,9 +68,27 @@ impl Vmm {
                 }
                 r[1] &= 0x00FF_FFFF;
                 r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
+                // KVM offers the APIC's TSC-deadline mode, Hyper-V does not.
+                r[2] &= if self.snp() { !NEEDS_XSAVE } else { !0 };
+                let kvm = self.scenario.profile == HostProfile::Kvm;
+                r[2] |= u32::from(kvm) << 24;
             }
             // LA57 is the host's own.
-            7 => r[2] &= !(1 << 16),
+            7 => {
+                r[2] &= !(1 << 16);
+                if self.snp() {
+                    // AVX2, MPX, AVX-512; PKU, OSPKE, VAES, VPCLMULQDQ.
+                    r[1] &= !(1 << 5 | 1 << 14 | 1 << 16);
+                    r[2] &= !(1 << 3 | 1 << 4 | 1 << 9 | 1 << 10);
+                }
+            }
+            // Time stamp: 25 MHz crystal times 40, as a TD sees it (348549, "CPUID").
+            0x15 if self.tdx() => r = [1, 40, 25_000_000, 0],
+            // Beyond QEMU's own last leaf, where it would repeat that.
+            0x16 if self.tdx() => r = [1000, 1000, 25, 0],
+            0xE..=0x14 | 0x17..=0x20 if self.tdx() => r = [0; 4],
+            // The time stamp runs at one rate in every state.
+            0x8000_0007 => r[3] |= 1 << 8,
             // SVM is not offered.
             0x8000_0001 => r[2] &= !(1 << 2),
             0x8000_0008 => r[0] = r[0] & !0xFFFF | 48 << 8 | 48,
@@ -86,6 +112,8 @@ impl Vmm {
         if self.scenario.profile == HostProfile::Kvm {
             return match leaf {
                 0x4000_0000 => [0x4000_0001, 0x4B4D_564B, 0x564B_4D56, 0x4D],
+                // A TD has its time from leaf 0x15: KVM offers it no clock.
+                0x4000_0001 if !self.tdx() => [clocks::KVM_FEATURES, 0, 0, 0],
                 _ => [0; 4],
             };
         }
@@ -99,11 +127,17 @@ impl Vmm {
             hyperv::CPUID_INTERFACE => [hyperv::INTERFACE_SIGNATURE, 0, 0, 0],
             hyperv::CPUID_VERSION => [20348, 10 << 16, 0, 0],
             hyperv::CPUID_FEATURES => [
-                hyperv::FEATURE_EAX_HYPERCALL | hyperv::FEATURE_EAX_VP_INDEX,
+                hyperv::FEATURE_EAX_HYPERCALL
+                    | hyperv::FEATURE_EAX_VP_INDEX
+                    | hyperv::FEATURE_EAX_TIME_REF_COUNT
+                    | hyperv::FEATURE_EAX_INTERRUPT_CONTROL
+                    | hyperv::FEATURE_EAX_FREQUENCIES,
                 hyperv::FEATURE_EBX_ISOLATION,
                 0,
-                0,
+                hyperv::FEATURE_EDX_FREQUENCIES,
             ],
+            // Virtual and logical processors at most.
+            hyperv::CPUID_LIMITS => [64, 64, 0, 0],
             hyperv::CPUID_ISOLATION if !truncated => {
                 let [eax, ebx] = self.isolation();
                 [eax, ebx, 0, 0]
@@ -156,7 +190,8 @@ mod tests {
     #[test]
     fn kvm_has_no_hyperv_leaves() {
         let host = vmm("mode=snp profile=kvm");
-        assert_eq!(host.cpuid(hyperv::CPUID_INTERFACE, [0; 4]), [0; 4]);
+        assert_eq!(host.cpuid(hyperv::CPUID_INTERFACE, [0; 4])[0], 0x0100_0008);
+        assert_eq!(host.cpuid(hyperv::CPUID_FEATURES, [0; 4]), [0; 4]);
         assert_eq!(host.cpuid(0x8000_001F, [0; 4])[1] & 0x3F, 51);
     }
 }

@@ -1,6 +1,6 @@
 //! Hyper-V hypercalls: what is decoded from the input value and page. Source: TLFS chapter 3.
 
-use super::{Vmm, lies};
+use super::{Vmm, lies, missing::Request};
 use alloc::vec::Vec;
 use tessera_defs::hyperv as hv;
 
@@ -11,6 +11,8 @@ pub struct HyperV {
     pub guest_os_id: u64,
     /// HYPERCALL.
     pub hypercall: u64,
+    /// VP_ASSIST_PAGE: kept, never used by this host.
+    pub assist: u64,
 }
 
 /// A decoded hypercall.
@@ -50,7 +52,10 @@ impl Vmm {
         match code {
             hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY => visibility(control, input),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
-            _ => Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE)),
+            code => {
+                self.missed(Request::Hypercall(code));
+                Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE))
+            }
         }
     }
 }

@@ -1,19 +1,28 @@
 //! The host's software: loader, devices, Hyper-V or KVM interfaces, and what it lies about.
 
 pub mod apic;
+pub mod clocks;
+pub mod cmos;
 pub mod core;
 pub mod cpuid;
+pub mod devices;
 pub mod hypercall;
 pub mod image;
 pub mod inject;
+pub mod ioapic;
+pub mod kept;
 pub mod lies;
+pub mod missing;
 pub mod mmio;
 pub mod msr;
 pub mod parameters;
+pub mod pic;
+pub mod pm;
 pub mod port;
 pub mod run;
 pub mod scenario;
 pub mod stats;
 pub mod tdvmcall;
+pub mod uart;
 
 pub use self::core::Vmm;

@@ -1,52 +1,95 @@
 //! MSRs as the host answers them. `None` is #GP.
 
-use super::{Vmm, lies};
+use super::{Vmm, clocks, lies, missing::Request};
 use tessera_defs::{hyperv, mode::HostProfile, x86};
 
 const MSR_TSC: u32 = 0x10;
+const MSR_TSC_DEADLINE: u32 = 0x6E0;
 const APIC_BASE: u64 = 0xFEE0_0000 | x86::x2apic::BASE_EN | x86::x2apic::BASE_EXTD | 1 << 8;
 
 impl Vmm {
     /// RDMSR.
     pub fn read_msr(&mut self, msr: u32) -> Option<u64> {
-        let hyperv = self.scenario.profile == HostProfile::HyperV;
-        match msr {
+        let value = match msr {
             MSR_TSC => Some(self.now()),
+            MSR_TSC_DEADLINE => Some(self.apic.tsc_deadline()),
             x86::MSR_APIC_BASE => Some(APIC_BASE),
             0x800..=0x8FF => {
                 let now = self.now();
                 self.apic.tick(now);
                 self.apic.read(msr, now)
             }
-            hyperv::MSR_GUEST_OS_ID if hyperv => Some(self.hyperv.guest_os_id),
-            hyperv::MSR_HYPERCALL if hyperv => Some(self.hyperv.hypercall),
-            hyperv::MSR_VP_INDEX if hyperv => Some(0),
-            hyperv::MSR_ISOLATION_CONFIG if hyperv => Some(self.isolation_msr()),
-            _ => None,
+            _ => self.synthetic(msr).or_else(|| self.kept.read(msr)),
+        };
+        // Absence of the isolation MSR is an answer (see `defs::hyperv`).
+        if value.is_none() && msr != hyperv::MSR_ISOLATION_CONFIG {
+            self.missed(Request::Rdmsr(msr));
         }
+        value
     }
 
     /// WRMSR.
     pub fn write_msr(&mut self, msr: u32, value: u64) -> Option<()> {
-        let hyperv = self.scenario.profile == HostProfile::HyperV;
-        match msr {
+        let now = self.now();
+        let done = match msr {
             x86::MSR_APIC_BASE => {
                 (value == APIC_BASE || value == APIC_BASE & !(1 << 8)).then_some(())
             }
-            0x800..=0x8FF => {
-                let now = self.now();
-                self.apic.write(msr, value, now)
-            }
-            hyperv::MSR_GUEST_OS_ID if hyperv => {
-                self.hyperv.guest_os_id = value;
+            MSR_TSC_DEADLINE => {
+                self.apic.set_tsc_deadline(value);
                 Some(())
             }
-            hyperv::MSR_HYPERCALL if hyperv => {
-                self.hyperv.hypercall = value;
-                Some(())
-            }
-            _ => None,
+            0x800..=0x8FF => self.apic_write(msr, value, now),
+            _ => match self.set_synthetic(msr, value) {
+                Some(()) => Some(()),
+                None => self.kept.write(msr, value),
+            },
+        };
+        if done.is_none() {
+            self.missed(Request::Wrmsr(msr));
         }
+        done
+    }
+
+    /// A register of the local APIC; the end of an interrupt goes to the IOAPIC too.
+    pub(super) fn apic_write(&mut self, msr: u32, value: u64, now: u64) -> Option<()> {
+        self.apic.write(msr, value, now)?;
+        if let Some(ended) = self.apic.take_ended() {
+            let again = self.devices.ioapic.end(ended);
+            self.route(again);
+        }
+        Some(())
+    }
+
+    /// Registers of the profile's hypervisor.
+    fn synthetic(&mut self, msr: u32) -> Option<u64> {
+        if self.scenario.profile != HostProfile::HyperV {
+            return None;
+        }
+        Some(match msr {
+            hyperv::MSR_GUEST_OS_ID => self.hyperv.guest_os_id,
+            hyperv::MSR_HYPERCALL => self.hyperv.hypercall,
+            hyperv::MSR_VP_INDEX => 0,
+            hyperv::MSR_TIME_REF_COUNT => self.now() / 100,
+            hyperv::MSR_TSC_FREQUENCY | hyperv::MSR_APIC_FREQUENCY => clocks::FREQUENCY,
+            hyperv::MSR_VP_ASSIST_PAGE => self.hyperv.assist,
+            hyperv::MSR_ISOLATION_CONFIG => self.isolation_msr(),
+            _ => return None,
+        })
+    }
+
+    fn set_synthetic(&mut self, msr: u32, value: u64) -> Option<()> {
+        match (self.scenario.profile, msr) {
+            (HostProfile::Kvm, clocks::KVM_WALL_CLOCK | clocks::KVM_SYSTEM_TIME) => {
+                self.kvm_clock(msr, value);
+            }
+            (HostProfile::Kvm, _) => return None,
+            (_, hyperv::MSR_GUEST_OS_ID) => self.hyperv.guest_os_id = value,
+            (_, hyperv::MSR_HYPERCALL) => self.hyperv.hypercall = value,
+            (_, hyperv::MSR_VP_ASSIST_PAGE) => self.hyperv.assist = value,
+            _ => return None,
+        }
+        Some(())
     }
 
     fn isolation_msr(&self) -> u64 {

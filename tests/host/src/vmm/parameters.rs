@@ -1,6 +1,6 @@
 //! What the loader fills into parameter areas: claims of the host.
 
-use super::{Vmm, lies, mmio};
+use super::{Vmm, ioapic, lies};
 use alloc::vec::Vec;
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_handoff::layout;
@@ -19,6 +19,12 @@ impl Vmm {
     }
 }
 
+/// Pages below 1 MiB where a PC has option ROMs and firmware: a TD scans them as private memory,
+/// so the host gives memory there and says that it is reserved.
+pub const FIRMWARE: core::ops::Range<u64> = 0xC0..0x100;
+/// IGVM memory map: reserved by the platform.
+const RESERVED: u8 = 1;
+
 /// Memory map entries (first page, pages, type 0 memory), ended by an entry of no pages.
 pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
     let end = vmm.scenario.memory / 4096;
@@ -35,19 +41,25 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
         }
         _ => {}
     }
-    ranges.push((0, 0));
     let mut bytes = Vec::new();
-    for (first, pages) in ranges {
-        bytes.extend_from_slice(&u64::to_le_bytes(first));
-        bytes.extend_from_slice(&u64::to_le_bytes(pages));
-        bytes.extend_from_slice(&[0; 8]);
+    let mut entry = |first: u64, pages: u64, kind: u8| {
+        bytes.extend_from_slice(&first.to_le_bytes());
+        bytes.extend_from_slice(&pages.to_le_bytes());
+        bytes.extend_from_slice(&[kind, 0, 0, 0, 0, 0, 0, 0]);
+    };
+    ranges
+        .into_iter()
+        .for_each(|(first, pages)| entry(first, pages, 0));
+    if matches!(vmm.scenario.mode, Mode::Tdx | Mode::TdxParavisor) {
+        entry(FIRMWARE.start, FIRMWARE.end - FIRMWARE.start, RESERVED);
     }
+    entry(0, 0, 0);
     bytes
 }
 
-/// A MADT with one x2APIC entry per processor, and one IOAPIC (ACPI 6.5, 5.2.12).
+/// A MADT with one x2APIC entry per processor and the IOAPIC (ACPI 6.5, 5.2.12).
 pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
-    let len = 44 + 16 * vmm.scenario.smp as usize + 12;
+    let len = 44 + 16 * vmm.scenario.smp as usize + 12 + 10;
     if vmm.tells(lies::ACPI_GARBAGE) {
         return (0..len).map(|_| vmm.random() as u8).collect();
     }
@@ -64,11 +76,11 @@ pub fn madt(vmm: &mut Vmm) -> Vec<u8> {
             table.extend_from_slice(&word.to_le_bytes());
         }
     }
-    // IOAPIC 0, its address, interrupts from 0.
+    // IOAPIC 0 with the interrupts from 0 on; ISA line 9 (SCI) is a level line, high.
     table.extend_from_slice(&[1, 12, 0, 0]);
-    for word in [mmio::IOAPIC as u32, 0] {
-        table.extend_from_slice(&word.to_le_bytes());
-    }
+    table.extend_from_slice(&(ioapic::BASE as u32).to_le_bytes());
+    table.extend_from_slice(&[0; 4]);
+    table.extend_from_slice(&[2, 10, 0, 9, 9, 0, 0, 0, 0xD, 0]);
     let sum = table.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     table[9] = sum.wrapping_neg();
     table

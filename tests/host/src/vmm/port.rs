@@ -1,36 +1,31 @@
-//! Port I/O: COM1 enough for a console, PM1a soft off; nothing else answers.
+//! Port I/O: what the devices answer, and the console behind COM1.
 
-use super::Vmm;
+use super::{Vmm, missing::Request};
 use crate::report::End;
-use tessera_defs::{port, refusal::Refusal, snp::ghcb_msr::TERMINATE_SET_TESSERA};
-
-/// Line status: transmitter empty.
-const LSR_EMPTY: u32 = 0x60;
+use tessera_defs::{refusal::Refusal, snp::ghcb_msr::TERMINATE_SET_TESSERA};
 
 impl Vmm {
-    /// IN of `size` bytes.
+    /// IN of `size` bytes: all ones where no device answers.
     pub fn port_in(&mut self, at: u16, size: u8) -> u32 {
         let ones = u32::MAX >> (32 - 8 * u32::from(size.clamp(1, 4)));
-        match at.wrapping_sub(port::COM1) {
-            5 => LSR_EMPTY,
-            0..=4 | 6 | 7 => 0,
-            _ if at == port::PM1A_CNT => 1,
-            _ => ones,
-        }
-    }
-
-    /// OUT of `size` bytes.
-    pub fn port_out(&mut self, at: u16, size: u8, value: u32) {
-        match at {
-            port::COM1 => self.console(value as u8),
-            port::PM1A_CNT if size >= 2 && value & u32::from(port::PM1A_SOFT_OFF) != 0 => {
-                self.end = Some(self.plain_refusal().unwrap_or(End::Shutdown));
+        match self.device_in(at) {
+            Some(value) => value & ones,
+            None => {
+                self.missed(Request::In(at));
+                ones
             }
-            _ => {}
         }
     }
 
-    fn console(&mut self, byte: u8) {
+    /// OUT of `size` bytes: lost where no device listens.
+    pub fn port_out(&mut self, at: u16, size: u8, value: u32) {
+        if self.device_out(at, size, value).is_none() {
+            self.missed(Request::Out(at));
+        }
+    }
+
+    /// A byte on the console.
+    pub(super) fn console(&mut self, byte: u8) {
         (self.machine.console)(byte);
         if self.line_ended {
             self.line.clear();
@@ -43,7 +38,7 @@ impl Vmm {
 
     /// A plain machine has no architectural door for a refusal: the last line before soft off
     /// names it.
-    fn plain_refusal(&self) -> Option<End> {
+    pub(super) fn plain_refusal(&self) -> Option<End> {
         let name = self.line.strip_prefix("tessera: refused ")?;
         let code = Refusal::from_name(name.trim_end())?.code().into();
         Some(End::Terminated {

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     machine::Machine,
     memory::frames::{Memory, PAGE},
-    platform::{self, Step, Technology},
+    platform::{self, Access, Step, Technology},
     report::{self, End},
 };
 use alloc::{boxed::Box, format, string::String};
@@ -55,11 +55,26 @@ fn drive(
         if vmm.scenario.trace {
             report::trace(out, vmm, technology);
         }
+        give(vmm, memory, technology);
         if let Step::End(end) = step {
             return end;
         }
         if let Some(end) = vmm.end.or_else(|| vmm.exhausted()) {
             return end;
+        }
+    }
+}
+
+/// Writes what the host has to say into pages that the guest gave it for that. A page that the
+/// host may not touch stays as it is.
+fn give(vmm: &mut Vmm, memory: &mut Memory, technology: &dyn Technology) {
+    for (gpa, bytes) in core::mem::take(&mut vmm.writes) {
+        let offset = gpa as usize % PAGE;
+        let page = technology.host_access(memory, gpa, Access::Write);
+        let place =
+            page.and_then(|frame| memory.page(frame)?.get_mut(offset..offset + bytes.len()));
+        if let Some(place) = place {
+            place.copy_from_slice(&bytes);
         }
     }
 }

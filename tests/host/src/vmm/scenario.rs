@@ -74,6 +74,8 @@ pub struct Scenario {
     pub max_exits: u64,
     /// Guest instructions after which the run is a hang.
     pub max_instructions: u64,
+    /// A TD gets no #VE for its own pages on the Hyper-V profile either, which Linux demands.
+    pub sept_ve_disable: bool,
     /// Every exit is reported.
     pub trace: bool,
 }
@@ -94,6 +96,7 @@ impl Default for Scenario {
             hash: Vec::new(),
             max_exits: 200_000,
             max_instructions: 3_000_000_000,
+            sept_ve_disable: false,
             trace: false,
         }
     }
@@ -134,6 +137,7 @@ impl Scenario {
             "hash" => self.hash = value.split(',').map(range).collect::<Option<_>>()?,
             "max_exits" => self.max_exits = value.parse().ok()?,
             "max_instructions" => self.max_instructions = value.parse().ok()?,
+            "sept_ve_disable" => self.sept_ve_disable = value == "1",
             "trace" => self.trace = value == "1",
             _ => return None,
         }

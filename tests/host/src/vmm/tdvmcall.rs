@@ -49,7 +49,9 @@ impl Vmm {
         if mask & vmcall::STANDARD_MASK != vmcall::STANDARD_MASK {
             return Answer::End(End::Breach(&breach::VMCALL_MALFORMED));
         }
-        if mask & !vmcall::STANDARD_MASK != 0 {
+        // A fatal error may carry words for people in every register (GHCI 1.5, 3.4).
+        let words = r11 == vmcall::REPORT_FATAL_ERROR;
+        if !words && mask & !vmcall::STANDARD_MASK != 0 {
             return Answer::End(End::Breach(&breach::VMCALL_LEAK));
         }
         match r11 {

@@ -44,6 +44,7 @@ impl Snp {
             },
             exit::EXCEPTION_UD => self.undefined(vmm, memory),
             vc::IOIO => self.vc(vmm, memory, code, info),
+            vc::HLT if self.current == 0 => self.halt(vmm),
             vc::CPUID | vc::HLT | vc::WBINVD | vc::INVD | vc::MONITOR | vc::MWAIT => {
                 self.vc(vmm, memory, code, [0; 2])
             }
@@ -51,6 +52,20 @@ impl Snp {
                 self.inject(vector::UD, None);
                 Step::Continue
             }
+        }
+    }
+
+    /// HLT is an automatic exit: no #VC, the host sees it, RIP is behind it (APM vol. 2, table
+    /// 15-35). A lower VMPL's is still shown to VMPL 0, which our paravisor expects.
+    fn halt(&mut self, vmm: &mut Vmm) -> Step {
+        let Some(context) = &mut self.contexts[self.current] else {
+            return Step::Continue;
+        };
+        context.vcpu.skip(1);
+        let enabled = context.vcpu.vmcb.save.rflags & 1 << 9 != 0;
+        match vmm.halt().filter(|()| enabled) {
+            Some(()) => Step::Continue,
+            None => Step::End(End::Hang("halted for ever")),
         }
     }
 
@@ -172,9 +187,23 @@ impl Snp {
             return Step::Continue;
         };
         let (gpa, _) = context.view.split(info[1]);
-        match context.view.resolve(&self.rmp, memory, info[1], wants) {
+        let walk = info[0] & exit::NPF_WALK != 0;
+        let meant = if walk {
+            context.view.table(info[1])
+        } else {
+            info[1]
+        };
+        match context.view.resolve(&self.rmp, memory, meant, wants) {
             Outcome::Map(frame, access) => {
-                context.npt.map(info[1], memory.address(frame), access);
+                match context.view.block(&self.rmp, memory, info[1]) {
+                    // Below VMPL 0 each page is looked at, for the keys.
+                    Some(first) if self.current == 0 => {
+                        context
+                            .npt
+                            .map_large(info[1], memory.address(first), access);
+                    }
+                    _ => context.npt.map(info[1], memory.address(frame), access),
+                }
                 let held = context.hold_event(memory);
                 if self.current != 0 && self.shows_keys(memory, frame) {
                     return Step::End(End::Breach(&breach::VMPCK_EXPOSED));

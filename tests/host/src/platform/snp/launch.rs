@@ -23,27 +23,30 @@ use tessera_handoff::layout;
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Leaves of the CPUID page: (leaf, sub-leaf).
-const LEAVES: [(u32, u32); 21] = [
+const LEAVES: [(u32, u32); 24] = [
     (0, 0),
     (1, 0),
     (2, 0),
     (6, 0),
     (7, 0),
     (0xB, 0),
-    (0xD, 0),
-    (0xD, 1),
+    (0xB, 1),
     (0x8000_0000, 0),
     (0x8000_0001, 0),
     (0x8000_0002, 0),
     (0x8000_0003, 0),
     (0x8000_0004, 0),
+    (0x8000_0005, 0),
+    (0x8000_0006, 0),
     (0x8000_0007, 0),
     (0x8000_0008, 0),
     (0x8000_001F, 0),
     (0x4000_0000, 0),
     (0x4000_0001, 0),
+    (0x4000_0002, 0),
     (0x4000_0003, 0),
     (0x4000_0004, 0),
+    (0x4000_0005, 0),
     (0x4000_000C, 0),
 ];
 
@@ -190,7 +193,6 @@ fn cpuid_page(vmm: &Vmm) -> CpuidPage {
         *place = CpuidFunction {
             eax_in: leaf,
             ecx_in: sub,
-            xcr0_in: u64::from(leaf == 0xD),
             eax,
             ebx,
             ecx,

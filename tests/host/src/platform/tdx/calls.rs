@@ -19,6 +19,7 @@ use tessera_defs::{
         tdcall::{
             MEM_PAGE_ACCEPT, MEM_PAGE_ATTR_WR, MR_REPORT, MR_RTMR_EXTEND, VP_RD, VP_VMCALL, VP_WR,
         },
+        vmcall,
     },
 };
 
@@ -93,11 +94,16 @@ impl Tdx {
         regs: &mut [u64; 16],
     ) -> Step {
         let mask = regs[reg::RCX];
+        // A register that is zero shows nothing.
+        let zero = (0..16)
+            .filter(|at| regs[*at] == 0)
+            .fold(0, |bits, at| bits | 1 << at);
+        let judged = mask & !(zero & !vmcall::STANDARD_MASK);
         let exposed = |at: usize| if mask >> at & 1 == 1 { regs[at] } else { 0 };
         let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
         let input = [exposed(reg::RDX), exposed(reg::R8)];
         self.attack(vmm, memory);
-        let result = match vmm.tdvmcall(mask, registers) {
+        let result = match vmm.tdvmcall(judged, registers) {
             Answer::Done(result) => result,
             Answer::MapGpa { gpa, len } => {
                 let (status, at) = self.map_gpa(vmm, memory, gpa, len);

@@ -26,6 +26,7 @@ use tessera_defs::{
 /// Double fault.
 const DF: u8 = 8;
 const MSR_TSC: u32 = 0x10;
+const MSR_MISC_ENABLE: u32 = 0x1A0;
 
 impl Tdx {
     /// Serves the exit that stands in the VMCB.
@@ -106,6 +107,7 @@ impl Tdx {
         self.td.ve = Some(Info {
             reason,
             qualification,
+            gla: 0,
             gpa,
             length: length as u32,
         });
@@ -151,7 +153,7 @@ impl Tdx {
         let msr = self.vcpu.regs[reg::RCX] as u32;
         let write = self.vcpu.vmcb.control.exit_info_1 != 0;
         let native = match msr {
-            MSR_TSC | MSR_APIC_BASE => !write,
+            MSR_TSC | MSR_APIC_BASE | MSR_MISC_ENABLE => !write,
             x2apic::SELF_IPI => true,
             _ => virtual_apic(msr),
         };

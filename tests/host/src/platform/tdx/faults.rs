@@ -2,7 +2,10 @@
 
 use super::Tdx;
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::{
+        frames::{Memory, PAGE},
+        linear, walk,
+    },
     platform::Step,
     report::End,
     silicon::tdx::{
@@ -66,7 +69,7 @@ impl Tdx {
     }
 
     /// Nothing in the shared EPT: a device, or memory that the TD never asked to share.
-    fn device(&mut self, vmm: &Vmm, memory: &Memory, gpa: u64, info: u64) -> Step {
+    fn device(&mut self, vmm: &Vmm, memory: &mut Memory, gpa: u64, info: u64) -> Step {
         let gfn = (gpa & !SHARED) / PAGE as u64;
         if vmm.told() && vmm.scenario.lies(lies::PSC_LIES) {
             return Step::End(End::Denied(lies::PSC_LIES));
@@ -77,6 +80,25 @@ impl Tdx {
         if self.vectoring() {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
         }
-        self.exception(vmx::EPT_VIOLATION, ept_qualification(info), gpa, 0)
+        let gla = self.linear(memory);
+        let valid = u64::from(gla.is_some()) << 7;
+        let step = self.exception(vmx::EPT_VIOLATION, ept_qualification(info) | valid, gpa, 0);
+        if let (Some(gla), Some(ve)) = (gla, &mut self.td.ve) {
+            ve.gla = gla;
+        }
+        step
+    }
+
+    /// The linear address that the instruction at RIP uses: a data access, not a table walk.
+    fn linear(&self, memory: &mut Memory) -> Option<u64> {
+        let save = &self.vcpu.vmcb.save;
+        let mut bytes = [0; 15];
+        let mut seen = view::Seen {
+            sept: &self.td.sept,
+            shared: &self.shared,
+            memory,
+        };
+        walk::read(save, &mut seen, save.rip, &mut bytes);
+        linear::operand(&bytes, save, &self.vcpu.regs)
     }
 }

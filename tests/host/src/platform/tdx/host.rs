@@ -6,7 +6,7 @@ use crate::{
     platform::{Step, Technology},
     report::End,
     silicon::tdx::{accept::LARGE, view::SHARED},
-    vmm::{Vmm, lies},
+    vmm::{Vmm, lies, parameters::FIRMWARE},
 };
 use tessera_defs::{breach, tdx::vmcall};
 use tessera_handoff::layout::{BUNDLE_BASE, IMAGE_END, KERNEL_VIRT};
@@ -31,7 +31,8 @@ impl Tdx {
         gfn: u64,
         large: bool,
     ) -> Step {
-        if gfn * PAGE as u64 >= memory.size() || !is_ram(gfn) {
+        let backed = is_ram(gfn) || FIRMWARE.contains(&gfn);
+        if gfn * PAGE as u64 >= memory.size() || !backed {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
         }
         let large = large

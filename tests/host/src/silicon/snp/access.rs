@@ -72,6 +72,30 @@ impl View {
         [gpa, gpa | self.vtom.unwrap_or(1 << status::C_BIT)]
     }
 
+    /// The address by which the processor reads the guest's tables: always private, whatever the
+    /// C-bit says (APM vol. 2, 15.34.5); with vTOM the address decides.
+    pub fn table(&self, gpa: u64) -> u64 {
+        match self.vtom {
+            Some(_) => gpa,
+            None => gpa | 1 << status::C_BIT,
+        }
+    }
+
+    /// The first frame of the 2 MiB around a private `gpa`, where they follow each other and
+    /// every access comes to the same on all of them.
+    pub fn block(&self, rmp: &Rmp, memory: &Memory, gpa: u64) -> Option<u32> {
+        let (gpa, private) = self.split(gpa);
+        let first = memory.block(gpa / PAGE as u64).filter(|_| private)?;
+        let one = rmp.get(first);
+        let gfn = (gpa / PAGE as u64) & !511;
+        let alike = |n: u32| {
+            let entry = rmp.get(first + n);
+            let state = entry.assigned && entry.validated && entry.gfn == gfn + u64::from(n);
+            state && entry.permissions[self.vmpl] == one.permissions[self.vmpl]
+        };
+        (0..512).all(alike).then_some(first)
+    }
+
     /// Decides an access.
     pub fn resolve(&self, rmp: &Rmp, memory: &Memory, gpa: u64, wants: Wants) -> Outcome {
         let (gpa, private) = self.split(gpa);
@@ -134,6 +158,10 @@ impl walk::Physical for Seen<'_> {
             Outcome::Map(frame, _) => self.memory.read_u64(frame, gpa as usize % PAGE),
             _ => None,
         }
+    }
+
+    fn read_entry(&mut self, gpa: u64) -> Option<u64> {
+        self.read_u64(self.view.table(gpa))
     }
 
     fn write_u64(&mut self, gpa: u64, value: u64) -> Option<()> {

@@ -102,7 +102,7 @@ fn ve_info(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
     };
     regs[reg::RCX] = info.reason.into();
     regs[reg::RDX] = info.qualification;
-    regs[reg::R8] = 0;
+    regs[reg::R8] = info.gla;
     regs[R9] = info.gpa;
     regs[R10] = info.length.into();
     status::SUCCESS
@@ -182,6 +182,7 @@ mod tests {
         td.ve = Some(Info {
             reason: 10,
             qualification: 3,
+            gla: 5,
             gpa: 4,
             length: 2,
         });
@@ -189,8 +190,8 @@ mod tests {
         regs[0] = VP_VEINFO_GET;
         assert_eq!(call(&mut td, &mut regs), Served::Done);
         assert_eq!(
-            (regs[0], regs[1], regs[2], regs[9], regs[10]),
-            (0, 10, 3, 4, 2)
+            (regs[0], regs[1], regs[2], regs[8], regs[9], regs[10]),
+            (0, 10, 3, 5, 4, 2)
         );
         regs[0] = VP_VEINFO_GET;
         call(&mut td, &mut regs);

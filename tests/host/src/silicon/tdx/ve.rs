@@ -11,6 +11,8 @@ pub struct Info {
     pub reason: u32,
     /// Exit qualification.
     pub qualification: u64,
+    /// Guest linear address of an EPT violation; 0 where the instruction was not decoded.
+    pub gla: u64,
     /// Guest physical address, with its shared bit.
     pub gpa: u64,
     /// Bytes of the instruction.
@@ -28,8 +30,8 @@ pub fn io_qualification(info: u64) -> u64 {
         | (info >> vc::io::PORT_SHIFT & 0xFFFF) << io::PORT_SHIFT
 }
 
-/// Qualification of an EPT violation from SVM's EXITINFO1: bits 0 read, 1 write, 2 fetch. The
-/// linear address is not known (bit 7 clear): SVM does not give it.
+/// Qualification of an EPT violation from SVM's EXITINFO1: bits 0 read, 1 write, 2 fetch. Bit 7
+/// (the linear address is valid) is the caller's.
 pub fn ept_qualification(info: u64) -> u64 {
     match (info & exit::NPF_WRITE != 0, info & exit::NPF_FETCH != 0) {
         (true, _) => 2,

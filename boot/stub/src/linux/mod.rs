@@ -1,0 +1,28 @@
+//! Linux as the image's guest: the stub does for it what a firmware does.
+
+mod accept;
+mod enter;
+mod ranges;
+mod tables;
+
+pub use enter::enter;
+
+use crate::platform::Platform;
+use bootloader_api::info::MemoryRegion;
+use ranges::Ranges;
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::launch::LaunchBlock;
+
+/// Makes everything ready; Linux' entry. `comes_private`: memory outside the image is the
+/// guest's already. Errors: what `Ranges`, `tables` and `accept` name.
+pub fn prepare(
+    launch: &LaunchBlock,
+    regions: &[MemoryRegion],
+    platform: &mut Platform,
+    comes_private: bool,
+) -> Result<u64, Refusal> {
+    let ranges = Ranges::new(launch, regions, accept::needed(platform))?;
+    tables::write(&ranges, matches!(platform, Platform::Snp(_)))?;
+    accept::accept(&ranges, platform, comes_private)?;
+    Ok(launch.kernel.entry)
+}

@@ -1,0 +1,73 @@
+//! The zero page: the measured one, completed with what the host claims and the stub checked.
+
+use super::ranges::Ranges;
+use crate::{claims, memory};
+use tessera_defs::refusal::Refusal;
+use tessera_handoff::layout::{
+    CPUID_PAGE, IMAGE_END, IMAGE_START, LINUX_ACPI, LINUX_ACPI_PAGES, LINUX_BOOT_PARAMS,
+    LINUX_CC_BLOB, LINUX_EFI, LINUX_UNACCEPTED, SECRETS_PAGE,
+};
+use tessera_handoff::linux::zero_page::{ZeroPage, at, e820};
+use tessera_handoff::linux::{acpi, cc_blob, efi};
+
+const ACPI_END: u64 = LINUX_ACPI + LINUX_ACPI_PAGES * 4096;
+
+/// Completes all tables. `snp`: with the confidential-computing blob. Errors: `MemoryMapInvalid`,
+/// `ParameterInvalid` (host).
+pub fn write(ranges: &Ranges<'_>, snp: bool) -> Result<(), Refusal> {
+    write_acpi()?;
+    let mut page = memory::read::<[u8; 4096]>(LINUX_BOOT_PARAMS);
+    let mut zero = ZeroPage(&mut page);
+    zero.put64(at::ACPI_RSDP, LINUX_ACPI);
+    map(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
+    if ranges.top.is_some() {
+        write_efi(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
+    }
+    if snp {
+        zero.put64(at::SETUP_DATA, LINUX_CC_BLOB);
+        let blob = cc_blob::build(LINUX_CC_BLOB, SECRETS_PAGE, CPUID_PAGE);
+        memory::write(LINUX_CC_BLOB, &blob);
+    }
+    memory::write(LINUX_BOOT_PARAMS, &page);
+    Ok(())
+}
+
+/// The image stays reserved, but for the ACPI tables.
+fn map(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
+    zero.e820(IMAGE_START, LINUX_ACPI, e820::RESERVED)?;
+    zero.e820(LINUX_ACPI, ACPI_END, e820::ACPI)?;
+    zero.e820(ACPI_END, LINUX_CC_BLOB, e820::RESERVED)?;
+    // Setup data must be RAM: Linux maps what is reserved as shared with the host.
+    zero.e820(LINUX_CC_BLOB, LINUX_CC_BLOB + 4096, e820::RAM)?;
+    zero.e820(LINUX_CC_BLOB + 4096, IMAGE_END, e820::RESERVED)?;
+    let mut ram = ranges.now().chain(ranges.later());
+    ram.try_for_each(|(start, end)| zero.e820(start, end, e820::RAM))
+}
+
+fn write_efi(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
+    let (mut buffer, mut bits) = ([0; 8192], [0; 8192]);
+    let mut tables = efi::Tables::new(&mut buffer, LINUX_EFI, LINUX_UNACCEPTED);
+    for (start, end) in ranges.now() {
+        tables.memory(start, end, efi::kind::CONVENTIONAL)?;
+    }
+    for (start, end) in ranges.later() {
+        tables.memory(start, end, efi::kind::UNACCEPTED)?;
+    }
+    tables.memory(IMAGE_START, LINUX_ACPI, efi::kind::RESERVED)?;
+    tables.memory(LINUX_ACPI, ACPI_END, efi::kind::ACPI)?;
+    tables.memory(ACPI_END, IMAGE_END, efi::kind::RESERVED)?;
+    tables.finish(zero);
+    efi::unaccepted(&mut bits, ranges.later())?;
+    memory::write(LINUX_EFI, &buffer);
+    memory::write(LINUX_UNACCEPTED, &bits);
+    Some(())
+}
+
+/// Linux needs a MADT: without one it finds no processor.
+fn write_acpi() -> Result<(), Refusal> {
+    let mut buffer = [0; (LINUX_ACPI_PAGES * 4096) as usize];
+    let madt = claims::madt().ok_or(Refusal::ParameterInvalid)?;
+    acpi::build(&mut buffer, LINUX_ACPI, madt).ok_or(Refusal::ParameterInvalid)?;
+    memory::write(LINUX_ACPI, &buffer);
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! Debian's stock kernel and busybox, as a guest that others wrote: fetched by apt, unpacked
+//! into the cache, never installed.
+
+use crate::{Failure, Result, progress::Step, setup::Host};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Packages of the kernel: the newest of this series.
+const SERIES: &str = "linux-image-6.12.";
+const FLAVOUR: &str = "+deb12-cloud-amd64";
+const BUSYBOX: &str = "busybox-static";
+
+/// The files, in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock {
+    /// The bzImage.
+    pub kernel: PathBuf,
+    /// A static busybox.
+    pub busybox: PathBuf,
+    /// The kernel's package.
+    pub package: String,
+}
+
+/// The files, fetched once unless `offline`. Errors blame this machine: no apt, no network, no
+/// such package, no cache. A test that meets one is skipped, loudly.
+pub fn stock(host: &Host, offline: bool) -> Result<Stock> {
+    let cache = host.cache().ok_or_else(|| {
+        let cause = "there is no folder for caches";
+        Failure::machine(cause, "set HOME or XDG_CACHE_HOME")
+    })?;
+    let folder = cache.join("linux-6.12");
+    if let Some(stock) = cached(&folder) {
+        return Ok(stock);
+    }
+    if offline {
+        let cause = "Debian's kernel is not in the cache, and --offline forbids to fetch it";
+        return Err(Failure::machine(cause, "run once without --offline"));
+    }
+    fetch(host, &cache, &folder)?;
+    cached(&folder).ok_or_else(|| missing("the packages do not hold what was expected of them"))
+}
+
+fn cached(folder: &Path) -> Option<Stock> {
+    let package = fs::read_to_string(folder.join("package")).ok()?;
+    let version = package.trim().strip_prefix("linux-image-")?;
+    let stock = Stock {
+        kernel: folder.join(format!("boot/vmlinuz-{version}")),
+        busybox: folder.join("bin/busybox"),
+        package: package.trim().into(),
+    };
+    (stock.kernel.is_file() && stock.busybox.is_file()).then_some(stock)
+}
+
+fn fetch(host: &Host, cache: &Path, folder: &Path) -> Result<()> {
+    let step = Step::start("fetching Debian's stock kernel");
+    let [apt_get, apt_cache, dpkg] = ["apt-get", "apt-cache", "dpkg"].map(|name| host.find(name));
+    let (Some(apt_get), Some(apt_cache), Some(dpkg)) = (apt_get, apt_cache, dpkg) else {
+        return Err(missing("this machine has no apt"));
+    };
+    let names = host
+        .ask(&apt_cache, &["pkgnames", SERIES])
+        .unwrap_or_default();
+    let package = newest(names.lines()).ok_or_else(|| missing("apt knows no such kernel"))?;
+    fs::create_dir_all(cache).map_err(|error| Failure::io("create", cache, &error))?;
+    let work = tempfile::Builder::new()
+        .prefix(".linux-")
+        .tempdir_in(cache)
+        .map_err(|error| Failure::io("write to", cache, &error))?;
+    let fetched = host
+        .command(&apt_get)
+        .current_dir(work.path())
+        .args(["-qq", "download", package, BUSYBOX])
+        .output()
+        .map_err(|error| Failure::io("start", &apt_get, &error))?;
+    if !fetched.status.success() {
+        let words = String::from_utf8_lossy(&fetched.stderr);
+        let first = words
+            .lines()
+            .find(|line| line.starts_with("E:"))
+            .unwrap_or("no message");
+        return Err(missing(&format!("apt cannot fetch it: {first}")));
+    }
+    let root = work.path().join("root");
+    for file in fs::read_dir(work.path()).into_iter().flatten().flatten() {
+        if file
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "deb")
+        {
+            let words = [Path::new("-x"), &file.path(), &root];
+            let unpacked = host.command(&dpkg).args(words).status();
+            if !unpacked.is_ok_and(|status| status.success()) {
+                return Err(missing("a package cannot be unpacked"));
+            }
+        }
+    }
+    let io = |error| Failure::io("write to", folder, &error);
+    fs::write(root.join("package"), package).map_err(io)?;
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(io)?;
+    }
+    fs::rename(&root, folder).map_err(io)?;
+    step.done();
+    Ok(())
+}
+
+/// The highest number of the series.
+fn newest<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let number = |name: &str| -> Option<u32> {
+        name.strip_prefix(SERIES)?
+            .strip_suffix(FLAVOUR)?
+            .parse()
+            .ok()
+    };
+    names
+        .filter_map(|name| Some((number(name)?, name)))
+        .max()
+        .map(|(_, name)| name)
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::machine(
+        format!("Debian's stock kernel is not here: {what}"),
+        "run it on Debian bookworm with its security archive and a network, after `apt-get update`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_signed_kernel_is_taken() {
+        let names = [
+            "linux-image-6.12.9+deb12-cloud-amd64",
+            "linux-image-6.12.117+deb12-cloud-amd64",
+            "linux-image-6.12.118+deb12-cloud-amd64-unsigned",
+            "linux-image-6.12.119+deb12-amd64",
+        ];
+        assert_eq!(newest(names.into_iter()), Some(names[1]));
+        assert_eq!(newest([].into_iter()), None);
+    }
+
+    #[test]
+    fn without_apt_it_is_said() {
+        let home = tempfile::tempdir().unwrap();
+        let mut host = Host::current();
+        host.env.clear();
+        host.env.insert("HOME".into(), home.path().into());
+        for (offline, word) in [(true, "--offline"), (false, "no apt")] {
+            let failure = stock(&host, offline).unwrap_err();
+            assert!(failure.cause.contains(word), "{failure}");
+        }
+    }
+}

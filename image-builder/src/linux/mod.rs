@@ -1,0 +1,9 @@
+//! Linux as the guest: a bzImage, an initrd and our boot stub in one IGVM file.
+
+mod assemble;
+mod bzimage;
+pub mod cpio;
+pub mod debian;
+
+pub use assemble::{Inputs, assemble};
+pub use bzimage::{BzImage, parse};

@@ -1,0 +1,89 @@
+//! The devices of a PC that this host has, and their lines to the IOAPIC.
+
+use super::{Vmm, cmos::Cmos, ioapic::IoApic, missing::Request, pic::Pics, pm::Pm, uart::Uart};
+use crate::report::End;
+use tessera_defs::port;
+
+/// COM1's line.
+const COM1_LINE: usize = 4;
+
+/// All of them.
+#[derive(Clone, Debug, Default)]
+pub struct Devices {
+    /// COM1.
+    pub uart: Uart,
+    /// 8259A.
+    pub pics: Pics,
+    /// IOAPIC.
+    pub ioapic: IoApic,
+    /// Real-time clock.
+    pub cmos: Cmos,
+    /// ACPI fixed hardware.
+    pub pm: Pm,
+}
+
+impl Vmm {
+    /// A byte or word from a device; `None` where none claims the port.
+    pub(super) fn device_in(&mut self, at: u16) -> Option<u32> {
+        let now = self.now();
+        let devices = &mut self.devices;
+        let value = match at {
+            port::COM1..=0x3FF => devices.uart.read(at - port::COM1).into(),
+            port::CMOS_DATA => devices.cmos.read(now / 1_000_000_000).into(),
+            _ => match devices.pics.read(at) {
+                Some(byte) => byte.into(),
+                None => devices.pm.read(at, now)?,
+            },
+        };
+        self.lines();
+        Some(value)
+    }
+
+    /// A write to a device; `None` where none claims the port.
+    pub(super) fn device_out(&mut self, at: u16, size: u8, value: u32) -> Option<()> {
+        let devices = &mut self.devices;
+        match at {
+            port::COM1..=0x3FF => {
+                if let Some(byte) = devices.uart.write(at - port::COM1, value as u8) {
+                    self.console(byte);
+                }
+            }
+            port::CMOS_INDEX => devices.cmos.select(value as u8),
+            port::CMOS_DATA => devices.cmos.write(value as u8),
+            // The POST code, and the delay that PCs make by writing here.
+            0x80 => {}
+            port::PM1A_CNT if size >= 2 && value & u32::from(port::PM1A_SOFT_OFF) != 0 => {
+                self.end = Some(self.plain_refusal().unwrap_or(End::Shutdown));
+            }
+            port::RESET if value as u8 & port::RESET_NOW == port::RESET_NOW => {
+                self.end = Some(End::Reset);
+            }
+            port::RESET => {}
+            _ => match devices.pics.write(at, value as u8) {
+                Some(()) => {}
+                None => devices.pm.write(at, value)?,
+            },
+        }
+        self.lines();
+        Some(())
+    }
+
+    /// Takes the devices' lines to the IOAPIC, and its interrupts to the processor.
+    pub fn lines(&mut self) {
+        let level = self.devices.uart.interrupt();
+        let vector = self.devices.ioapic.line(COM1_LINE, level);
+        self.route(vector);
+    }
+
+    /// An interrupt of the IOAPIC. There is one processor, so every destination is it.
+    pub(super) fn route(&mut self, vector: Option<u8>) {
+        if let Some(vector) = vector.filter(|vector| *vector >= 16) {
+            self.apic.request(vector);
+        }
+    }
+
+    /// Counts what is not modelled.
+    pub fn missed(&mut self, request: Request) {
+        self.missing.count(request, self.rip);
+    }
+}

@@ -1,0 +1,129 @@
+//! A guest that others wrote, on the test host.
+
+use crate::{
+    hosted::{CONSOLE, REPORT},
+    qemu::{Line, option_path},
+    report::{Ended, Report},
+};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+use tessera_defs::mode::{HostProfile, Mode};
+
+/// Memory of the test host itself, in MiB: its program, heap, and frames beside the guest's.
+const HOST_MEMORY: u64 = 64;
+/// Limits of the host on a guest that has no end of its own.
+const MOST_EXITS: u64 = 1 << 40;
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// The IGVM file.
+    pub igvm: PathBuf,
+    /// What the host offers.
+    pub mode: Mode,
+    /// How the host looks.
+    pub profile: HostProfile,
+    /// Memory in MiB, even.
+    pub memory: u64,
+    /// Processors that are claimed.
+    pub processors: u32,
+    /// Instructions after which the host calls it a hang.
+    pub most_instructions: u64,
+}
+
+/// QEMU for it; console and report go to `folder`.
+pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool) -> Line {
+    let mut args: Vec<_> = crate::hosted::machine(guest.memory + HOST_MEMORY);
+    let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
+    add("-kernel", host.to_string_lossy().into_owned());
+    let file = option_path(&guest.igvm);
+    add("-fw_cfg", format!("name=opt/tessera/igvm,file={file}"));
+    let words = format!(
+        "mode={} profile={} memory={}M smp={} sept_ve_disable=1 max_exits={MOST_EXITS} max_instructions={}{}",
+        guest.mode.name(),
+        guest.profile.name(),
+        guest.memory,
+        guest.processors,
+        guest.most_instructions,
+        if trace { " trace=1" } else { "" },
+    );
+    add(
+        "-fw_cfg",
+        format!("name=opt/tessera/scenario,string={words}"),
+    );
+    add(
+        "-serial",
+        format!("file:{}", folder.join(CONSOLE).display()),
+    );
+    add("-serial", format!("file:{}", folder.join(REPORT).display()));
+    Line {
+        program: qemu.to_owned(),
+        args,
+    }
+}
+
+/// How it went, for people. The flag: it went off by itself, and broke nothing.
+pub fn describe(report: &Result<Report, String>) -> (String, bool) {
+    let ended = match report {
+        Ok(Report {
+            ended: Some(ended), ..
+        }) => ended,
+        Ok(Report {
+            host_error: Some(error),
+            ..
+        }) => return (format!("the host: {error}\n"), false),
+        Ok(_) => return ("the run was cut off: the report has no end\n".into(), false),
+        Err(words) => {
+            return (
+                format!("the host's report cannot be read: {words}\n"),
+                false,
+            );
+        }
+    };
+    let mut text = String::new();
+    let reason = ended.reason.as_deref().map(|words| format!(" ({words})"));
+    let mut say =
+        |what: &str, words: &str| writeln!(text, "{what:<14} {words}").unwrap_or_default();
+    say(
+        "end",
+        &format!("{}{}", ended.end, reason.unwrap_or_default()),
+    );
+    if ended.end != "shutdown" {
+        say(
+            "at",
+            &format!(
+                "rip {:#x}, set {}, code {:#x}",
+                ended.rip, ended.set, ended.code
+            ),
+        );
+        let infos = format!("infos {:#x}, {:#x}", ended.info1, ended.info2);
+        say("last exit", &infos);
+    }
+    say("instructions", &ended.instructions.to_string());
+    say("exits", &exits(ended));
+    let pages = format!(
+        "{} accepted, {} shared",
+        ended.pages_accepted, ended.pages_shared
+    );
+    say("pages", &pages);
+    if !ended.operations.is_empty() {
+        say("operations", &ended.operations.join(" "));
+    }
+    for (name, missed) in &ended.unimplemented {
+        let words = format!("{name}: {} times, first at {:#x}", missed.count, missed.rip);
+        say("unimplemented", &words);
+    }
+    (text, ended.end == "shutdown")
+}
+
+fn exits(ended: &Ended) -> String {
+    let total: u64 = ended.exits.values().sum();
+    let classes: Vec<_> = ended
+        .exits
+        .iter()
+        .map(|(class, count)| format!("{class} {count}"))
+        .collect();
+    format!("{total}: {}", classes.join(", "))
+}
