@@ -42,6 +42,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     probe::hypercall(&boot);
     probe::device(&boot, ioapic);
     probe::visibility_round_trip();
+    memory::take_paravisor_room(&boot);
     timer::start();
     probe::halt_until_tick();
     process::run_first(&boot)

@@ -4,7 +4,9 @@ use crate::boot::Boot;
 use crate::{host, stacks, windows};
 use spin::Mutex;
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::layout::{DIRECT_MAP, IMAGE_END, IMAGE_START, SHARED_MAP};
+use tessera_handoff::layout::{
+    DIRECT_MAP, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, SHARED_MAP,
+};
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
 use tessera_objects::frames::{Frame, Frames, Run, SharedFrame, storage_bytes};
@@ -54,7 +56,8 @@ static MEMORY: Mutex<Option<Memory>> = Mutex::new(None);
 pub struct Counts {
     /// Usable pages.
     pub total: u64,
-    /// Pages accepted since boot, without the image.
+    /// Pages accepted, of those that the kernel has to give: since boot, or the room of a paravisor
+    /// that does not run.
     pub accepted: u64,
     /// Pages shared now.
     pub shared: u64,
@@ -106,6 +109,22 @@ pub fn install(boot: &Boot) {
         tables,
         pool,
         shared,
+    });
+}
+
+/// Where no paravisor runs, its room is the kernel's: accepted and mapped since launch. After the
+/// first frame of RAM, so that a host that withholds or swaps RAM is found out before that.
+pub fn take_paravisor_room(boot: &Boot) {
+    if boot.handoff.paravisor_below != 0 {
+        return;
+    }
+    let (first, count) = (
+        PARAVISOR_BASE / PAGE,
+        (PARAVISOR_END - PARAVISOR_BASE) / PAGE,
+    );
+    with(|memory| {
+        memory.frames.release(first, count);
+        memory.frames.mark_accepted(first, count);
     });
 }
 
