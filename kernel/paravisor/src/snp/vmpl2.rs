@@ -18,7 +18,7 @@ use tessera_hw::host::RmpPort;
 use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::error::Error;
-use tessera_protocol::exception::event::NotServed;
+use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::vc::reflected;
 use tessera_protocol::ghcb::request;
 use tessera_protocol::rmp;
@@ -77,8 +77,12 @@ impl Vmpl2 {
             return Ok(None);
         }
         let event = reflected(code, area.guest_exit_info1, area.guest_exit_info2)?;
+        // HLT is an automatic exit, and RIP is behind it already (OpenVMM, SNP's HLT exit).
+        let least = u8::from(event != Event::Halt);
         let length = area.guest_nrip.wrapping_sub(area.rip);
-        let length = u8::try_from(length).ok().filter(|n| (1..=15).contains(n));
+        let length = u8::try_from(length)
+            .ok()
+            .filter(|n| (least..=15).contains(n));
         let length = length.ok_or(NotServed::Unknown(code))?;
         let ring = area.cpl;
         Ok(Some(Exit {

@@ -44,8 +44,8 @@ impl Snp {
             },
             exit::EXCEPTION_UD => self.undefined(vmm, memory),
             vc::IOIO => self.vc(vmm, memory, code, info),
-            vc::HLT if self.current == 0 => self.halt(vmm),
-            vc::CPUID | vc::HLT | vc::WBINVD | vc::INVD | vc::MONITOR | vc::MWAIT => {
+            vc::HLT => self.halt(vmm, memory),
+            vc::CPUID | vc::WBINVD | vc::INVD | vc::MONITOR | vc::MWAIT => {
                 self.vc(vmm, memory, code, [0; 2])
             }
             _ => {
@@ -56,12 +56,18 @@ impl Snp {
     }
 
     /// HLT is an automatic exit: no #VC, the host sees it, RIP is behind it (APM vol. 2, table
-    /// 15-35). A lower VMPL's is still shown to VMPL 0, which our paravisor expects.
-    fn halt(&mut self, vmm: &mut Vmm) -> Step {
+    /// 15-35). Below a paravisor the host runs VMPL 0, which finds it in the save area so, as
+    /// OpenVMM's does ("RIP has already advanced").
+    fn halt(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         let Some(context) = &mut self.contexts[self.current] else {
             return Step::Continue;
         };
         context.vcpu.skip(1);
+        if self.current != 0 {
+            context.reflect(memory, vc::HLT, [0; 2], context.vcpu.vmcb.save.rip);
+            self.switch(vmm, memory, 0);
+            return Step::Continue;
+        }
         let enabled = context.vcpu.vmcb.save.rflags & 1 << 9 != 0;
         match vmm.halt().filter(|()| enabled) {
             Some(()) => Step::Continue,
