@@ -43,9 +43,6 @@ pub fn install(boot: &Boot) {
     let ghcb = SHARED_MAP + GHCB_PAGE;
     // SAFETY: the stub decided on the mode and prepared its GHCB.
     let machine = unsafe { Machine::new(boot.mode, private, ghcb, GHCB_PAGE) };
-    let Some(machine) = machine else {
-        refuse(Refusal::HandoffInvalid)
-    };
     assert!(!MACHINE.is_completed(), "strategies are selected once");
     let cell = MACHINE.call_once(|| SyncMachine(machine.into()));
     // SAFETY: the only reference ever made, see the assertion above.

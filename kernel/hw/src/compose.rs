@@ -71,17 +71,12 @@ impl Machine {
     /// mapped at `ghcb_virt` for nobody else. The stub's tables, and a component's hand-over,
     /// are as it left them: called once, before the pages of messages, reports or evidence are
     /// used by anybody.
-    pub unsafe fn new(
-        mode: Mode,
-        comes_private: bool,
-        ghcb_virt: u64,
-        ghcb_gpa: u64,
-    ) -> Option<Self> {
+    pub unsafe fn new(mode: Mode, comes_private: bool, ghcb_virt: u64, ghcb_gpa: u64) -> Self {
         crate::exit::set_mode(mode);
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
             match mode {
-                Mode::None => Some(Machine::None(NativeCalls::new(), Plain, Unattested)),
+                Mode::None => Machine::None(NativeCalls::new(), Plain, Unattested),
                 Mode::Snp => {
                     let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
                     let visibility = PscVisibility {
@@ -90,9 +85,9 @@ impl Machine {
                         comes_private,
                     };
                     let reports = reports(page.handle());
-                    Some(Machine::Snp(GhcbCalls(page), visibility, reports))
+                    Machine::Snp(GhcbCalls(page), visibility, reports)
                 }
-                Mode::Tdx => Some(Machine::Tdx(
+                Mode::Tdx => Machine::Tdx(
                     VmcallCalls(TdcallPort::new(), VirtualApicPort::new()),
                     AcceptVisibility(TdcallPort::new()),
                     TdxReports {
@@ -100,14 +95,14 @@ impl Machine {
                         pages: own_page(TDREPORT_PAGE),
                         bound: false,
                     },
-                )),
+                ),
                 Mode::SnpParavisor => {
                     let visibility = below(VmmcallPort::new());
                     let reports = ParavisorReports {
                         call: VmmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Some(Machine::Vmpl2(NativeCalls::new(), visibility, reports))
+                    Machine::Vmpl2(NativeCalls::new(), visibility, reports)
                 }
                 Mode::TdxParavisor => {
                     let visibility = below(VmcallPort::new());
@@ -115,7 +110,7 @@ impl Machine {
                         call: VmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Some(Machine::L2(NativeCalls::new(), visibility, reports))
+                    Machine::L2(NativeCalls::new(), visibility, reports)
                 }
             }
         }

@@ -77,11 +77,8 @@ fn strategies(mode: Mode, block: &Handoff) -> Strategies {
     unsafe {
         let machine = &raw mut MACHINE;
         let machine = &mut *machine;
-        *machine = Machine::new(own_mode(mode), private, ghcb, GHCB_PAGE);
-        match machine {
-            Some(machine) => machine.strategies(),
-            None => crate::door::refuse(Refusal::HandoffInvalid),
-        }
+        let new = Machine::new(own_mode(mode), private, ghcb, GHCB_PAGE);
+        machine.insert(new).strategies()
     }
 }
 
