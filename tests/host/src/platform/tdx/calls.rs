@@ -4,11 +4,14 @@ use super::Tdx;
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Access, Step, Technology},
-    silicon::tdx::leaves::{self, Served},
+    silicon::tdx::{
+        leaves::{self, Served},
+        view::SHARED,
+    },
     svm::vcpu::reg,
     vmm::{
         Vmm,
-        hypercall::Hypercall,
+        hypercall::{Hypercall, repeated},
         tdvmcall::{Answer, Registers, answer},
     },
 };
@@ -125,30 +128,32 @@ impl Tdx {
         Step::Continue
     }
 
-    /// TLFS: the input page must be one that the host can read.
-    /// A fast call has its input in the registers.
+    /// TLFS: the input page must be one that the host can read, named with the shared bit or
+    /// without. A fast call has its input in the registers.
     fn hypercall(
-        &self,
+        &mut self,
         vmm: &mut Vmm,
         memory: &mut Memory,
         control: u64,
         registers: [u64; 2],
     ) -> u64 {
-        if control & hyperv::HYPERCALL_FAST != 0 {
-            let input = registers.map(u64::to_le_bytes);
-            return match vmm.hypercall(control, input.as_flattened()) {
-                Hypercall::Done(result) => result,
-                Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
-            };
-        }
-        let gpa = registers[0];
-        let frame = self.host_access(memory, gpa, Access::Read);
-        let page = frame.and_then(|frame| memory.page(frame));
-        let input = page.map(|page| &page[gpa as usize % PAGE..]);
-        match vmm.hypercall(control, input.unwrap_or(&[])) {
+        let call = if control & hyperv::HYPERCALL_FAST != 0 {
+            vmm.hypercall(control, registers.map(u64::to_le_bytes).as_flattened())
+        } else {
+            let gpa = registers[0] & !SHARED;
+            let frame = self.host_access(memory, gpa, Access::Read);
+            let page = frame.and_then(|frame| memory.page(frame));
+            let input = page.map(|page| &page[gpa as usize % PAGE..]);
+            vmm.hypercall(control, input.unwrap_or(&[]))
+        };
+        match call {
             Hypercall::Done(result) => result,
-            // Without a paravisor a TD changes visibility by MapGPA only.
-            Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
+            Hypercall::Visibility { frames, shared } => {
+                match self.change_visibility(vmm, memory, &frames, shared) {
+                    done if done == frames.len() => repeated(hyperv::HV_STATUS_SUCCESS, done),
+                    done => repeated(hyperv::HV_STATUS_ACCESS_DENIED, done),
+                }
+            }
         }
     }
 }

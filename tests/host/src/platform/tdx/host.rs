@@ -89,6 +89,26 @@ impl Tdx {
         (vmcall::SUCCESS, 0)
     }
 
+    /// The hypercall's way to the same: how many frames were changed before one was refused.
+    pub(super) fn change_visibility(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        frames: &[u64],
+        shared: bool,
+    ) -> usize {
+        vmm.note("visibility");
+        if vmm.tells(lies::VISIBILITY_REFUSED) {
+            return 0;
+        }
+        let pages = memory.size() / PAGE as u64;
+        let ram = |gfn: &&u64| **gfn < pages && is_ram(**gfn);
+        let changed = frames.iter().take_while(ram);
+        changed
+            .map(|gfn| self.convert(memory, *gfn, shared))
+            .count()
+    }
+
     /// The private page goes; the host never sees what stood there.
     fn convert(&mut self, memory: &mut Memory, gfn: u64, shared: bool) {
         let changed = if shared {

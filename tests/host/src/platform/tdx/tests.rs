@@ -12,6 +12,7 @@ use crate::{
 };
 use tessera_defs::{
     breach::{self, Breach},
+    hyperv,
     snp::vc,
     tdx::{status, tdcall, vmcall},
     x86::{efer, vector},
@@ -156,6 +157,46 @@ fn map_gpa_is_checked_and_lies_are_told() {
     assert_eq!(lie("visibility-refused"), vmcall::INVALID_OPERAND);
     assert_eq!(lie("psc-half"), vmcall::RETRY);
     assert_eq!(lie("psc-lies"), vmcall::SUCCESS);
+}
+
+/// A visibility hypercall for the page after `FREE`, its input in the shared page at `FREE`.
+fn visibility(td: &mut Guest, kind: u32) -> u64 {
+    let frame = td.memory.frame(FREE >> 12).unwrap();
+    let words = [hyperv::PARTITION_SELF, kind.into(), (FREE >> 12) + 1];
+    let page = td.memory.page(frame).unwrap();
+    page[..24].copy_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    td.vmm.hyperv.guest_os_id = hyperv::GUEST_OS_ID;
+    let call = u64::from(hyperv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY);
+    td.tdx.vcpu.regs[reg::RDX] = FREE | SHARED;
+    td.tdx.vcpu.regs[reg::R8] = 0;
+    let control = call | 1 << hyperv::HYPERCALL_REP_COUNT_SHIFT;
+    td.tdcall(
+        tdcall::VP_VMCALL,
+        vmcall::HYPERCALL_MASK,
+        [control, 0, 0, 0],
+    );
+    td.tdx.vcpu.regs[11]
+}
+
+#[test]
+fn the_visibility_hypercall_changes_pages_as_map_gpa_does() {
+    let next = FREE + 4096;
+    let share = |scenario: &str| {
+        let mut td = guest(scenario, TDCALL);
+        let call = [0, vmcall::MAP_GPA, FREE | SHARED, 4096];
+        td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, call);
+        td
+    };
+    let read = crate::platform::Access::Read;
+    let mut td = share("mode=tdx");
+    let done = 1 << hyperv::HYPERCALL_REP_COUNT_SHIFT;
+    assert_eq!(visibility(&mut td, hyperv::VISIBILITY_SHARED), done);
+    assert!(td.tdx.host_access(&td.memory, next, read).is_some());
+    assert_eq!(visibility(&mut td, hyperv::VISIBILITY_PRIVATE), done);
+    assert!(td.tdx.host_access(&td.memory, next, read).is_none());
+    let denied = u64::from(hyperv::HV_STATUS_INVALID_PARAMETER);
+    let mut private = guest("mode=tdx", TDCALL);
+    assert_eq!(visibility(&mut private, hyperv::VISIBILITY_SHARED), denied);
 }
 
 #[test]
