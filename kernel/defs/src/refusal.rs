@@ -97,7 +97,7 @@ refusals! {
         "the shared-GPA boundary of the isolation leaf is not the one of this processor, or is missing beside a paravisor"
         "publish an active boundary of 46 bits on SNP and of 47 bits on TDX";
     0x0B LowerContextInvalid "lower-context-invalid" Paravisor
-        "this context is not in VMPL 0 or L1, and not what a paravisor must build: VMPL 2 with vTOM and ReflectVC"
+        "this context is not in VMPL 0 or L1, and not what a paravisor must build: VMPL 2 with vTOM, ReflectVC and AlternateInjection"
         "fix the paravisor that started this context";
     0x0C ParavisorLeafInvalid "paravisor-leaf-invalid" Paravisor
         "below a paravisor the isolation leaf, which the paravisor answers, does not describe this context"

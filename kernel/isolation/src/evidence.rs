@@ -73,7 +73,7 @@ pub struct TdxFacts {
 
 impl Evidence {
     /// Evidence of an SNP entry, at any VMPL. Errors: `EntryContradicts`,
-    /// `SevFeaturesUnexpected`, `CBitMismatch` (host).
+    /// `SevFeaturesUnexpected`, `CBitMismatch` (host); `LowerContextInvalid` (paravisor).
     pub fn snp(facts: &SnpFacts) -> Result<Evidence, Refusal> {
         if facts.sev_status & SNP_STATUS != SNP_STATUS {
             return Err(Refusal::EntryContradicts);
@@ -145,6 +145,10 @@ fn snp_entry(facts: &SnpFacts) -> Result<Entry, Refusal> {
         [false, false, false] => 3,
         _ => return Err(Refusal::EntryContradicts),
     };
+    // Without it this context's interrupts and exceptions are the host's.
+    if facts.sev_status & status::STATUS_ALTERNATE_INJECTION == 0 {
+        return Err(Refusal::LowerContextInvalid);
+    }
     let vtom = facts.sev_status & status::STATUS_VTOM != 0;
     let reflect_vc = facts.sev_status & status::STATUS_REFLECT_VC != 0;
     Ok(Entry::SnpLower {

@@ -241,12 +241,20 @@ fn each_refusal_of_the_evidence() {
     };
     assert_eq!(Evidence::snp(&snp), Ok(at(Entry::SnpVmpl0)));
     let lower = SnpFacts {
-        sev_status: 0x1F,
+        sev_status: 0x5F,
         adjustable: [false, false, true],
         ..snp
     };
     assert_eq!(Evidence::snp(&lower), Ok(at(LOWER)));
     let refused = |facts: SnpFacts| Evidence::snp(&facts).unwrap_err();
+    // Without AlternateInjection.
+    assert_eq!(
+        refused(SnpFacts {
+            sev_status: 0x1F,
+            ..lower
+        }),
+        Refusal::LowerContextInvalid
+    );
     assert_eq!(
         refused(SnpFacts {
             sev_status: 3,

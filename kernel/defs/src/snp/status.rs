@@ -12,6 +12,8 @@ pub const SEV_SNP: u64 = 1 << 2;
 pub const STATUS_VTOM: u64 = 1 << 3;
 /// SEV_STATUS: ReflectVC enabled.
 pub const STATUS_REFLECT_VC: u64 = 1 << 4;
+/// SEV_STATUS: AlternateInjection enabled.
+pub const STATUS_ALTERNATE_INJECTION: u64 = features::ALTERNATE_INJECTION << 2;
 
 /// SEV_FEATURES bits (VMSA). `SEV_STATUS = 3 | SEV_FEATURES << 2`.
 pub mod features {
