@@ -109,6 +109,11 @@ impl L2Vm {
         }
         match exit.reason & vmx::BASIC_REASON {
             vmx::EXTERNAL_INTERRUPT | vmx::INTERRUPT_WINDOW => Ok(None),
+            // Ring 0's instruction: a process of the guest must not end the guest by it.
+            vmx::TDCALL if exit.cpl != 0 => {
+                self.inject(Injection::GeneralProtection);
+                Ok(None)
+            }
             vmx::TDCALL => self.tdcall(),
             reason => {
                 let event = ve::event(reason, exit.qualification, exit.gpa)?;

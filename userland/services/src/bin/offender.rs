@@ -17,7 +17,7 @@ tessera_runtime::service!(main);
 /// the process and the host, and the kernel does not hear of it.
 type Deed = (&'static str, bool, fn());
 
-static DEEDS: [Deed; 10] = [
+static DEEDS: [Deed; 11] = [
     ("reads the kernel", true, read_kernel),
     ("writes its code", true, write_code),
     ("runs its stack", true, run_stack),
@@ -28,6 +28,7 @@ static DEEDS: [Deed; 10] = [
     ("reads a register", true, || one("rdmsr")),
     ("calls an AMD hypervisor", false, || one("vmmcall")),
     ("calls an Intel hypervisor", false, || one("vmcall")),
+    ("reports a fatal error for its guest", true, fatal),
 ];
 
 fn main(_: u64) -> u64 {
@@ -71,6 +72,16 @@ fn divide() {
     // SAFETY: none: it must fault.
     unsafe {
         asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+    };
+}
+
+/// What ends a whole guest, if ring 0 says it (GHCI 348552, ReportFatalError).
+fn fatal() {
+    // SAFETY: none: it must fault.
+    unsafe {
+        asm!(".byte 0x66, 0x0f, 0x01, 0xcc", inout("rax") 0u64 => _, in("rcx") 0xFC00u64,
+            inout("r10") 0u64 => _, inout("r11") 0x10003u64 => _, in("r12") 0x5445_0069u64,
+            in("r13") 0u64, in("r14") 0u64, in("r15") 0u64)
     };
 }
 
