@@ -15,53 +15,47 @@ use tessera_defs::snp::vmsa::BSP_VMSA_GPA;
 pub struct Loader {
     /// Name for people.
     pub name: &'static str,
-    /// Header types that it knows.
-    pub kinds: &'static [Kind],
+    /// Header types that it knows beside those of 10.1.
+    since: &'static [Kind],
 }
+
+/// Header types of the first release that has the loader.
+const FIRST: [Kind; 11] = [
+    Kind::IGVM_VHT_SUPPORTED_PLATFORM,
+    Kind::IGVM_VHT_GUEST_POLICY,
+    Kind::IGVM_VHT_PAGE_DATA,
+    Kind::IGVM_VHT_VP_CONTEXT,
+    Kind::IGVM_VHT_PARAMETER_AREA,
+    Kind::IGVM_VHT_PARAMETER_INSERT,
+    Kind::IGVM_VHT_REQUIRED_MEMORY,
+    Kind::IGVM_VHT_MEMORY_MAP,
+    Kind::IGVM_VHT_VP_COUNT_PARAMETER,
+    Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
+    Kind::IGVM_VHT_SNP_ID_BLOCK,
+];
 
 /// The first release that has the loader.
 pub const QEMU_10_1: Loader = Loader {
     name: "QEMU 10.1",
-    kinds: &[
-        Kind::IGVM_VHT_SUPPORTED_PLATFORM,
-        Kind::IGVM_VHT_GUEST_POLICY,
-        Kind::IGVM_VHT_PAGE_DATA,
-        Kind::IGVM_VHT_VP_CONTEXT,
-        Kind::IGVM_VHT_PARAMETER_AREA,
-        Kind::IGVM_VHT_PARAMETER_INSERT,
-        Kind::IGVM_VHT_REQUIRED_MEMORY,
-        Kind::IGVM_VHT_MEMORY_MAP,
-        Kind::IGVM_VHT_VP_COUNT_PARAMETER,
-        Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
-        Kind::IGVM_VHT_SNP_ID_BLOCK,
-    ],
+    since: &[],
 };
 
 /// Since the loader gives the MADT.
 pub const QEMU_MADT: Loader = Loader {
     name: "QEMU with the MADT parameter",
-    kinds: &[
-        Kind::IGVM_VHT_SUPPORTED_PLATFORM,
-        Kind::IGVM_VHT_GUEST_POLICY,
-        Kind::IGVM_VHT_PAGE_DATA,
-        Kind::IGVM_VHT_VP_CONTEXT,
-        Kind::IGVM_VHT_PARAMETER_AREA,
-        Kind::IGVM_VHT_PARAMETER_INSERT,
-        Kind::IGVM_VHT_REQUIRED_MEMORY,
-        Kind::IGVM_VHT_MEMORY_MAP,
-        Kind::IGVM_VHT_VP_COUNT_PARAMETER,
-        Kind::IGVM_VHT_ENVIRONMENT_INFO_PARAMETER,
-        Kind::IGVM_VHT_SNP_ID_BLOCK,
-        Kind::IGVM_VHT_MADT,
-    ],
+    since: &[Kind::IGVM_VHT_MADT],
 };
+
+impl Loader {
+    /// Whether it takes a header of type `kind`.
+    pub fn knows(&self, kind: u32) -> bool {
+        FIRST.iter().chain(self.since).any(|known| known.0 == kind)
+    }
+}
 
 /// Why `loader` would not take a file; empty if it takes it.
 pub fn refusals(file: &Parsed<'_>, loader: Loader) -> Vec<String> {
-    let unknown = file
-        .kinds
-        .iter()
-        .filter(|kind| !loader.kinds.contains(&Kind(**kind)));
+    let unknown = file.kinds.iter().filter(|kind| !loader.knows(**kind));
     let mut refusals: Vec<_> = unknown
         .map(|kind| format!("header type {kind:#x}"))
         .collect();
