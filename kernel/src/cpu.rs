@@ -10,6 +10,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_hw::fpu::{self, Area};
 use tessera_hw::trap::TrapFrame;
 use tessera_hw::{instr, user};
+use tessera_objects::pair::pair;
 use tessera_objects::system::System;
 use tessera_objects::system::thread::{State, THREADS};
 
@@ -132,8 +133,7 @@ impl Kernel {
 
     #[inline(always)]
     fn load(&mut self, before: u8, next: u8) {
-        let before = usize::from(before);
-        let old = self.system.threads[before].tls;
+        let old = self.system.threads[usize::from(before)].tls;
         let thread = &self.system.threads[usize::from(next)];
         if self.loaded.cr3 != thread.tables {
             self.loaded.cr3 = thread.tables;
@@ -144,7 +144,7 @@ impl Kernel {
             // SAFETY: `set_tls` took only addresses of the user's half.
             unsafe { user::set_tls(thread.tls) }
         }
-        if let Ok([from, to]) = self.vectors.get_disjoint_mut([before, usize::from(next)]) {
+        if let Some([from, to]) = pair(&mut self.vectors, before, next) {
             // SAFETY: `install` ran; every thread's state was reset when it was made.
             unsafe { fpu::switch(from, to) }
         }

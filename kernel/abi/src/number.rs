@@ -5,6 +5,8 @@
 //! Timeouts are 32-bit microseconds of the mode's clock in the upper half of RAX: 0 waits for
 //! ever, `POLL` not at all. Their resolution is one timer interrupt. On a machine without a
 //! timer no timeout ever expires.
+//!
+//! The calls that are made most follow each other: the kernel finds them by one table.
 
 /// `exit(code: u64) -> !`: ends the process; the kernel shuts down when the first one exits.
 pub const EXIT: u64 = 0;
@@ -26,16 +28,10 @@ pub const CALL: u64 = 4;
 /// The handle is checked before the reply is sent. A reply that is not deliverable because the
 /// caller is gone is dropped.
 pub const REPLY_RECEIVE: u64 = 5;
-/// `receive(handle) -> MESSAGE or NOTIFIED`: waits for a message on an endpoint, for a
-/// notification, or, where a notification is bound to the thread, for whichever comes first.
-/// A caller that still waits for a reply of this thread gets `PeerDied`. Right: `RECEIVE`.
-/// Timeout. Errors: `TimedOut`, `Cancelled`, `PeerDied` (the object was destroyed), `Busy`
-/// (another thread waits for this notification).
-pub const RECEIVE: u64 = 6;
-/// `reply(_, tag, words) -> 0`: answers the caller whose message this thread received last.
-/// Errors: `NoCaller`, `TableFull` (the caller's), and those of the moved handle: the caller
-/// then still waits.
-pub const REPLY: u64 = 7;
+/// As `CALL`, with a short message (`message`).
+pub const CALL_SHORT: u64 = 6;
+/// As `REPLY_RECEIVE`, with a short reply, and for a short message.
+pub const REPLY_RECEIVE_SHORT: u64 = 7;
 /// `yield() -> 0`: lets other threads of the same priority run.
 pub const YIELD: u64 = 8;
 /// `sleep() -> 0`: waits until the timeout is over; timeout 0 is `BadArgument`.
@@ -91,10 +87,16 @@ pub const SET_TLS: u64 = 22;
 /// `usage(space, ptr: *mut Usage, len) -> bytes`: what a process uses; 0 for the caller's own.
 /// Errors: `BadAddress`, `TooShort`.
 pub const USAGE: u64 = 23;
-/// As `CALL`, with a short message (`message`).
-pub const CALL_SHORT: u64 = 24;
-/// As `REPLY_RECEIVE`, with a short reply, and for a short message.
-pub const REPLY_RECEIVE_SHORT: u64 = 25;
+/// `receive(handle) -> MESSAGE or NOTIFIED`: waits for a message on an endpoint, for a
+/// notification, or, where a notification is bound to the thread, for whichever comes first.
+/// A caller that still waits for a reply of this thread gets `PeerDied`. Right: `RECEIVE`.
+/// Timeout. Errors: `TimedOut`, `Cancelled`, `PeerDied` (the object was destroyed), `Busy`
+/// (another thread waits for this notification).
+pub const RECEIVE: u64 = 24;
+/// `reply(_, tag, words) -> 0`: answers the caller whose message this thread received last.
+/// Errors: `NoCaller`, `TableFull` (the caller's), and those of the moved handle: the caller
+/// then still waits.
+pub const REPLY: u64 = 25;
 
 /// Bytes that `PRINT` takes at most.
 pub const PRINT_MAX: usize = 1024;

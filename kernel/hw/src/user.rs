@@ -108,12 +108,74 @@ pub unsafe fn enter(frame: *mut TrapFrame) -> ! {
     }
 }
 
+/// A naked body of these lines, which may name the fields of a `TrapFrame` and those of `CpuLocal`
+/// that follow the lines.
+macro_rules! frame_asm {
+    ($($line:expr),*; $($local:ident),*) => {
+        naked_asm!(
+            $($line,)*
+            $($local = const offset_of!(CpuLocal, $local),)*
+            rax = const offset_of!(TrapFrame, rax),
+            rbx = const offset_of!(TrapFrame, rbx),
+            rcx = const offset_of!(TrapFrame, rcx),
+            rdx = const offset_of!(TrapFrame, rdx),
+            rsi = const offset_of!(TrapFrame, rsi),
+            rdi = const offset_of!(TrapFrame, rdi),
+            rbp = const offset_of!(TrapFrame, rbp),
+            r8 = const offset_of!(TrapFrame, r8),
+            r9 = const offset_of!(TrapFrame, r9),
+            r10 = const offset_of!(TrapFrame, r10),
+            r11 = const offset_of!(TrapFrame, r11),
+            r12 = const offset_of!(TrapFrame, r12),
+            r13 = const offset_of!(TrapFrame, r13),
+            r14 = const offset_of!(TrapFrame, r14),
+            r15 = const offset_of!(TrapFrame, r15),
+            rip = const offset_of!(TrapFrame, rip),
+            cs = const offset_of!(TrapFrame, cs),
+            rflags = const offset_of!(TrapFrame, rflags),
+            rsp = const offset_of!(TrapFrame, rsp),
+            ss = const offset_of!(TrapFrame, ss),
+        )
+    };
+}
+
+/// The lines that load the registers at RDI and go to ring 3. The stack is the kernel's, empty.
+macro_rules! to_ring_3 {
+    () => {
+        concat!(
+            "mov gs:[{frame}], rdi\n",
+            "push [rdi + {ss}]\n",
+            "push [rdi + {rsp}]\n",
+            "push [rdi + {rflags}]\n",
+            "push [rdi + {cs}]\n",
+            "push [rdi + {rip}]\n",
+            "mov rax, [rdi + {rax}]\n",
+            "mov rbx, [rdi + {rbx}]\n",
+            "mov rcx, [rdi + {rcx}]\n",
+            "mov rdx, [rdi + {rdx}]\n",
+            "mov rsi, [rdi + {rsi}]\n",
+            "mov rbp, [rdi + {rbp}]\n",
+            "mov r8, [rdi + {r8}]\n",
+            "mov r9, [rdi + {r9}]\n",
+            "mov r10, [rdi + {r10}]\n",
+            "mov r11, [rdi + {r11}]\n",
+            "mov r12, [rdi + {r12}]\n",
+            "mov r13, [rdi + {r13}]\n",
+            "mov r14, [rdi + {r14}]\n",
+            "mov r15, [rdi + {r15}]\n",
+            "mov rdi, [rdi + {rdi}]\n",
+            "swapgs\n",
+            "iretq",
+        )
+    };
+}
+
 /// LSTAR. Saves the thread's registers where `enter` or the last return found them, and calls
 /// the handler on the kernel's stack. RSP never points into a frame: an event that a host forces
 /// in here finds an interrupt stack, and after the switch the kernel's own.
 #[unsafe(naked)]
 unsafe extern "C" fn syscall_entry() {
-    naked_asm!(
+    frame_asm!(
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
         "mov rsp, gs:[{kernel_rsp}]",
@@ -139,106 +201,15 @@ unsafe extern "C" fn syscall_entry() {
         "mov rdi, rcx",
         "call gs:[{handler}]",
         "mov rdi, rax",
-        // What `resume` does, without a jump.
-        "mov gs:[{frame}], rdi",
-        "push [rdi + {ss}]",
-        "push [rdi + {rsp}]",
-        "push [rdi + {rflags}]",
-        "push [rdi + {cs}]",
-        "push [rdi + {rip}]",
-        "mov rax, [rdi + {rax}]",
-        "mov rbx, [rdi + {rbx}]",
-        "mov rcx, [rdi + {rcx}]",
-        "mov rdx, [rdi + {rdx}]",
-        "mov rsi, [rdi + {rsi}]",
-        "mov rbp, [rdi + {rbp}]",
-        "mov r8, [rdi + {r8}]",
-        "mov r9, [rdi + {r9}]",
-        "mov r10, [rdi + {r10}]",
-        "mov r11, [rdi + {r11}]",
-        "mov r12, [rdi + {r12}]",
-        "mov r13, [rdi + {r13}]",
-        "mov r14, [rdi + {r14}]",
-        "mov r15, [rdi + {r15}]",
-        "mov rdi, [rdi + {rdi}]",
-        "swapgs",
-        "iretq",
-        user_rsp = const offset_of!(CpuLocal, user_rsp),
-        kernel_rsp = const KERNEL_RSP,
-        frame = const offset_of!(CpuLocal, frame),
-        handler = const offset_of!(CpuLocal, handler),
-        rax = const offset_of!(TrapFrame, rax),
-        rbx = const offset_of!(TrapFrame, rbx),
-        rdx = const offset_of!(TrapFrame, rdx),
-        rsi = const offset_of!(TrapFrame, rsi),
-        rdi = const offset_of!(TrapFrame, rdi),
-        rbp = const offset_of!(TrapFrame, rbp),
-        r8 = const offset_of!(TrapFrame, r8),
-        r9 = const offset_of!(TrapFrame, r9),
-        r10 = const offset_of!(TrapFrame, r10),
-        r12 = const offset_of!(TrapFrame, r12),
-        r13 = const offset_of!(TrapFrame, r13),
-        r14 = const offset_of!(TrapFrame, r14),
-        r15 = const offset_of!(TrapFrame, r15),
-        rflags = const offset_of!(TrapFrame, rflags),
-        rip = const offset_of!(TrapFrame, rip),
-        rsp = const offset_of!(TrapFrame, rsp),
-        rcx = const offset_of!(TrapFrame, rcx),
-        r11 = const offset_of!(TrapFrame, r11),
-        cs = const offset_of!(TrapFrame, cs),
-        ss = const offset_of!(TrapFrame, ss),
+        to_ring_3!();
+        user_rsp, kernel_rsp, frame, handler
     )
 }
 
-/// Loads the registers at RDI and goes to ring 3. The stack is the kernel's, empty.
+/// Where `enter` goes, with the frame in RDI.
 #[unsafe(naked)]
 unsafe extern "C" fn resume() {
-    naked_asm!(
-        "mov gs:[{frame}], rdi",
-        "push [rdi + {ss}]",
-        "push [rdi + {rsp}]",
-        "push [rdi + {rflags}]",
-        "push [rdi + {cs}]",
-        "push [rdi + {rip}]",
-        "mov rax, [rdi + {rax}]",
-        "mov rbx, [rdi + {rbx}]",
-        "mov rcx, [rdi + {rcx}]",
-        "mov rdx, [rdi + {rdx}]",
-        "mov rsi, [rdi + {rsi}]",
-        "mov rbp, [rdi + {rbp}]",
-        "mov r8, [rdi + {r8}]",
-        "mov r9, [rdi + {r9}]",
-        "mov r10, [rdi + {r10}]",
-        "mov r11, [rdi + {r11}]",
-        "mov r12, [rdi + {r12}]",
-        "mov r13, [rdi + {r13}]",
-        "mov r14, [rdi + {r14}]",
-        "mov r15, [rdi + {r15}]",
-        "mov rdi, [rdi + {rdi}]",
-        "swapgs",
-        "iretq",
-        frame = const offset_of!(CpuLocal, frame),
-        ss = const offset_of!(TrapFrame, ss),
-        rsp = const offset_of!(TrapFrame, rsp),
-        rflags = const offset_of!(TrapFrame, rflags),
-        cs = const offset_of!(TrapFrame, cs),
-        rip = const offset_of!(TrapFrame, rip),
-        rax = const offset_of!(TrapFrame, rax),
-        rbx = const offset_of!(TrapFrame, rbx),
-        rcx = const offset_of!(TrapFrame, rcx),
-        rdx = const offset_of!(TrapFrame, rdx),
-        rsi = const offset_of!(TrapFrame, rsi),
-        rdi = const offset_of!(TrapFrame, rdi),
-        rbp = const offset_of!(TrapFrame, rbp),
-        r8 = const offset_of!(TrapFrame, r8),
-        r9 = const offset_of!(TrapFrame, r9),
-        r10 = const offset_of!(TrapFrame, r10),
-        r11 = const offset_of!(TrapFrame, r11),
-        r12 = const offset_of!(TrapFrame, r12),
-        r13 = const offset_of!(TrapFrame, r13),
-        r14 = const offset_of!(TrapFrame, r14),
-        r15 = const offset_of!(TrapFrame, r15),
-    )
+    frame_asm!(to_ring_3!(); frame)
 }
 
 /// Sets the FS base that ring 3 will see.

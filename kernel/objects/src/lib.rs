@@ -8,5 +8,6 @@ extern crate std;
 pub mod elf;
 pub mod frames;
 pub mod page_set;
+pub mod pair;
 pub mod system;
 pub mod tables;

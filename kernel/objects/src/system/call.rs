@@ -4,6 +4,7 @@ use super::objects::{Queue, System};
 use super::space::SPACES;
 use super::thread::{Context, State, Thread};
 use super::wait::POLL;
+use crate::pair::pair;
 use tessera_abi::{error::Error, kind::Kind, message, rights};
 
 impl<C: Context> System<C> {
@@ -30,8 +31,7 @@ impl<C: Context> System<C> {
         if server == 0 || endpoint.queue != Queue::Receivers || message::handle(tag) != 0 {
             return false;
         }
-        let pair = [usize::from(me), usize::from(server)];
-        let Ok([from, to]) = self.threads.get_disjoint_mut(pair) else {
+        let Some([from, to]) = pair(&mut self.threads, me, server) else {
             return false;
         };
         if SHORT || to.short {

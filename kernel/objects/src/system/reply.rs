@@ -2,6 +2,7 @@
 
 use super::objects::{Queue, System};
 use super::thread::{Context, State};
+use crate::pair::pair;
 use tessera_abi::{error::Error, message, rights};
 
 impl<C: Context> System<C> {
@@ -35,8 +36,7 @@ impl<C: Context> System<C> {
         {
             return false;
         }
-        let pair = [usize::from(me), usize::from(caller)];
-        let Ok([from, to]) = self.threads.get_disjoint_mut(pair) else {
+        let Some([from, to]) = pair(&mut self.threads, me, caller) else {
             return false;
         };
         if SHORT || to.short {
