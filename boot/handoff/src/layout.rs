@@ -66,12 +66,17 @@ pub const BUNDLE_END: u64 = 0x0050_0000;
 /// The paravisor's own memory: segments in place, then its private pages. Nothing below VMPL 0
 /// / L1 may touch it. Given back to the kernel where no paravisor runs.
 pub const PARAVISOR_BASE: u64 = 0x0050_0000;
-/// Paravisor stack (`STACK_PAGES`), inside its own memory.
-pub const PARAVISOR_STACK: u64 = 0x005A_0000;
+/// Rooms of the paravisor's virtual processors, `PARAVISOR_ROOM` bytes each, inside its own memory.
+pub const PARAVISOR_ROOMS: u64 = 0x0054_0000;
+/// Virtual processors that the paravisor has room for.
+pub const PARAVISOR_VPS: usize = 8;
+/// A room: a stack of `STACK_PAGES`, then one page each of `room`.
+pub const PARAVISOR_ROOM: u64 = (STACK_PAGES + 4) * 4096;
+/// Stack of the paravisor on its first processor.
+pub const PARAVISOR_STACK: u64 = PARAVISOR_ROOMS;
 /// Page-table pool of the paravisor, inside its own memory.
-pub const PARAVISOR_POOL: u64 = 0x005B_0000;
-/// Paravisor's copies: `Handoff` page of the paravisor, real secrets page, its GHCB, exchange
-/// page, lower VMSA; one page each from here on.
+pub const PARAVISOR_POOL: u64 = 0x005A_0000;
+/// The paravisor's copy of the real secrets page; more pages of its own follow.
 pub const PARAVISOR_PAGES: u64 = 0x005E_0000;
 /// TDX: the page of TDREPORTs and RTMR extensions, of paravisor or enlightened kernel.
 pub const TDREPORT_PAGE: u64 = PARAVISOR_PAGES + 0x3000;
@@ -119,4 +124,23 @@ pub const STATE_BASE: u64 = 0x0000_2000_0000_0000;
 pub const USER_STACK_TOP: u64 = 0x0000_7FFF_FFFF_0000;
 
 const _: () = assert!(STACK_START + STACK_PAGES * 4096 <= KERNEL_BASE);
-const _: () = assert!(PARAVISOR_STACK + STACK_PAGES * 4096 <= PARAVISOR_POOL);
+const _: () = assert!(room::of(PARAVISOR_VPS) <= PARAVISOR_POOL);
+
+/// Pages of a room of the paravisor.
+pub mod room {
+    use super::{PARAVISOR_ROOM, PARAVISOR_ROOMS, STACK_PAGES};
+
+    /// SNP: GHCB of a processor but the first, shared with the host once it is started.
+    pub const GHCB: u64 = STACK_PAGES * 4096;
+    /// SNP: VMSA of VMPL 0 of a processor but the first.
+    pub const VMSA: u64 = GHCB + 0x1000;
+    /// The lower context: VMSA of VMPL 2, or registers of the L2 VM.
+    pub const LOWER: u64 = GHCB + 0x2000;
+    /// TDX: virtual-APIC page of the L2 VM.
+    pub const APIC: u64 = GHCB + 0x3000;
+
+    /// The room of a processor.
+    pub const fn of(index: usize) -> u64 {
+        PARAVISOR_ROOMS + index as u64 * PARAVISOR_ROOM
+    }
+}

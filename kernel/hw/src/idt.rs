@@ -37,6 +37,15 @@ impl Idt {
         for vector in 0..=255 {
             self.gates[usize::from(vector)] = gate(trap::stub(vector), ist(vector));
         }
+        // SAFETY: every gate leads to a stub; the caller's promise.
+        unsafe { self.load() }
+    }
+
+    /// Loads IDTR on one more processor.
+    ///
+    /// # Safety
+    /// As for `install`, which ran.
+    pub unsafe fn load(&'static self) {
         let limit = (size_of_val(&self.gates) - 1) as u16;
         let pointer = DescriptorTablePointer {
             limit,

@@ -4,6 +4,7 @@
 use crate::context::Paravisor;
 use crate::grant::{image_page_is_guests, pages};
 use crate::lower::Grant;
+use crate::partition::Partition;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 use tessera_handoff::layout::PFE_PAGE;
@@ -40,30 +41,30 @@ impl Accepted {
 }
 
 /// Maps all RAM, has the host hand it over, and accepts what the table has no bit for.
-pub fn prepare(paravisor: &mut Paravisor<'_>) {
+pub fn prepare(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
     let lazy_end = CHUNKS as u64 * LARGE_PAGE_SIZE;
-    for (start, end) in paravisor.ram_ranges() {
-        paravisor.memory.map(start, end);
+    for (start, end) in partition.ram_ranges() {
+        partition.memory.map(start, end);
         if let Err(refusal) = paravisor.visibility.assign(pages(start, end)) {
             crate::door::refuse(refusal);
         }
         let mut at = start.max(lazy_end);
         while at < end {
             let chunk_end = (at / LARGE_PAGE_SIZE + 1) * LARGE_PAGE_SIZE;
-            ensure(paravisor, at);
+            ensure(paravisor, partition, at);
             at = chunk_end;
         }
     }
 }
 
 /// Makes sure that the chunk of `gpa` is accepted and the guest's.
-pub fn ensure(paravisor: &mut Paravisor<'_>, gpa: u64) {
+pub fn ensure(paravisor: &mut Paravisor<'_>, partition: &mut Partition, gpa: u64) {
     let chunk = gpa / LARGE_PAGE_SIZE;
-    if paravisor.accepted.get(chunk) {
+    if partition.accepted.get(chunk) {
         return;
     }
     let (first, last) = (chunk * LARGE_PAGE_SIZE, (chunk + 1) * LARGE_PAGE_SIZE);
-    for (start, end) in paravisor.ram_ranges() {
+    for (start, end) in partition.ram_ranges() {
         let (start, end) = (start.max(first), end.min(last));
         if start < end {
             let pages = pages(start, end);
@@ -74,21 +75,25 @@ pub fn ensure(paravisor: &mut Paravisor<'_>, gpa: u64) {
             }
         }
     }
-    paravisor.accepted.set(chunk);
+    partition.accepted.set(chunk);
+    partition.changed();
 }
 
-/// The guest met a page that is not accepted, or that is not its own.
+/// The guest met a page that is not accepted, or that is not its own. Another processor may have
+/// made it the guest's meanwhile: then it tries again.
 pub fn on_demand(paravisor: &mut Paravisor<'_>, gpa: u64) {
-    let fresh = !paravisor.accepted.get(gpa / LARGE_PAGE_SIZE);
-    match paravisor.in_ram(gpa) {
-        true if fresh => ensure(paravisor, gpa),
+    let partition = &mut *paravisor.partition.lock();
+    let page = gpa & !(PAGE_SIZE - 1);
+    if partition.in_ram(gpa) && !partition.accepted.get(gpa / LARGE_PAGE_SIZE) {
+        return ensure(paravisor, partition, gpa);
+    }
+    let guests = partition.in_ram(gpa) || image_page_is_guests(gpa);
+    // It may read this one, so it wrote there.
+    if !guests || page == PFE_PAGE {
+        crate::door::refuse(Refusal::LowerGuestFault);
+    }
+    if crate::partition::changes() == paravisor.seen {
         // It was accepted: the host took it back.
-        true => crate::door::refuse(Refusal::PageRemapped),
-        // It may read this one, so it wrote there.
-        false if gpa & !(PAGE_SIZE - 1) == PFE_PAGE => {
-            crate::door::refuse(Refusal::LowerGuestFault)
-        }
-        false if image_page_is_guests(gpa) => crate::door::refuse(Refusal::PageRemapped),
-        false => crate::door::refuse(Refusal::LowerGuestFault),
+        crate::door::refuse(Refusal::PageRemapped);
     }
 }

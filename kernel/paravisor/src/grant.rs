@@ -2,7 +2,8 @@
 
 use crate::context::Paravisor;
 use crate::lower::Grant;
-use crate::memory::virt;
+use crate::memory::{Memory, virt};
+use crate::partition::Partition;
 use tessera_defs::hyperv::{HV_STATUS_ACCESS_DENIED, HV_STATUS_INSUFFICIENT_MEMORY};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
@@ -37,9 +38,9 @@ pub fn pages(start: u64, end: u64) -> Pages {
 
 /// Gives the lower guest the image. The paravisor's own memory stays without permissions, as
 /// the launch left it.
-pub fn give_to_guest(paravisor: &mut Paravisor<'_>) {
-    paravisor.lower.hide_secrets(&paravisor.memory);
-    boot_tables(paravisor);
+pub fn give_to_guest(paravisor: &mut Paravisor<'_>, partition: &Partition) {
+    paravisor.lower.hide_secrets(&partition.memory);
+    boot_tables(&partition.memory);
     for gpa in (IMAGE_START..IMAGE_END).step_by(PAGE as usize) {
         if image_page_is_guests(gpa) {
             let access = if is_read_only(gpa) {
@@ -55,36 +56,40 @@ pub fn give_to_guest(paravisor: &mut Paravisor<'_>) {
 }
 
 /// The stub's boot tables again, without isolation bits: below the boundary all is private.
-fn boot_tables(paravisor: &mut Paravisor<'_>) {
+fn boot_tables(memory: &Memory) {
     let table = |entry: u64| {
         let mut words = [0u64; 512];
         words[0] = entry;
         words
     };
-    paravisor
-        .memory
-        .write(BOOT_TABLES, &table((BOOT_TABLES + PAGE) | 0x23));
-    paravisor
-        .memory
-        .write(BOOT_TABLES + PAGE, &table((BOOT_TABLES + 2 * PAGE) | 0x23));
+    memory.write(BOOT_TABLES, &table((BOOT_TABLES + PAGE) | 0x23));
+    memory.write(BOOT_TABLES + PAGE, &table((BOOT_TABLES + 2 * PAGE) | 0x23));
     let large: [u64; 512] = core::array::from_fn(|n| (n as u64) << 21 | 0xE3);
-    paravisor.memory.write(BOOT_TABLES + 2 * PAGE, &large);
+    memory.write(BOOT_TABLES + 2 * PAGE, &large);
 }
 
 /// Makes a page of the guest shared or private; one that is so already stays. From the first
 /// step away from private until it is accepted again the page counts as shared, so that nothing
 /// here touches what may be gone. Errors: the hypercall's status.
-pub fn change(paravisor: &mut Paravisor<'_>, gpa: u64, shared: bool) -> Result<(), u16> {
+pub fn change(
+    paravisor: &mut Paravisor<'_>,
+    partition: &mut Partition,
+    gpa: u64,
+    shared: bool,
+) -> Result<(), u16> {
     let (page, number) = (pages(gpa, gpa + PAGE), gpa / PAGE);
-    if paravisor.shared.contains(number) == shared {
+    if partition.shared.contains(number) == shared {
         return Ok(());
     }
     let done = if shared {
-        let room = paravisor.shared.insert(number);
+        let room = partition.shared.insert(number);
         room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
         give_up(paravisor, page)
     } else {
-        take_back(paravisor, page).map(|()| paravisor.shared.remove(number))
+        take_back(paravisor, page).map(|()| {
+            partition.shared.remove(number);
+            partition.changed();
+        })
     };
     done.map_err(|_| HV_STATUS_ACCESS_DENIED)
 }

@@ -13,11 +13,14 @@ use tessera_protocol::hyperv::VisibilityRequest;
 /// The result value: status, and repetitions done.
 pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u64) -> u64 {
     let status = |code: u16| u64::from(code);
-    if paravisor.guest_os_id == 0 {
+    let partition = &mut *paravisor.partition.lock();
+    if partition.guest_os_id == 0 {
         return status(HV_STATUS_ACCESS_DENIED);
     }
     if control as u16 == HVCALL_EVIDENCE {
-        return status(evidence::serve(paravisor, control, input, output));
+        return status(evidence::serve(
+            paravisor, partition, control, input, output,
+        ));
     }
     if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
         return status(HV_STATUS_INVALID_HYPERCALL_CODE);
@@ -25,20 +28,20 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
     if !input.is_multiple_of(4096) {
         return status(HV_STATUS_INVALID_ALIGNMENT);
     }
-    if !paravisor.is_guest_ram(input) {
+    if !paravisor.is_guest_ram(partition, input) {
         return status(HV_STATUS_INVALID_PARAMETER);
     }
-    let page: [u8; 4096] = paravisor.memory.read(input);
+    let page: [u8; 4096] = partition.memory.read(input);
     let Ok(request) = VisibilityRequest::parse(control, &page) else {
         return status(HV_STATUS_INVALID_HYPERCALL_INPUT);
     };
     let mut done = 0u64;
     for gpa in request.gpas() {
-        let allowed = gpa.filter(|gpa| paravisor.is_guest_page(*gpa));
+        let allowed = gpa.filter(|gpa| paravisor.is_guest_page(partition, *gpa));
         let Some(gpa) = allowed else {
             return status(HV_STATUS_INVALID_PARAMETER) | done << HYPERCALL_REP_COUNT_SHIFT;
         };
-        if let Err(refused) = grant::change(paravisor, gpa, request.shared) {
+        if let Err(refused) = grant::change(paravisor, partition, gpa, request.shared) {
             return status(refused) | done << HYPERCALL_REP_COUNT_SHIFT;
         }
         done += 1;

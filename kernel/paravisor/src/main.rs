@@ -16,46 +16,77 @@ mod lower;
 mod memory;
 mod msr;
 mod panic;
+mod partition;
 mod pfe;
 mod run;
 mod service;
 mod snp;
+mod stacks;
 mod tdx;
 mod traps;
 
 use bootloader_api::BootInfo;
 use context::Paravisor;
+use lower::LowerGuest;
 use memory::Memory;
+use partition::Partition;
 use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::Handoff;
+use tessera_hw::compose::Strategies;
 
 /// The stub calls this on the paravisor's stack, with its tables, interrupts off.
 #[allow(unsafe_code)] // the one symbol that the linker script names
 #[unsafe(no_mangle)]
 extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static Handoff) -> ! {
     let mode = context::mode(block);
-    traps::install();
+    traps::install(0);
     let memory = Memory::new(block);
     match mode {
         Mode::SnpParavisor => {
-            let lower = &mut snp::vmpl2::Vmpl2::new(&memory);
-            let paravisor = Paravisor::new(mode, info, block, memory, lower);
-            start(paravisor)
+            let lower = &mut snp::vmpl2::Vmpl2::new(0, &memory);
+            start(mode, info, block, memory, lower)
         }
         Mode::TdxParavisor => {
-            let lower = &mut tdx::l2::L2Vm::new();
-            let paravisor = Paravisor::new(mode, info, block, memory, lower);
-            start(paravisor)
+            let lower = &mut tdx::l2::L2Vm::new(0);
+            start(mode, info, block, memory, lower)
         }
         _ => door::refuse(Refusal::HandoffInvalid),
     }
 }
 
-fn start(mut paravisor: Paravisor<'_>) -> ! {
-    accept::prepare(&mut paravisor);
-    pfe::publish(&paravisor);
-    grant::give_to_guest(&mut paravisor);
-    bind::mode(&mut paravisor);
+fn start(
+    mode: Mode,
+    info: &'static mut BootInfo,
+    block: &'static Handoff,
+    memory: Memory,
+    lower: &mut dyn LowerGuest,
+) -> ! {
+    let Strategies {
+        host,
+        visibility,
+        attestation,
+    } = context::strategies(mode, block);
+    let partition = Partition::install(info, memory, attestation);
+    let mut paravisor = Paravisor {
+        mode,
+        index: 0,
+        host,
+        visibility,
+        lower,
+        apic: apic::Apic::default(),
+        lower_entry: block.lower_entry,
+        seen: 0,
+        partition,
+    };
+    boot(&mut paravisor);
     run::forever(&mut paravisor)
+}
+
+fn boot(paravisor: &mut Paravisor<'_>) {
+    let partition = &mut *paravisor.partition.lock();
+    accept::prepare(paravisor, partition);
+    pfe::publish(paravisor.mode, &partition.memory);
+    grant::give_to_guest(paravisor, partition);
+    bind::mode(paravisor.mode, partition);
 }

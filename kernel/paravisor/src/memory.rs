@@ -89,21 +89,24 @@ impl Memory {
     }
 
     /// A value in private memory that is mapped, copied.
-    pub fn read<T: FromBytes + Immutable>(&self, gpa: u64) -> T {
+    pub fn read<T: FromBytes + IntoBytes>(&self, gpa: u64) -> T {
+        let mut value = T::new_zeroed();
         let from = (DIRECT_MAP + gpa) as *const u8;
-        // SAFETY: callers name the image or RAM that `map` mapped; nothing else of the
-        // paravisor refers to it, and the lower guest does not run meanwhile.
-        let bytes = unsafe { core::slice::from_raw_parts(from, size_of::<T>()) };
-        T::read_from_bytes(bytes).expect("the length is the type's")
+        for (at, byte) in value.as_mut_bytes().iter_mut().enumerate() {
+            // SAFETY: callers name the image or RAM that `map` mapped; nothing else of the
+            // paravisor refers to it. The lower guest may write it meanwhile on another
+            // processor: each byte is fetched once.
+            *byte = unsafe { from.add(at).read_volatile() };
+        }
+        value
     }
 
     /// Writes a value to private memory that is mapped.
     pub fn write<T: IntoBytes + Immutable + ?Sized>(&self, gpa: u64, value: &T) {
-        let bytes = value.as_bytes();
-        // SAFETY: as `read`.
-        unsafe {
-            let to = (DIRECT_MAP + gpa) as *mut u8;
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        let to = (DIRECT_MAP + gpa) as *mut u8;
+        for (at, byte) in value.as_bytes().iter().enumerate() {
+            // SAFETY: as `read`.
+            unsafe { to.add(at).write_volatile(*byte) }
         }
     }
 }

@@ -18,8 +18,8 @@ pub fn read(paravisor: &mut Paravisor<'_>, msr: u32) -> Result<u64> {
             let [eax, ebx] = cpuid::isolation(paravisor.mode);
             Ok(u64::from(eax) | u64::from(ebx) << 32)
         }
-        hv::MSR_GUEST_OS_ID => Ok(paravisor.guest_os_id),
-        hv::MSR_VP_INDEX => Ok(0),
+        hv::MSR_GUEST_OS_ID => Ok(paravisor.partition.lock().guest_os_id),
+        hv::MSR_VP_INDEX => Ok(paravisor.index as u64),
         register if X2APIC.contains(&register) => paravisor.apic_read(register),
         other => paravisor.lower.rdmsr(other).map_or_else(gp, Ok),
     }
@@ -30,7 +30,7 @@ pub fn write(paravisor: &mut Paravisor<'_>, msr: u32, value: u64) -> Result<()> 
     match msr {
         MSR_APIC_BASE if value == APIC_BASE => Ok(()),
         hv::MSR_GUEST_OS_ID => {
-            paravisor.guest_os_id = value;
+            paravisor.partition.lock().guest_os_id = value;
             Ok(())
         }
         register if X2APIC.contains(&register) => paravisor.apic_write(register, value),

@@ -1,7 +1,8 @@
 //! The paravisor feature enumeration: what this paravisor provides, as `docs/pfe.md` says.
 
-use crate::context::Paravisor;
+use crate::memory::Memory;
 use tessera_defs::hyperv as hv;
+use tessera_defs::mode::Mode;
 use tessera_defs::pfe::{
     Entry, OWNER, SERVICE_VERSION, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service,
 };
@@ -92,17 +93,17 @@ pub fn table_leaf() -> [u32; 4] {
 }
 
 /// Writes the table. The guest gets the page read-only.
-pub fn publish(paravisor: &Paravisor<'_>) {
+pub fn publish(mode: Mode, memory: &Memory) {
     let header = TableHeader {
         magic: TABLE_MAGIC,
         version: VERSION,
         owner: OWNER,
         entries: SERVICES.len() as u32,
         entry_size: size_of::<Entry>() as u32,
-        mode: paravisor.mode as u32,
+        mode: mode as u32,
         reserved: 0,
     };
     let at = PFE_PAGE + size_of::<TableHeader>() as u64;
-    paravisor.memory.write(PFE_PAGE, &header);
-    paravisor.memory.write(at, &SERVICES);
+    memory.write(PFE_PAGE, &header);
+    memory.write(at, &SERVICES);
 }

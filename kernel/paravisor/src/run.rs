@@ -3,6 +3,7 @@
 use crate::accept;
 use crate::context::Paravisor;
 use crate::lower::{Exit, Injection};
+use crate::partition;
 use crate::service::Services;
 use crate::traps;
 use tessera_defs::refusal::Refusal;
@@ -19,13 +20,14 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
     }
     loop {
         instr::take_interrupts();
-        if traps::strayed() {
+        if traps::strayed(paravisor.index) {
             paravisor.end_of_interrupt();
         }
-        if traps::ticked() {
+        if traps::ticked(paravisor.index) {
             paravisor.tick();
         }
         offer_interrupt(paravisor);
+        paravisor.seen = partition::changes();
         let served = match paravisor.lower.enter() {
             Ok(Some(exit)) => serve_exit(paravisor, exit),
             Ok(None) => Ok(()),

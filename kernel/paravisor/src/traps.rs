@@ -1,10 +1,11 @@
-//! The paravisor takes one interrupt, its own timer, at one place in its loop. All else is refused.
+//! A processor takes interrupts at one place in its loop: its own timer. All else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
+use crate::stacks;
 use core::sync::atomic::{AtomicBool, Ordering};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
-use tessera_handoff::layout::STACK_TOP;
+use tessera_handoff::layout::PARAVISOR_VPS;
 use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, TrapFrame};
@@ -14,45 +15,65 @@ pub const TIMER: u8 = 0x50;
 /// Vector of spurious interrupts, which are not ended.
 pub const SPURIOUS: u8 = 0xFF;
 
-static mut SEGMENTS: Segments = Segments::new();
+static mut SEGMENTS: [Segments; PARAVISOR_VPS] = [const { Segments::new() }; PARAVISOR_VPS];
 static mut TABLE: Idt = Idt::new();
-static TICKED: AtomicBool = AtomicBool::new(false);
-static STRAY: AtomicBool = AtomicBool::new(false);
+static CAME: [Came; PARAVISOR_VPS] = [const { Came::new() }; PARAVISOR_VPS];
 
-/// Loads them. Called once.
-pub fn install() {
+/// What came to a processor since it looked last.
+struct Came {
+    tick: AtomicBool,
+    stray: AtomicBool,
+}
+
+impl Came {
+    const fn new() -> Self {
+        Self {
+            tick: AtomicBool::new(false),
+            stray: AtomicBool::new(false),
+        }
+    }
+}
+
+/// Loads them on this processor. Called once on each, on the first one before the others start.
+pub fn install(index: usize) {
     let stacks = Stacks {
-        ring0: STACK_TOP,
+        ring0: stacks::top(index),
         ist: [0; 7],
     };
-    // SAFETY: called once, on the only processor; there is no ring 3.
+    let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
+    // SAFETY: a processor's own segments, once; there is no ring 3. The first processor fills the
+    // table while it is the only one.
     unsafe {
-        let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
-        (*segments).install(stacks);
-        trap::set_handler(handle);
-        (*table).install(|_| 0);
+        (*segments)[index].install(stacks);
+        if index == 0 {
+            trap::set_handler(handle);
+            (*table).install(|_| 0);
+        } else {
+            (*table).load();
+        }
     }
 }
 
 /// Whether an interrupt came that nobody asked for: it is to be ended, or it holds back the timer.
-pub fn strayed() -> bool {
-    STRAY.swap(false, Ordering::Relaxed)
+pub fn strayed(index: usize) -> bool {
+    CAME[index].stray.swap(false, Ordering::Relaxed)
 }
 
 /// Whether the timer fired since the last call.
-pub fn ticked() -> bool {
-    TICKED.swap(false, Ordering::Relaxed)
+pub fn ticked(index: usize) -> bool {
+    CAME[index].tick.swap(false, Ordering::Relaxed)
 }
 
 fn handle(frame: &mut TrapFrame) {
+    let came = &CAME[stacks::processor(&raw const *frame as u64)];
     match frame.vector as u8 {
-        TIMER if !frame.forced() => TICKED.store(true, Ordering::Relaxed),
+        TIMER if !frame.forced() => came.tick.store(true, Ordering::Relaxed),
         vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
         vector::VE => crate::door::refuse(Refusal::UnexpectedVe),
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
         SPURIOUS => {}
-        _ => STRAY.store(true, Ordering::Relaxed),
+        _ => came.stray.store(true, Ordering::Relaxed),
     }
 }

@@ -3,8 +3,10 @@
 #![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
 
 use super::vmsa::{LOWER_FEATURES, first};
+use crate::context::ghcb;
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
+use spin::Once;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::cpuid_page::CpuidPage;
 use tessera_defs::snp::rmp::{PERM_ALL, PERM_READ};
@@ -12,7 +14,7 @@ use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::vc::{self, event};
 use tessera_defs::snp::vmsa::{Vmsa, vintr};
 use tessera_defs::x86::vector;
-use tessera_handoff::layout::{CPUID_PAGE, GHCB_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, SHARED_MAP};
+use tessera_handoff::layout::{CPUID_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, room};
 use tessera_hw::ghcb_page::GhcbPage;
 use tessera_hw::host::RmpPort;
 use tessera_hw::shared::SharedPage;
@@ -27,34 +29,39 @@ use tessera_protocol::rmp;
 pub const LOWER: u8 = 2;
 /// Where the paravisor keeps the whole secrets page.
 const SECRETS_COPY: u64 = PARAVISOR_PAGES;
-/// The lower VMSA.
-const LOWER_VMSA: u64 = PARAVISOR_PAGES + 0x4000;
 
-/// The lower guest in VMPL 2.
+/// The page that the security processor vetted, before the lower guest could write it.
+static CPUID: Once<CpuidPage> = Once::new();
+
+/// The lower guest in VMPL 2, on one virtual processor.
 pub struct Vmpl2 {
+    /// Its APIC ID.
+    apic_id: u32,
     ghcb: GhcbPage,
     rmp: RmpPort,
-    cpuid: CpuidPage,
+    cpuid: &'static CpuidPage,
     vmsa: OwnPage<Vmsa>,
 }
 
 impl Vmpl2 {
-    /// Called once.
-    pub fn new(memory: &Memory) -> Self {
-        // SAFETY: VMPL 0; the stub shared and registered this GHCB and mapped it there, and
-        // handles of one processor never meet in it; the VMSA's page is nothing else's.
+    /// Called once a processor, first for processor 0.
+    pub fn new(index: usize, memory: &Memory) -> Self {
+        let (ghcb_virt, ghcb_gpa) = ghcb(index);
+        // SAFETY: VMPL 0; this processor's GHCB is shared, registered and mapped there, and its
+        // handles never meet in it; the VMSA's page is nothing else's.
         let (ghcb, rmp, vmsa) = unsafe {
-            let page = SharedPage::new(SHARED_MAP + GHCB_PAGE, GHCB_PAGE);
+            let page = SharedPage::new(ghcb_virt, ghcb_gpa);
             (
                 GhcbPage::new(page),
                 RmpPort::new(),
-                OwnPage::new(LOWER_VMSA),
+                OwnPage::new(room::of(index) + room::LOWER),
             )
         };
         Self {
+            apic_id: index as u32,
             ghcb,
             rmp,
-            cpuid: memory.read(CPUID_PAGE),
+            cpuid: CPUID.call_once(|| memory.read(CPUID_PAGE)),
             vmsa,
         }
     }
@@ -119,7 +126,7 @@ impl LowerGuest for Vmpl2 {
             .map_err(|_| Refusal::RmpadjustFailed)?;
         request::ap_create(
             &mut self.ghcb,
-            0,
+            self.apic_id,
             LOWER,
             self.vmsa.gpa(),
             LOWER_FEATURES,

@@ -12,7 +12,7 @@ use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
 use tessera_defs::tdx::vmcall;
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
 use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector};
-use tessera_handoff::layout::{PARAVISOR_PAGES, STUB_END};
+use tessera_handoff::layout::{STUB_END, room};
 use tessera_hw::host::TdcallPort;
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
@@ -25,10 +25,6 @@ use tessera_protocol::tdx::module::{vp_rd, vp_wr};
 use tessera_protocol::tdx::vmcall as host;
 use zerocopy::FromZeros;
 
-/// L2_ENTER_GUEST_STATE.
-const STATE: u64 = PARAVISOR_PAGES + 0x4000;
-/// The L2's virtual-APIC page: the module demands one; the guest's x2APIC accesses exit.
-const APIC_PAGE: u64 = PARAVISOR_PAGES + 0x5000;
 const RFLAGS_IF: u64 = 1 << 9;
 
 /// An event for the next entry: entry interruption information, error code, and the length of
@@ -40,10 +36,12 @@ struct Injected {
     length: u32,
 }
 
-/// The lower guest in L2 VM 1.
+/// The lower guest in L2 VM 1, on one virtual processor.
 pub struct L2Vm {
     call: TdcallPort,
     state: OwnPage<L2EnterState>,
+    /// The virtual-APIC page: the module demands one; the guest's x2APIC accesses exit.
+    apic_page: u64,
     /// What the next entry injects.
     injection: Option<Injected>,
     /// The last exit's instruction is done, so that no shadow of it is left.
@@ -53,13 +51,15 @@ pub struct L2Vm {
 }
 
 impl L2Vm {
-    /// Called once.
-    pub fn new() -> Self {
+    /// Called once a processor.
+    pub fn new(index: usize) -> Self {
+        let room = room::of(index);
         // SAFETY: L1 of a TD; the page of the state is nothing else's.
-        let (call, state) = unsafe { (TdcallPort::new(), OwnPage::new(STATE)) };
+        let (call, state) = unsafe { (TdcallPort::new(), OwnPage::new(room + room::LOWER)) };
         Self {
             call,
             state,
+            apic_page: room + room::APIC,
             injection: None,
             stepped: false,
             window: false,
@@ -164,7 +164,8 @@ impl LowerGuest for L2Vm {
     }
 
     fn build(&mut self, entry: u64) -> Result<(), Refusal> {
-        entry_state::write(&mut self.call, APIC_PAGE).map_err(|_| Refusal::LowerContextRefused)?;
+        entry_state::write(&mut self.call, self.apic_page)
+            .map_err(|_| Refusal::LowerContextRefused)?;
         let mut state = L2EnterState::new_zeroed();
         (state.rip, state.rsp, state.rflags) = (entry, STUB_END, 2);
         *self.state.get_mut() = state;

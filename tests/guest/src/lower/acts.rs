@@ -3,12 +3,12 @@
 
 use crate::window::{BEYOND, Guest, RAM, put, touch};
 use core::arch::asm;
-use tessera_handoff::layout::{EVENT_LOG, PARAVISOR_BASE, PARAVISOR_PAGES, PFE_PAGE};
+use tessera_handoff::layout::{EVENT_LOG, PARAVISOR_BASE, PFE_PAGE, room};
 
 /// Memory of a device, the IOAPIC, that this paravisor does not have.
 const DEVICE: u64 = 0xFEC0_0000;
 /// Where the paravisor keeps the lower guest's registers.
-const LOWER_STATE: u64 = PARAVISOR_PAGES + 0x4000;
+const LOWER_STATE: u64 = room::of(0) + room::LOWER;
 
 /// Deeds by act.
 pub const DEEDS: crate::Deeds = &[
