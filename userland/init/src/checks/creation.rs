@@ -1,0 +1,125 @@
+//! Making objects.
+
+use super::check::*;
+use tessera_abi::error::Error::*;
+use tessera_abi::kind::Kind;
+use tessera_abi::number::*;
+
+/// How many failed.
+pub fn run(o: &Objects) -> u64 {
+    let wide = REGION_PAGES + 1;
+    report(&[
+        check("create nothing", CREATE, &[0], BadArgument),
+        check("create what is not", CREATE, &[99], BadArgument),
+        check(
+            "create the largest number",
+            CREATE,
+            &[u64::MAX],
+            BadArgument,
+        ),
+        check(
+            "create an interrupt",
+            CREATE,
+            &[Kind::Interrupt as u64],
+            NotCreatable,
+        ),
+        check(
+            "create a channel",
+            CREATE,
+            &[Kind::HostChannel as u64],
+            NotCreatable,
+        ),
+        check(
+            "create evidence",
+            CREATE,
+            &[Kind::Evidence as u64],
+            NotCreatable,
+        ),
+        check(
+            "create with a timeout",
+            timeout(CREATE, 1),
+            &[ENDPOINT],
+            UnknownCall,
+        ),
+        check("an empty region", CREATE, &[REGION, 0, 0], BadArgument),
+        check("a wide region", CREATE, &[REGION, wide, 0], BadArgument),
+        check(
+            "an endless region",
+            CREATE,
+            &[REGION, u64::MAX, 0],
+            BadArgument,
+        ),
+        check(
+            "a region of nobody",
+            CREATE,
+            &[REGION, 1, OTHERS],
+            BadHandle,
+        ),
+        check(
+            "a region of an endpoint",
+            CREATE,
+            &[REGION, 1, o.endpoint],
+            WrongKind,
+        ),
+        check(
+            "a region without right",
+            CREATE,
+            &[REGION, 1, o.powerless[3]],
+            NoRight,
+        ),
+        check(
+            "a region over quota",
+            CREATE,
+            &[REGION, 1, o.space],
+            QuotaExceeded,
+        ),
+        check(
+            "a process over quota",
+            CREATE,
+            &[SPACE, u64::MAX, 0, 0],
+            QuotaExceeded,
+        ),
+        check(
+            "a process watched by nobody",
+            CREATE,
+            &[SPACE, 0, OTHERS, 0],
+            BadHandle,
+        ),
+        check(
+            "a process watched by a region",
+            CREATE,
+            &[SPACE, 0, o.region, 0],
+            WrongKind,
+        ),
+        check(
+            "a thread of nobody",
+            CREATE,
+            &[THREAD, OTHERS, FREE, FREE, 1, 0],
+            BadHandle,
+        ),
+        check(
+            "a thread in the kernel",
+            CREATE,
+            &[THREAD, o.space, KERNEL, FREE, 1, 0],
+            BadArgument,
+        ),
+        check(
+            "a stack in the kernel",
+            CREATE,
+            &[THREAD, o.space, FREE, KERNEL, 1, 0],
+            BadArgument,
+        ),
+        check(
+            "a thread without priority",
+            CREATE,
+            &[THREAD, o.space, FREE, FREE, 0, 0],
+            BadArgument,
+        ),
+        check(
+            "a thread above all",
+            CREATE,
+            &[THREAD, o.space, FREE, FREE, 32, 0],
+            BadArgument,
+        ),
+    ])
+}

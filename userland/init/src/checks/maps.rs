@@ -1,0 +1,85 @@
+//! Mapping regions.
+
+use super::check::*;
+use tessera_abi::error::Error::*;
+use tessera_abi::number::*;
+
+/// How many failed.
+pub fn run(o: &Objects, text: u64) -> u64 {
+    let read = o.powerless[2];
+    let text = text & !4095;
+    report(&[
+        check(
+            "map into nobody",
+            MAP,
+            &[OTHERS, o.region, FREE, MAP_READ],
+            BadHandle,
+        ),
+        check(
+            "map into an endpoint",
+            MAP,
+            &[o.endpoint, o.region, FREE, 0],
+            WrongKind,
+        ),
+        check(
+            "map without right",
+            MAP,
+            &[o.powerless[3], o.region, FREE, 0],
+            NoRight,
+        ),
+        check("map null", MAP, &[0, 0, FREE, MAP_READ], BadHandle),
+        check(
+            "map an endpoint",
+            MAP,
+            &[0, o.endpoint, FREE, MAP_READ],
+            WrongKind,
+        ),
+        check(
+            "map writable without right",
+            MAP,
+            &[0, read, FREE, MAP_WRITE],
+            NoRight,
+        ),
+        check(
+            "map executable without right",
+            MAP,
+            &[0, read, FREE, MAP_EXECUTE],
+            NoRight,
+        ),
+        check("map in no way", MAP, &[0, o.region, FREE, 3], BadArgument),
+        check(
+            "map unaligned",
+            MAP,
+            &[0, o.region, FREE + 8, MAP_READ],
+            BadArgument,
+        ),
+        check("map at null", MAP, &[0, o.region, 0, MAP_READ], BadAddress),
+        check(
+            "map at the edge",
+            MAP,
+            &[0, o.region, EDGE, MAP_READ],
+            BadAddress,
+        ),
+        check(
+            "map in the kernel",
+            MAP,
+            &[0, o.region, KERNEL, MAP_WRITE],
+            BadAddress,
+        ),
+        check(
+            "map across the end",
+            MAP,
+            &[0, o.region, !4095, MAP_WRITE],
+            BadAddress,
+        ),
+        check(
+            "map over the program",
+            MAP,
+            &[0, o.region, text, MAP_WRITE],
+            AlreadyMapped,
+        ),
+        check("unmap null", UNMAP, &[0, 0], BadAddress),
+        check("unmap nothing", UNMAP, &[0, FREE], BadAddress),
+        check("unmap from nobody", UNMAP, &[OTHERS, FREE], BadHandle),
+    ])
+}

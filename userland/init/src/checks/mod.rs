@@ -1,0 +1,13 @@
+//! System calls with bad arguments: each must return its documented error. One file for each kind
+//! of thing that is tried; `check` is what they share.
+
+mod all;
+mod check;
+mod creation;
+mod handles;
+mod maps;
+mod messages;
+mod system;
+mod table;
+
+pub use all::run;
