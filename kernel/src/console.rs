@@ -5,6 +5,7 @@ use crate::host;
 use core::fmt::{self, Write};
 use tessera_defs::port::COM1;
 use tessera_handoff::command_line::Level;
+use tessera_hw::protect;
 use tessera_isolation::names::strategies;
 
 /// Bytes go out one by one; a host that does not take them loses them.
@@ -77,6 +78,10 @@ pub fn banner(boot: &Boot) {
         boot.mode.name()
     ));
     for (n, name) in strategies(boot.mode, boot.profile).iter().enumerate() {
+        emergency(format_args!("{}{name}", if n == 0 { "" } else { "," }));
+    }
+    emergency(format_args!(" protections="));
+    for (n, name) in protect::names().enumerate() {
         emergency(format_args!("{}{name}", if n == 0 { "" } else { "," }));
     }
     emergency(format_args!("\n"));

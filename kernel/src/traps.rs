@@ -9,7 +9,7 @@ use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, TrapFrame};
 use tessera_hw::user::CpuLocal;
-use tessera_hw::{instr, probe};
+use tessera_hw::{instr, probe, protect};
 use tessera_protocol::error::{Error, HostFault};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{serve, vc};
@@ -22,7 +22,7 @@ static mut SEGMENTS: Segments = Segments::new();
 static mut TABLE: Idt = Idt::new();
 static mut LOCAL: CpuLocal = CpuLocal::new();
 
-/// Loads GDT, TSS, IDT and the system-call entry. Called once, first.
+/// Loads GDT, TSS, IDT and the system-call entry, and turns on SMEP, SMAP, UMIP. Called once, first.
 pub fn install() {
     // SAFETY: called once, on the only processor, before anything can trap; each table and
     // stack is used for nothing else.
@@ -36,6 +36,7 @@ pub fn install() {
         trap::set_handler(handle);
         (*table).install(stacks::ist);
         (*local).install(STACK_TOP, syscall::entry);
+        protect::enable();
     }
 }
 
@@ -53,7 +54,8 @@ fn handle(frame: &mut TrapFrame) {
 
 /// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
 fn communication(frame: &mut TrapFrame) {
-    let bytes = windows::code(frame.rip);
+    let (bytes, len) = windows::code(frame.rip);
+    let bytes = &bytes[..len];
     let device = device(frame, bytes).unwrap_or(u64::MAX);
     let (event, length) = match vc::event(frame.error, bytes, frame, device) {
         Ok((Event::Mmio { gpa: u64::MAX }, _)) => refuse(frame, Refusal::UnexpectedVc),
@@ -90,7 +92,10 @@ fn serve_event(frame: &mut TrapFrame, event: Event, length: u8, refusal: Refusal
         process::fault(frame);
     }
     let rip = frame.rip;
-    let decode = || insn::decode(windows::code(rip)).map_err(NotServed::from);
+    let decode = || {
+        let (bytes, len) = windows::code(rip);
+        insn::decode(&bytes[..len]).map_err(NotServed::from)
+    };
     let served = host::with(|host| serve::serve(&mut Via(host), event, length, decode, frame));
     match served {
         Some(Ok(())) => {}

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // an address becomes a slice here and nowhere else in the kernel
 
 use tessera_handoff::layout::DIRECT_MAP;
+use tessera_hw::protect::user_access;
 
 /// Bytes of private physical memory through the direct map, for reading.
 ///
@@ -48,21 +49,29 @@ pub fn fill(gpa: u64, offset: usize, data: &[u8]) {
 pub fn copy_from_user(virt: u64, into: &mut [u8]) {
     // SAFETY: mapped user pages of the current address space (checked by the caller), and the
     // only thread of the process is in this system call.
-    unsafe { core::ptr::copy_nonoverlapping(virt as *const u8, into.as_mut_ptr(), into.len()) }
+    user_access(|| unsafe {
+        core::ptr::copy_nonoverlapping(virt as *const u8, into.as_mut_ptr(), into.len());
+    });
 }
 
 /// Copies to the current process; the range was checked to be the user's and writable.
 pub fn copy_to_user(virt: u64, from: &[u8]) {
     // SAFETY: as `copy_from_user`.
-    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), virt as *mut u8, from.len()) }
+    user_access(|| unsafe {
+        core::ptr::copy_nonoverlapping(from.as_ptr(), virt as *mut u8, from.len());
+    });
 }
 
 /// The instruction bytes at `rip` of interrupted kernel or user code, up to 15, never past the
-/// page that RIP is in.
-pub fn code(rip: u64) -> &'static [u8] {
+/// page that RIP is in; and how many.
+pub fn code(rip: u64) -> ([u8; 15], usize) {
+    let mut bytes = [0; 15];
     let len = (4096 - (rip & 4095)).min(15) as usize;
     // SAFETY: the processor was executing there, so the page is mapped and readable.
-    unsafe { core::slice::from_raw_parts(rip as *const u8, len) }
+    user_access(|| unsafe {
+        core::ptr::copy_nonoverlapping(rip as *const u8, bytes.as_mut_ptr(), len);
+    });
+    (bytes, len)
 }
 
 /// Reads a 32-bit device register in a window: one plain load, which an exception can serve.

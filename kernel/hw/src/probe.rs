@@ -1,4 +1,4 @@
-//! MSR access that may meet #GP: the trap dispatcher turns the fault into a result.
+//! Access to MSRs and CR4 that may meet #GP: the trap dispatcher turns the fault into a result.
 #![allow(unsafe_code)] // reason: the faulting instruction needs a label of its own
 
 use crate::trap::TrapFrame;
@@ -8,6 +8,7 @@ use core::arch::global_asm;
 global_asm!(
     ".global tessera_probe_rdmsr, tessera_probe_rdmsr_at, tessera_probe_wrmsr",
     ".global tessera_probe_wrmsr_at, tessera_probe_failed",
+    ".global tessera_probe_cr4, tessera_probe_cr4_at",
     "tessera_probe_rdmsr:",
     "mov ecx, edi",
     "tessera_probe_rdmsr_at: rdmsr",
@@ -22,6 +23,10 @@ global_asm!(
     "tessera_probe_wrmsr_at: wrmsr",
     "xor eax, eax",
     "ret",
+    "tessera_probe_cr4:",
+    "tessera_probe_cr4_at: mov cr4, rdi",
+    "xor eax, eax",
+    "ret",
     "tessera_probe_failed:",
     "mov eax, 1",
     "ret",
@@ -30,7 +35,9 @@ global_asm!(
 unsafe extern "sysv64" {
     fn tessera_probe_rdmsr(msr: u32, value: *mut u64) -> u64;
     fn tessera_probe_wrmsr(msr: u32, value: *const u64) -> u64;
+    fn tessera_probe_cr4(value: u64) -> u64;
     static tessera_probe_rdmsr_at: u8;
+    static tessera_probe_cr4_at: u8;
     static tessera_probe_wrmsr_at: u8;
     static tessera_probe_failed: u8;
 }
@@ -55,12 +62,23 @@ pub unsafe fn wrmsr(msr: u32, value: u64) -> bool {
     unsafe { tessera_probe_wrmsr(msr, &raw const value) == 0 }
 }
 
+/// MOV to CR4; false where it raises #GP: a bit that this processor does not have. Needs
+/// `Idt::install`.
+///
+/// # Safety
+/// As `instr::set_cr4`, except that bits may be unsupported.
+pub unsafe fn set_cr4(value: u64) -> bool {
+    // SAFETY: a #GP is fixed up and leaves the register; the effect is the caller's promise.
+    unsafe { tessera_probe_cr4(value) == 0 }
+}
+
 /// Where the frame stands on a probing instruction: makes the probe fail, and says true. The
 /// dispatcher does so for #GP; #VC and #VE handlers call it where the host answers with #GP.
 pub fn fix_up(frame: &mut TrapFrame) -> bool {
     let at = [
         &raw const tessera_probe_rdmsr_at,
         &raw const tessera_probe_wrmsr_at,
+        &raw const tessera_probe_cr4_at,
     ];
     let hit = !frame.from_user() && at.iter().any(|label| *label as u64 == frame.rip);
     if hit {

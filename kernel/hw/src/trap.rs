@@ -118,7 +118,9 @@ macro_rules! save_all {
             "push rax", "push rbx", "push rcx", "push rdx", "push rsi", "push rdi", "push rbp",
             "push r8", "push r9", "push r10", "push r11", "push r12", "push r13", "push r14",
             "push r15",
-            "cld",
+            // No AC, no DF, no NT, whatever ring 3 had: AC would undo SMAP.
+            "push 2",
+            "popfq",
             $($rest)*
         )
     };

@@ -13,6 +13,8 @@ const ALTERING: [&str; 1] = ["byte-changed"];
 const ACPI_GARBAGE: &str = "acpi-garbage";
 /// Pages beside the image that a boot to ring 3 and its end may accept: 4 MiB.
 const ACCEPTED: u64 = 1024;
+/// What the processors of the matrix have, so that the kernel must have it on.
+const PROTECTIONS: [&str; 3] = ["smep", "smap", "umip"];
 /// Ranges that must be the same in every mode.
 const SAME: [&str; 2] = ["kernel", "stub"];
 
@@ -44,6 +46,12 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
         faults.push(format!(
             "{} pages were accepted, more than {ACCEPTED}",
             row.pages_accepted
+        ));
+    }
+    if orderly && console.protections != PROTECTIONS {
+        faults.push(format!(
+            "the processor has {PROTECTIONS:?}, the kernel has on {:?}",
+            console.protections
         ));
     }
     if orderly {
@@ -215,6 +223,7 @@ mod tests {
         };
         let console = Console {
             profile: Some("hyperv".into()),
+            protections: PROTECTIONS.map(str::to_owned).into(),
             processors: Some(1),
             info: true,
             ..Console::default()
@@ -242,6 +251,7 @@ mod tests {
             |said: &mut Console| said.processors = None,
             |said: &mut Console| said.info = false,
             |said: &mut Console| said.debug = true,
+            |said: &mut Console| _ = said.protections.pop(),
         ] {
             let mut said = console.clone();
             change(&mut said);

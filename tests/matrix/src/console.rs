@@ -11,6 +11,8 @@ pub struct Console {
     pub profile: Option<String>,
     /// Strategies by the kernel's banner.
     pub strategies: Vec<String>,
+    /// SMEP, SMAP, UMIP, as far as they are on, by the kernel's banner.
+    pub protections: Vec<String>,
     /// Mode by the first user process.
     pub init_mode: Option<String>,
     /// The first user process reported a failed check.
@@ -79,6 +81,8 @@ impl Console {
                 self.profile = Some(profile.to_owned());
             } else if let Some(list) = word.strip_prefix("strategies=") {
                 self.strategies = list.split(',').map(str::to_owned).collect();
+            } else if let Some(list) = word.strip_prefix("protections=") {
+                self.protections = list.split(',').map(str::to_owned).collect();
             }
         }
     }
@@ -91,7 +95,7 @@ mod tests {
     #[test]
     fn a_whole_boot_is_read() {
         let console = Console::parse(
-            "noise\ntessera: mode=none profile=hyperv strategies=native,plain\r\n\
+            "noise\ntessera: mode=none profile=hyperv strategies=native,plain protections=smep,umip\r\n\
              tessera: policy=demo\ntessera: debug: x\n\
              tessera: acpi: the host claims 4 processor(s), 1 is used\n\
              init: mode=none pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
@@ -99,6 +103,7 @@ mod tests {
         assert_eq!(console.mode.as_deref(), Some("none"));
         assert_eq!(console.profile.as_deref(), Some("hyperv"));
         assert_eq!(console.strategies, ["native", "plain"]);
+        assert_eq!(console.protections, ["smep", "umip"]);
         assert_eq!(console.init_mode.as_deref(), Some("none"));
         assert!(console.shutdown && console.panic.is_none());
         assert_eq!(console.processors, Some(4));

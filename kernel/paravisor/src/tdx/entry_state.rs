@@ -14,7 +14,7 @@ use tessera_protocol::traits::Tdcall;
 
 /// PE, MP, ET, NE, WP, PG. A change by the guest would exit, and nobody serves it.
 const CR0: u64 = 0x8001_0033;
-/// PAE, MCE, OSFXSR and OSXMMEXCPT, which the guest would set, and VMXE, which TDX demands and
+/// PAE, MCE, OSFXSR and OSXMMEXCPT, and VMXE, which TDX demands and
 /// the guest does not see.
 const CR4: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | CR4_VMXE;
 const CR4_VMXE: u64 = 1 << 13;
@@ -30,12 +30,14 @@ const UNUSABLE: u64 = 1 << 16;
 const FLAT: u64 = 0xFFFF_FFFF;
 
 /// Fields of the L2 VMCS and their values: 64-bit mode, flat segments, the boot tables.
-const FIELDS: [(u32, u64); 37] = [
+const FIELDS: [(u32, u64); 38] = [
     (GUEST_CR0, CR0),
     (CR0_READ_SHADOW, CR0),
     (GUEST_CR3, BOOT_TABLES),
     (GUEST_CR4, CR4),
     (CR4_READ_SHADOW, CR4 & !CR4_VMXE),
+    // All else of it is the guest's: SMEP, SMAP and UMIP above all.
+    (CR4_GUEST_HOST_MASK, CR4_VMXE),
     (GUEST_EFER, efer::LME | efer::LMA | efer::NXE),
     (GUEST_PAT, PAT),
     (GUEST_DR7, 0x400),

@@ -17,7 +17,7 @@ tessera_runtime::service!(main);
 /// the process and the host, and the kernel does not hear of it.
 type Deed = (&'static str, bool, fn());
 
-static DEEDS: [Deed; 11] = [
+static DEEDS: [Deed; 16] = [
     ("reads the kernel", true, read_kernel),
     ("writes its code", true, write_code),
     ("runs its stack", true, run_stack),
@@ -29,6 +29,11 @@ static DEEDS: [Deed; 11] = [
     ("calls an AMD hypervisor", false, || one("vmmcall")),
     ("calls an Intel hypervisor", false, || one("vmcall")),
     ("reports a fatal error for its guest", true, fatal),
+    ("asks where the GDT is", true, || table("sgdt")),
+    ("asks where the IDT is", true, || table("sidt")),
+    ("asks for the LDT", true, || table("sldt")),
+    ("asks for the machine status word", true, || table("smsw")),
+    ("asks for the task register", true, || table("str")),
 ];
 
 fn main(_: u64) -> u64 {
@@ -73,6 +78,22 @@ fn divide() {
     unsafe {
         asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
     };
+}
+
+/// What UMIP forbids ring 3 (Intel SDM vol. 3, 2.5).
+fn table(what: &str) {
+    let mut room = [0u8; 10];
+    let at = room.as_mut_ptr();
+    // SAFETY: each must fault; what is stored fits into the room.
+    unsafe {
+        match what {
+            "sgdt" => asm!("sgdt [{}]", in(reg) at),
+            "sidt" => asm!("sidt [{}]", in(reg) at),
+            "sldt" => asm!("sldt word ptr [{}]", in(reg) at),
+            "smsw" => asm!("smsw word ptr [{}]", in(reg) at),
+            _ => asm!("str word ptr [{}]", in(reg) at),
+        }
+    }
 }
 
 /// What ends a whole guest, if ring 0 says it (GHCI 348552, ReportFatalError).
