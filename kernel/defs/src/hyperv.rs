@@ -82,6 +82,11 @@ pub const HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY: u16 = 0x00DB;
 /// Our paravisor's evidence service (`docs/pfe.md`); a code that the TLFS does not use. Input: 64
 /// bytes; output: `binding::EvidenceHeader` and evidence; both at the start of a page.
 pub const HVCALL_EVIDENCE: u16 = 0x7E01;
+/// `HvCallStartVirtualProcessor` (TLFS 7.8.3), not fast. Input: partition id u64 (self = -1), VP
+/// index u32, VTL u8, three bytes of padding, 224 bytes of `HV_INITIAL_VP_CONTEXT`; no output. An
+/// enlightened SNP guest puts the address of a VMSA, with bit 0 set, into the first eight bytes of
+/// the context (Linux `arch/x86/hyperv/ivm.c`).
+pub const HVCALL_START_VP: u16 = 0x0099;
 /// Partition id that means the caller.
 pub const PARTITION_SELF: u64 = u64::MAX;
 /// Visibility: private.
@@ -109,6 +114,16 @@ pub const HV_STATUS_INVALID_ALIGNMENT: u16 = 4;
 pub const HV_STATUS_INVALID_PARAMETER: u16 = 5;
 /// Hypercall status: access denied.
 pub const HV_STATUS_ACCESS_DENIED: u16 = 6;
+/// Hypercall status: the partition is not the caller's to name.
+pub const HV_STATUS_INVALID_PARTITION_ID: u16 = 0xD;
+/// Hypercall status: no such virtual processor.
+pub const HV_STATUS_INVALID_VP_INDEX: u16 = 0xE;
+/// Hypercall status: the virtual processor's state forbids it: it runs already.
+pub const HV_STATUS_INVALID_VP_STATE: u16 = 0x15;
+/// Hypercall status: a register cannot hold that value.
+pub const HV_STATUS_INVALID_REGISTER_VALUE: u16 = 0x50;
+/// Hypercall status: that virtual trust level is not there.
+pub const HV_STATUS_INVALID_VTL_STATE: u16 = 0x51;
 /// The hypervisor has no memory left for this.
 pub const HV_STATUS_INSUFFICIENT_MEMORY: u16 = 0xB;
 

@@ -12,6 +12,7 @@ pub mod pfe;
 pub mod port;
 pub mod refusal;
 pub mod snp;
+pub mod start_vp;
 pub mod tdx;
 pub mod vmx;
 pub mod x86;

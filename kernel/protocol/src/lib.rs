@@ -14,5 +14,6 @@ pub mod insn;
 pub mod message;
 pub mod registers;
 pub mod rmp;
+pub mod start_vp;
 pub mod tdx;
 pub mod traits;
