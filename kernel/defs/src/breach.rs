@@ -121,6 +121,18 @@ breaches! {
     RUN_VMPL_DENIED "run-vmpl-denied"
         "a lower VMPL asked the host to run a VMPL, or one that has no VMSA"
         "register the lower VMSA by AP creation, and run it from VMPL 0";
+    PROCESSOR_UNKNOWN "processor-unknown"
+        "the guest named a virtual processor that does not exist"
+        "start the processors that the host claims, each by its own APIC id or VP index";
+    PROCESSOR_RUNS "processor-runs"
+        "the guest started a virtual processor that runs, or destroyed the one that asks"
+        "start a processor once, and destroy it from another one after it stopped";
+    VMSA_IN_USE "vmsa-in-use"
+        "the guest changed the VMSA of a context that runs: by RMPADJUST, PVALIDATE, a page-state change, or by starting a second processor from it"
+        "give every processor a VMSA of its own, and destroy the context before the page is used again";
+    SEV_FEATURES_DIFFER "sev-features-differ"
+        "RAX of an AP creation is not the SEV_FEATURES of the VMSA"
+        "give the host the SEV_FEATURES that stand in the VMSA";
     OUT_OF_RANGE "out-of-range"
         "the guest touched an address that is neither memory nor a device"
         "stay inside the memory map";

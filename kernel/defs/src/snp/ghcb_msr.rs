@@ -14,6 +14,10 @@ pub const SEV_INFO_REQUEST: u64 = 0x002;
 pub const CPUID_REQUEST: u64 = 0x004;
 /// CPUID response: 63:32 value, 31:30 register.
 pub const CPUID_RESPONSE: u64 = 0x005;
+/// AP reset hold request: the processor waits for a startup IPI.
+pub const AP_RESET_HOLD_REQUEST: u64 = 0x006;
+/// AP reset hold response: 63:12 not zero where a startup IPI ended it.
+pub const AP_RESET_HOLD_RESPONSE: u64 = 0x007;
 /// Preferred GHCB GPA request.
 pub const PREFERRED_GHCB_REQUEST: u64 = 0x010;
 /// Preferred GHCB GPA response; all ones in the data: no preference.

@@ -68,3 +68,42 @@ pub fn cpuid(leaf: u32, sub: u32) -> [u32; 4] {
     let found = core::arch::x86_64::__cpuid_count(leaf, sub);
     [found.eax, found.ebx, found.ecx, found.edx]
 }
+
+/// Components of the extended state that this machine has, for XCR0; `None` without XSAVE.
+pub fn xsave_bits() -> Option<u64> {
+    if cpuid(1, 0)[2] >> 26 & 1 == 0 {
+        return None;
+    }
+    let [low, _, _, high] = cpuid(0xD, 0);
+    Some(u64::from(high) << 32 | u64::from(low))
+}
+
+/// Lets the host use XSAVE and XCR0: CR4.OSXSAVE.
+pub fn enable_xsave() {
+    if xsave_bits().is_some() {
+        // SAFETY: the bit only makes instructions legal.
+        unsafe {
+            asm!("mov {0}, cr4", "or {0}, {1}", "mov cr4, {0}", out(reg) _, const 1 << 18,
+                options(nomem, nostack));
+        }
+    }
+}
+
+/// XGETBV of XCR0, after `enable_xsave`.
+pub fn xgetbv() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: reads a register.
+    unsafe {
+        asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack));
+    }
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// XSETBV of XCR0, after `enable_xsave`, with bits of `xsave_bits` or a guest's own value.
+pub fn xsetbv(value: u64) {
+    // SAFETY: the host itself uses no extended state.
+    unsafe {
+        asm!("xsetbv", in("ecx") 0, in("eax") value as u32, in("edx") (value >> 32) as u32,
+            options(nomem, nostack));
+    }
+}

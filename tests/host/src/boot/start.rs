@@ -4,7 +4,7 @@
 use super::{fw_cfg, heap, idt, instr, panic, serial, timer};
 use crate::{
     machine::Machine,
-    memory::frames,
+    memory::frames::{self, Memory},
     svm::enter,
     vmm::{run, scenario::Scenario},
 };
@@ -35,7 +35,15 @@ fn run_scenario() -> Result<(), String> {
     let scenario = Scenario::parse(&fw_cfg::text("opt/tessera/scenario")?)?;
     let image = fw_cfg::file("opt/tessera/igvm")?.ok_or("no IGVM file was given")?;
     let pool = guest_frames(scenario.memory)?;
-    run::run(scenario, &image, pool, MACHINE, &mut serial::Report)
+    let memory = Memory::new(pool, scenario.memory).with_low(low_frames());
+    run::run(scenario, &image, memory, MACHINE, &mut serial::Report)
+}
+
+/// The machine's memory below 640 KiB, without page 0: firmware's, which is done.
+fn low_frames() -> &'static mut [u8] {
+    let (start, pages) = (frames::LOW.start as usize * frames::PAGE, frames::LOW.len());
+    // SAFETY: as `guest_frames`; the host's image starts at 1 MiB.
+    unsafe { core::slice::from_raw_parts_mut(start as *mut u8, pages * frames::PAGE) }
 }
 
 /// The frames of the guest: everything above the heap that `memory` and the spares need.

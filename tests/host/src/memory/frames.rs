@@ -6,6 +6,8 @@ use alloc::{vec, vec::Vec};
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 const UNMAPPED: u32 = u32::MAX;
+/// Frames that real mode can name, without the machine's page 0, which no reference can name.
+pub const LOW: core::ops::Range<u32> = 1..0xA0;
 /// Frames beside the guest's memory: VMSA, reset page, and what a lying vmm swaps in.
 pub const SPARE_FRAMES: usize = 64;
 
@@ -13,6 +15,8 @@ pub const SPARE_FRAMES: usize = 64;
 #[derive(Debug)]
 pub struct Memory {
     bytes: &'static mut [u8],
+    /// Frames of `LOW` that stand at their own numbers in the machine below.
+    low: &'static mut [u8],
     ram: Vec<u32>,
     outside: Vec<(u64, u32)>,
     spare: u32,
@@ -31,10 +35,19 @@ impl Memory {
         }
         Self {
             bytes,
+            low: &mut [],
             ram,
             outside: Vec::with_capacity(64),
             spare: count as u32,
         }
+    }
+
+    /// Gives the frames of `LOW` the machine's own memory at their addresses: `low` starts at
+    /// `LOW.start * PAGE` there. QEMU 7.2 uses no nested tables while a guest's paging is off, so
+    /// that real mode meets the guest's memory only where both addresses are one.
+    pub fn with_low(mut self, low: &'static mut [u8]) -> Self {
+        self.low = low;
+        self
     }
 
     /// Bytes of guest RAM, its holes included.
@@ -91,13 +104,25 @@ impl Memory {
 
     /// The bytes of a frame; none for a number outside the pool.
     pub fn page(&mut self, frame: u32) -> Option<&mut [u8; PAGE]> {
+        if let Some(start) = self.below(frame) {
+            return self.low.get_mut(start..start + PAGE)?.try_into().ok();
+        }
         let start = (frame as usize).checked_mul(PAGE)?;
         self.bytes.get_mut(start..start + PAGE)?.try_into().ok()
     }
 
     /// Host-physical address of a frame.
     pub fn address(&self, frame: u32) -> u64 {
+        if self.below(frame).is_some() {
+            return u64::from(frame) * PAGE as u64;
+        }
         self.bytes.as_ptr() as u64 + u64::from(frame) * PAGE as u64
+    }
+
+    /// Where in `low` a frame stands, if it does.
+    fn below(&self, frame: u32) -> Option<usize> {
+        let index = frame.checked_sub(LOW.start)? as usize;
+        (LOW.contains(&frame) && !self.low.is_empty()).then_some(index * PAGE)
     }
 
     /// The little-endian u64 at `offset` of a frame, `offset` aligned to 8.

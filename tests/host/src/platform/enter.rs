@@ -1,4 +1,4 @@
-//! One entry into a context, the same for every technology: timer, interrupts, counts.
+//! One entry into a context, the same for every technology: timer, interrupts, turns, counts.
 
 use crate::{
     memory::walk::{self, Physical},
@@ -19,6 +19,8 @@ use tessera_handoff::layout::KERNEL_VIRT;
 
 /// The guest comes back after so many instructions at the latest.
 pub const SLICE: u64 = 5_000_000;
+/// PAUSE without other prefixes.
+const PAUSE_LENGTH: u64 = 2;
 /// The same for a lower context while the one below it has an interrupt to get.
 const LOWER_SLICE: u64 = 20_000;
 /// The same, at random up to twice that, while the vmm waits for a moment of the guest.
@@ -43,7 +45,10 @@ pub fn enter(
     if interruptible {
         vcpu.offer_interrupt(offered);
     }
-    let waits = !interruptible && vmm.pending_interrupt().is_some();
+    let waits = !interruptible && vmm.waits();
+    if interruptible && vmm.vp().nmi && vcpu.inject_nmi() {
+        vmm.vp().nmi = false;
+    }
     let slice = match waits {
         _ if vmm.hunts(vcpu) => HUNT_SLICE + vmm.random() % HUNT_SLICE,
         true => LOWER_SLICE,
@@ -51,7 +56,7 @@ pub fn enter(
     };
     run(vmm, vcpu, memory, slice)?;
     if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
-        vmm.apic.accept(vector);
+        vmm.vp().apic.accept(vector);
     }
     if vcpu.vmcb.control.exit_code == exit::NPF {
         vcpu.reinject();
@@ -92,14 +97,20 @@ pub fn run(
     vcpu.vmcb.control.tsc_offset = vmm.skew;
     let now = vmm.now();
     let deadline = vmm
+        .vp()
         .apic
         .deadline()
         .map_or(slice, |at| at.saturating_sub(now));
-    (vmm.machine.arm)(deadline.min(slice).max(1000));
+    let left = vmm.turn_left().unwrap_or(slice);
+    vcpu.watch_pause(vmm.others_ready());
+    (vmm.machine.arm)(deadline.min(slice).min(left).max(1000));
     let before = (vmm.machine.clock)();
     (vmm.machine.enter)(vcpu);
-    vmm.stats.instructions += (vmm.machine.clock)().wrapping_sub(before);
+    let done = (vmm.machine.clock)().wrapping_sub(before);
+    vmm.stats.instructions += done;
+    vmm.vp().instructions += done;
     vcpu.name_interrupted();
+    host_exit(vmm, vcpu);
     let control = &mut vcpu.vmcb.control;
     control.event_inj = 0;
     vmm.last_exit = (
@@ -113,6 +124,20 @@ pub fn run(
         true => Err(End::Breach(&breach::USER_STACK_IN_KERNEL)),
         false => Ok(()),
     }
+}
+
+/// Exits that no technology sees: they are the host's own, and look like its timer's.
+fn host_exit(vmm: &mut Vmm, vcpu: &mut Vcpu) {
+    match vcpu.vmcb.control.exit_code {
+        exit::PAUSE => {
+            vmm.pause();
+            vcpu.skip(PAUSE_LENGTH);
+        }
+        // It is executed at the next entry, and the next NMI waits for the one after that.
+        exit::IRET => vcpu.end_nmi(),
+        _ => return,
+    }
+    vcpu.vmcb.control.exit_code = exit::INTR;
 }
 
 /// Delivers the event that is to go in, where QEMU's EVENTINJ would do it wrongly. An interrupt

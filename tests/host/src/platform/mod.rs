@@ -2,6 +2,7 @@
 
 pub mod enter;
 pub mod plain;
+pub mod processors;
 pub mod snp;
 pub mod tdx;
 pub mod technology;

@@ -1,6 +1,6 @@
 //! A plain virtual machine: every exit is the vmm's.
 
-use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
+use super::{Access, LaunchPage, PageKind, Step, Technology, enter, processors::Processors};
 use crate::{
     memory::{
         frames::{Memory, PAGE},
@@ -14,18 +14,21 @@ use crate::{
         npt::{self, Npt},
         vcpu::{Vcpu, reg},
     },
-    vmm::{Vmm, hypercall::Hypercall, lies, missing::Request},
+    vmm::{Vmm, hypercall::Hypercall, lies, missing::Request, vp::Activity},
 };
 use alloc::{boxed::Box, string::String};
 use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
 
 mod context;
 mod device;
+mod start;
 
-/// A plain machine with one processor.
+/// A plain machine.
 #[derive(Debug)]
 pub struct Plain {
     vcpu: Vcpu,
+    others: Processors<Vcpu>,
+    bitmaps: &'static Bitmaps,
     npt: Npt,
     /// A page of ones, for reads where nothing answers.
     ones: Option<u32>,
@@ -55,9 +58,11 @@ impl Plain {
     /// A machine that is not loaded yet.
     pub fn new(memory: &Memory) -> Self {
         let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 32);
-        let bitmaps = Box::leak(Bitmaps::new());
+        let bitmaps: &'static Bitmaps = Box::leak(Bitmaps::new());
         Self {
             vcpu: Vcpu::new(bitmaps, npt.root()),
+            others: Processors::default(),
+            bitmaps,
             npt,
             ones: None,
         }
@@ -67,7 +72,7 @@ impl Plain {
         let mut bytes = [0; 15];
         let save = &self.vcpu.vmcb.save;
         // What cannot be read stays zero, which is no instruction that is looked for.
-        walk::read(save, &mut View(memory), save.rip, &mut bytes);
+        walk::read(save, &mut View(memory), self.vcpu.linear_rip(), &mut bytes);
         bytes
     }
 
@@ -145,11 +150,8 @@ impl Plain {
 
     fn halt(&mut self, vmm: &mut Vmm) -> Step {
         self.vcpu.skip(1);
-        let enabled = self.vcpu.vmcb.save.rflags & 1 << 9 != 0;
-        match vmm.halt().filter(|()| enabled) {
-            Some(()) => Step::Continue,
-            None => Step::End(End::Hang("halted for ever")),
-        }
+        vmm.halt(self.vcpu.vmcb.save.rflags & 1 << 9 != 0);
+        Step::Continue
     }
 
     /// TLFS 3.7: RCX control, RDX input, R8 output; result in RAX. There is nothing to share.
@@ -164,6 +166,7 @@ impl Plain {
             .map(|page| &page[gpa as usize % PAGE..]);
         let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
             Hypercall::Done(result) => result,
+            Hypercall::Start(start) => self.start_vp(vmm, &start).into(),
             Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
         };
         self.vcpu.regs[reg::RAX] = result;
@@ -194,10 +197,19 @@ impl Technology for Plain {
             let image_end = tessera_handoff::layout::IMAGE_END / PAGE as u64;
             (image_end..memory.size() / PAGE as u64).for_each(|gfn| memory.map(gfn, None));
         }
+        for _ in 1..vmm.scenario.smp {
+            self.others.add(Vcpu::new(self.bitmaps, self.npt.root()));
+        }
         Ok(None)
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        if let Step::End(end) = self.take_turn(vmm) {
+            return Step::End(end);
+        }
+        if vmm.vp().activity != Activity::Runs {
+            return Step::Continue;
+        }
         enter::inject(vmm, &mut self.vcpu);
         if let Err(end) = enter::enter(vmm, &mut self.vcpu, &mut View(memory), true) {
             return Step::End(end);

@@ -8,12 +8,13 @@ mod guest_request;
 mod launch;
 mod msr_protocol;
 mod pages;
+mod processor;
 mod reset;
 #[cfg(test)]
 mod tests;
 mod visibility;
 
-use super::{Access, LaunchPage, Step, Technology, enter};
+use super::{Access, LaunchPage, Step, Technology, enter, processors::Processors};
 use crate::{
     memory::{
         frames::{Memory, PAGE},
@@ -28,20 +29,20 @@ use crate::{
         rmp::Rmp,
     },
     svm::bitmaps::Bitmaps,
-    vmm::Vmm,
+    vmm::{Vmm, vp::Activity},
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 use context::Context;
+use processor::Processor;
 
-/// An SNP guest with one virtual processor.
+/// An SNP guest; `vp` is the processor whose turn it is.
 #[derive(Debug)]
 pub struct Snp {
     rmp: Rmp,
     digest: LaunchDigest,
-    contexts: [Option<Box<Context>>; 4],
-    current: usize,
+    vp: Processor,
+    others: Processors<Processor>,
     bitmaps: &'static Bitmaps,
-    registered: Option<u64>,
     secrets: Option<u32>,
     cpuid: Option<u32>,
     accepted: u64,
@@ -64,10 +65,9 @@ impl Snp {
         Self {
             rmp: Rmp::new(memory.frames()),
             digest: LaunchDigest::default(),
-            contexts: [None, None, None, None],
-            current: 0,
+            vp: Processor::default(),
+            others: Processors::default(),
             bitmaps: Box::leak(Bitmaps::new()),
-            registered: None,
             secrets: None,
             cpuid: None,
             accepted: 0,
@@ -83,21 +83,21 @@ impl Snp {
 
     /// Makes another VMPL run next. `false` where it has no context.
     fn switch(&mut self, vmm: &Vmm, memory: &mut Memory, vmpl: usize) -> bool {
-        if vmpl == self.current {
+        if vmpl == self.vp.current {
             return true;
         }
-        match self.contexts.get(vmpl) {
+        match self.vp.contexts.get(vmpl) {
             // The host runs VMPL 0 again, which has to take the event.
             Some(Some(context)) if context.busy(memory) => return true,
             Some(Some(_)) => {}
             _ => return false,
         }
-        if let Some(context) = &mut self.contexts[self.current] {
+        if let Some(context) = &mut self.vp.contexts[self.vp.current] {
             (vmm.machine.save_fpu)(&mut context.vcpu);
             context.store(memory);
         }
-        self.current = vmpl;
-        match &mut self.contexts[vmpl] {
+        self.vp.current = vmpl;
+        match &mut self.vp.contexts[vmpl] {
             Some(context) => {
                 let loaded = context.load(memory);
                 (vmm.machine.load_fpu)(&context.vcpu);
@@ -122,8 +122,14 @@ impl Technology for Snp {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        let current = self.current;
-        let Some(context) = &mut self.contexts[current] else {
+        if let Err(end) = self.take_turn(vmm, memory) {
+            return Step::End(end);
+        }
+        if vmm.vp().activity != Activity::Runs {
+            return Step::Continue;
+        }
+        let current = self.vp.current;
+        let Some(context) = &mut self.vp.contexts[current] else {
             return Step::End(End::Breach(&tessera_defs::breach::VMSA_INVALID));
         };
         let mut seen = Seen {
@@ -166,7 +172,7 @@ impl Technology for Snp {
     }
 
     fn rip(&self) -> u64 {
-        self.contexts[self.current]
+        self.vp.contexts[self.vp.current]
             .as_ref()
             .map_or(0, |context| context.vcpu.vmcb.save.rip)
     }

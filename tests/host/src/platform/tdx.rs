@@ -1,17 +1,17 @@
 //! TDX: the run loop of the L1 VM; `lower` is that of its L2 VM. `exits` and `faults` are what
 //! the module does with an exit, `calls` joins TDCALL to the vmm, `host` is what the vmm does with
-//! the TD's pages; `others` are the virtual processors that are parked.
+//! the TD's pages; `turn` exchanges the virtual processors.
 
 mod calls;
 mod exits;
 mod faults;
 mod host;
 mod lower;
-mod others;
 #[cfg(test)]
 mod tests;
+mod turn;
 
-use super::{Access, LaunchPage, PageKind, Step, Technology, enter};
+use super::{Access, LaunchPage, PageKind, Step, Technology, enter, processors::Processors};
 use crate::{
     memory::{
         frames::{Memory, PAGE},
@@ -24,12 +24,11 @@ use crate::{
 };
 use alloc::{boxed::Box, collections::BTreeSet, string::String};
 use lower::Lower;
-use others::Others;
 use tessera_defs::{
     mode::{HostProfile, Mode},
     tdx::field::attributes,
-    x86::x2apic,
 };
+use turn::Parked;
 
 /// Bits of CR4 that the processor has for a TD, by its CPUID: UMIP, FSGSBASE, PCIDE, OSXSAVE,
 /// SMEP, SMAP where they are, and those of every 64-bit processor.
@@ -49,11 +48,11 @@ fn cr4_bits(vmm: &Vmm) -> u64 {
     .fold(0x7FF, |bits, (_, _, bit)| bits | 1 << bit)
 }
 
-/// A TD; `vcpu` is its first virtual processor.
+/// A TD; `vcpu`, `td.own` and `lower` are of the processor whose turn it is.
 #[derive(Debug)]
 pub struct Tdx {
     vcpu: Vcpu,
-    others: Others,
+    others: Processors<Parked>,
     bitmaps: &'static Bitmaps,
     npt: Npt,
     td: Td,
@@ -75,11 +74,11 @@ impl Tdx {
         let td = Td::new(memory.size() / PAGE as u64);
         Self {
             vcpu,
-            others: Others::default(),
+            others: Processors::default(),
             bitmaps,
             npt,
             td,
-            lower: Lower::new(memory),
+            lower: Lower::new(memory.size() / PAGE as u64),
             shared: BTreeSet::new(),
             shares: 0,
             tables: [0; 2],
@@ -121,10 +120,8 @@ impl Tdx {
 fn post(vmm: &mut Vmm, running: &Vcpu) {
     match vmm.injection(running) {
         Some(Inject::Vector(vector @ 32..)) => {
-            let now = vmm.now();
             vmm.tell();
-            // SELF_IPI takes every vector.
-            let _ = vmm.apic.write(x2apic::SELF_IPI, vector.into(), now);
+            vmm.vp().apic.request(vector);
         }
         Some(_) => vmm.stopped(),
         None => {}
@@ -167,17 +164,15 @@ impl Technology for Tdx {
         self.lie_at_launch(vmm, memory);
         self.tables = state::tables(memory).ok_or("no frame is left for the reset state")?;
         state::reset(&mut self.vcpu, 0);
-        self.add_others(vmm.scenario.smp);
+        self.add_others(memory, vmm.scenario.smp);
         Ok(Some(report::hex(&self.td.mrtd.value())))
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        self.take_turn(vmm);
         if self.lower.runs() {
             self.inject_lower(vmm);
             return self.step_lower(vmm, memory);
-        }
-        if let Step::End(end) = self.run_others(vmm, memory) {
-            return Step::End(end);
         }
         self.inject(vmm);
         let mut seen = view::Seen {

@@ -81,6 +81,7 @@ static mut HOST_SAVE: HostSave = HostSave([0; 4096]);
 
 /// EFER.SVME is set by the entry; names the processor's own save area (VM_HSAVE_PA).
 pub fn enable() {
+    instr::enable_xsave();
     instr::wrmsr(0xC001_0117, (&raw const HOST_SAVE) as u64);
 }
 
@@ -97,14 +98,39 @@ pub fn enter(vcpu: &mut Vcpu) {
     vcpu.regs[reg::RSP] = vcpu.vmcb.save.rsp;
 }
 
-/// Saves x87 and SSE state of the context that ran last.
+/// TSC_AUX.
+const MSR_TSC_AUX: u32 = 0xC000_0103;
+
+/// Saves what VMRUN does not switch, of the context that ran last.
 pub fn save_fpu(vcpu: &mut Vcpu) {
-    // SAFETY: the area is 512 bytes, aligned to 16.
-    unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) vcpu.fpu.0.as_mut_ptr(), options(nostack)) }
+    vcpu.unswitched[1] = instr::rdmsr(MSR_TSC_AUX);
+    let area = vcpu.fpu.0.as_mut_ptr();
+    let Some(all) = instr::xsave_bits() else {
+        // SAFETY: the area is more than 512 bytes, aligned to 16.
+        return unsafe { core::arch::asm!("fxsave64 [{}]", in(reg) area, options(nostack)) };
+    };
+    vcpu.unswitched[0] = instr::xgetbv();
+    instr::xsetbv(all);
+    // SAFETY: the area is aligned to 64 and larger than all components of this machine.
+    unsafe {
+        core::arch::asm!("xsave64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
+            options(nostack));
+    }
 }
 
-/// Loads x87 and SSE state of the context that runs next.
+/// Loads what VMRUN does not switch, of the context that runs next.
 pub fn load_fpu(vcpu: &Vcpu) {
-    // SAFETY: as `save_fpu`; the host itself is built without floating point.
-    unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) vcpu.fpu.0.as_ptr(), options(nostack)) }
+    instr::wrmsr(MSR_TSC_AUX, vcpu.unswitched[1]);
+    let area = vcpu.fpu.0.as_ptr();
+    let Some(all) = instr::xsave_bits() else {
+        // SAFETY: as `save_fpu`; the host itself is built without floating point.
+        return unsafe { core::arch::asm!("fxrstor64 [{}]", in(reg) area, options(nostack)) };
+    };
+    instr::xsetbv(all);
+    // SAFETY: as `save_fpu`; the header is zero or XSAVE's.
+    unsafe {
+        core::arch::asm!("xrstor64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
+            options(nostack));
+    }
+    instr::xsetbv(vcpu.unswitched[0]);
 }

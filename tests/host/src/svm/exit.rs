@@ -9,6 +9,10 @@ pub const INTR: u64 = 0x60;
 pub const NMI: u64 = 0x61;
 /// Virtual interrupt window.
 pub const VINTR: u64 = 0x64;
+/// IRET.
+pub const IRET: u64 = 0x74;
+/// PAUSE.
+pub const PAUSE: u64 = 0x77;
 /// Nested page fault.
 pub const NPF: u64 = 0x400;
 /// Invalid guest state, as QEMU writes it (the low half of -1).

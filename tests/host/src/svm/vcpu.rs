@@ -2,7 +2,7 @@
 
 use super::{bitmaps::Bitmaps, vmcb};
 use alloc::boxed::Box;
-use tessera_defs::snp::vc::event;
+use tessera_defs::snp::{vc::event, vmsa::Segment};
 
 /// Register numbers as instructions encode them.
 #[allow(missing_docs)]
@@ -19,11 +19,20 @@ pub mod reg {
 }
 
 const RFLAGS_IF: u64 = 1 << 9;
+/// L, in the attributes of a code segment.
+const CODE_LONG: u16 = 1 << 9;
 
-/// FXSAVE area (APM vol. 2, figure 11-9).
-#[repr(C, align(16))]
+/// XSAVE area: the FXSAVE area (APM vol. 2, figure 11-9), the header, and what comes behind it.
+#[repr(C, align(64))]
 #[derive(Clone, Copy, Debug)]
-pub struct Fpu(pub [u8; 512]);
+pub struct Fpu(pub [u8; 4096]);
+
+impl Fpu {
+    /// x87 and SSE state in the area count: XSTATE_BV bits 0 and 1 (11.5.2).
+    pub fn holds_legacy(&mut self) {
+        self.0[512] |= 3;
+    }
+}
 
 /// A context that SVM can run.
 #[derive(Debug)]
@@ -32,10 +41,23 @@ pub struct Vcpu {
     pub vmcb: Box<vmcb::Vmcb>,
     /// General registers, numbered as in `reg`; RIP and RFLAGS are in the VMCB.
     pub regs: [u64; 16],
-    /// x87 and SSE state.
+    /// x87, SSE and extended state.
     pub fpu: Box<Fpu>,
+    /// XCR0 and TSC_AUX, which VMRUN does not switch.
+    pub unswitched: [u64; 2],
     /// RIP was moved behind an instruction whose interrupt goes in again.
     pub behind: bool,
+    /// An NMI is served: the next one waits for IRET.
+    nmi: Nmi,
+}
+
+/// Blocking by NMI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nmi {
+    Open,
+    Served,
+    /// IRET is the next instruction.
+    Ends,
 }
 
 impl Vcpu {
@@ -58,15 +80,92 @@ impl Vcpu {
         vmcb.save.dr6 = 0xFFFF_0FF0;
         vmcb.save.dr7 = 0x400;
         vmcb.save.rflags = 2;
-        let mut fpu = Box::new(Fpu([0; 512]));
+        let mut fpu = Box::new(Fpu([0; 4096]));
         fpu.0[..2].copy_from_slice(&0x37Fu16.to_le_bytes());
         fpu.0[24..28].copy_from_slice(&0x1F80u32.to_le_bytes());
+        fpu.holds_legacy();
         Self {
             vmcb,
             regs: [0; 16],
             fpu,
+            unswitched: [1, 0],
             behind: false,
+            nmi: Nmi::Open,
         }
+    }
+
+    /// Injects an NMI at the next entry; `false` where another event goes first, or NMIs are blocked.
+    pub fn inject_nmi(&mut self) -> bool {
+        if self.nmi == Nmi::Ends {
+            self.nmi = Nmi::Open;
+            return false;
+        }
+        let control = &mut self.vmcb.control;
+        if self.nmi != Nmi::Open || control.event_inj & event::VALID != 0 {
+            return false;
+        }
+        control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
+        control.intercept_1 |= vmcb::INTERCEPT_1_IRET;
+        self.nmi = Nmi::Served;
+        true
+    }
+
+    /// The handler of an NMI is at its IRET.
+    pub fn end_nmi(&mut self) {
+        self.nmi = Nmi::Ends;
+        self.vmcb.control.intercept_1 &= !vmcb::INTERCEPT_1_IRET;
+    }
+
+    /// PAUSE exits, or not.
+    pub fn watch_pause(&mut self, watched: bool) {
+        let control = &mut self.vmcb.control;
+        control.intercept_1 &= !vmcb::INTERCEPT_1_PAUSE;
+        control.intercept_1 |= if watched { vmcb::INTERCEPT_1_PAUSE } else { 0 };
+    }
+
+    /// The linear address of RIP: in 64-bit mode CS has no base.
+    pub fn linear_rip(&self) -> u64 {
+        let save = &self.vmcb.save;
+        let long = self.long_mode() && save.cs.attrib & CODE_LONG != 0;
+        save.rip.wrapping_add(if long { 0 } else { save.cs.base })
+    }
+
+    /// INIT: the state of a processor that waits for its startup IPI (APM vol. 2, table 14-1);
+    /// x87 and SSE state stays. `signature` is EAX of CPUID leaf 1.
+    pub fn init(&mut self, signature: u32) {
+        let save = &mut self.vmcb.save;
+        let real = |selector: u16, attrib| Segment {
+            selector,
+            attrib,
+            limit: 0xFFFF,
+            base: u64::from(selector) << 4,
+        };
+        save.cs = Segment {
+            base: 0xFFFF_0000,
+            ..real(0xF000, 0x9B)
+        };
+        let data = real(0, 0x93);
+        (save.ds, save.es, save.ss, save.fs, save.gs) = (data, data, data, data, data);
+        (save.gdtr, save.idtr) = (real(0, 0), real(0, 0));
+        (save.ldtr, save.tr) = (real(0, 0x82), real(0, 0x8B));
+        (save.rip, save.rflags, save.cpl) = (0xFFF0, 2, 0);
+        (save.cr0, save.cr2, save.cr3, save.cr4) = (1 << 4, 0, 0, 0);
+        (save.dr6, save.dr7) = (0xFFFF_0FF0, 0x400);
+        save.efer = tessera_defs::x86::efer::SVME;
+        self.regs = [0; 16];
+        self.regs[reg::RDX] = signature.into();
+        let control = &mut self.vmcb.control;
+        (control.event_inj, control.interrupt_shadow) = (0, 0);
+        control.intercept_1 &= !vmcb::INTERCEPT_1_IRET;
+        (self.behind, self.nmi) = (false, Nmi::Open);
+    }
+
+    /// A startup IPI after INIT: real mode at the start of 4 KiB page `page`.
+    pub fn start_up(&mut self, page: u8) {
+        let save = &mut self.vmcb.save;
+        save.cs.selector = u16::from(page) << 8;
+        save.cs.base = u64::from(page) << 12;
+        save.rip = 0;
     }
 
     /// Moves RIP past an instruction of `length` bytes, and ends an interrupt shadow.
@@ -255,5 +354,27 @@ mod tests {
             assert_eq!(vcpu.vmcb.control.event_inj, again, "{noted:#x}");
             assert_eq!(vcpu.interrupt_taken(), taken, "{noted:#x}");
         }
+    }
+
+    #[test]
+    fn an_nmi_waits_for_the_iret_of_the_one_before() {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        assert!(vcpu.inject_nmi());
+        vcpu.vmcb.control.event_inj = 0;
+        assert!(!vcpu.inject_nmi(), "the first is served");
+        vcpu.end_nmi();
+        assert!(!vcpu.inject_nmi(), "its IRET comes first");
+        assert!(vcpu.inject_nmi());
+    }
+
+    #[test]
+    fn a_startup_begins_in_real_mode_at_its_page() {
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        vcpu.vmcb.save.efer = 0x1500;
+        vcpu.init(0xA00F11);
+        vcpu.start_up(8);
+        assert_eq!((vcpu.linear_rip(), vcpu.vmcb.save.cr0), (0x8000, 0x10));
+        assert_eq!(vcpu.vmcb.save.cs.selector, 0x800);
+        assert_eq!(vcpu.regs[reg::RDX], 0xA00F11);
     }
 }

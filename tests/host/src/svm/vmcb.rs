@@ -121,6 +121,10 @@ pub const V_IGN_TPR: u32 = 1 << 20;
 pub const V_INTR_MASKING: u32 = 1 << 24;
 /// `intercept_1`: VINTR.
 pub const INTERCEPT_1_VINTR: u32 = 1 << 4;
+/// `intercept_1`: IRET.
+pub const INTERCEPT_1_IRET: u32 = 1 << 20;
+/// `intercept_1`: PAUSE.
+pub const INTERCEPT_1_PAUSE: u32 = 1 << 23;
 /// `intercept_2`: XSETBV.
 pub const INTERCEPT_2_XSETBV: u32 = 1 << 13;
 /// `intercept_cr`: reads (15:0) and writes (31:16) of CR0 and CR4.

@@ -1,7 +1,16 @@
-//! The guest's local APIC in x2APIC mode: timer, EOI, priorities, self IPI.
-//! Source: Intel SDM vol. 3, 10.12 (APM vol. 2, chapter 16).
+//! A virtual processor's local APIC: timer, EOI, priorities, interrupt commands. `memory` is its
+//! xAPIC mode, `route` what a destination means. Source: Intel SDM vol. 3, 10.4 to 10.12 (APM vol.
+//! 2, chapter 16).
+
+mod memory;
+pub mod route;
 
 use tessera_defs::x86::x2apic;
+
+/// IA32_APIC_BASE: the registers' page, where they are in memory.
+pub const BASE: u64 = 0xFEE0_0000;
+const BASE_BSP: u64 = 1 << 8;
+const MODE: u64 = x2apic::BASE_EN | x2apic::BASE_EXTD;
 
 const LVT_MASKED: u64 = 1 << 16;
 const LVT_PERIODIC: u64 = 1 << 17;
@@ -13,6 +22,15 @@ const IRR: u32 = 0x820;
 /// One local APIC.
 #[derive(Clone, Debug)]
 pub struct Apic {
+    id: u32,
+    /// IA32_APIC_BASE.
+    base: u64,
+    /// Logical destination and its format, of xAPIC mode.
+    logical: [u32; 2],
+    /// ICR as it was written last.
+    command: u64,
+    /// A command that is to go out.
+    sent: Option<u64>,
     tpr: u64,
     spurious: u64,
     timer: u64,
@@ -27,9 +45,15 @@ pub struct Apic {
     in_service: [u32; 8],
 }
 
-impl Default for Apic {
-    fn default() -> Self {
+impl Apic {
+    /// The APIC of processor `id` as firmware leaves it: x2APIC mode. Processor 0 starts the rest.
+    pub fn new(id: u32) -> Self {
         Self {
+            id,
+            base: BASE | MODE | if id == 0 { BASE_BSP } else { 0 },
+            logical: [0, u32::MAX],
+            command: 0,
+            sent: None,
             tpr: 0,
             spurious: 0xFF,
             timer: LVT_MASKED,
@@ -42,15 +66,51 @@ impl Default for Apic {
             in_service: [0; 8],
         }
     }
-}
 
-impl Apic {
+    /// INIT: every register but identity and mode (10.4.7.3).
+    pub fn reset(&mut self) {
+        *self = Self {
+            base: self.base,
+            ..Self::new(self.id)
+        };
+    }
+
+    /// IA32_APIC_BASE.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Changes mode; `None` is #GP: another page, or a way between modes that is none (10.12.5).
+    pub fn set_base(&mut self, value: u64) -> Option<()> {
+        let legal = match (self.base & MODE, value & MODE) {
+            (old, new) if old == new => true,
+            (0, new) => new == x2apic::BASE_EN,
+            (x2apic::BASE_EN, new) => new & x2apic::BASE_EN != 0 || new == 0,
+            (_, new) => new == 0,
+        };
+        if !legal || value & !(MODE | BASE_BSP) != BASE {
+            return None;
+        }
+        if value & MODE == 0 {
+            self.reset();
+        }
+        self.base = value & !BASE_BSP | self.base & BASE_BSP;
+        Some(())
+    }
+
+    /// Registers are MSRs.
+    pub fn x2apic(&self) -> bool {
+        self.base & MODE == MODE
+    }
+
     /// Reads a register; `None` is #GP.
     pub fn read(&self, msr: u32, now: u64) -> Option<u64> {
         Some(match msr {
-            x2apic::ID | x2apic::ICR | 0x828 => 0,
-            // Logical id of processor 0: cluster 0, bit 0.
-            0x80D => 1,
+            x2apic::ID => self.id.into(),
+            x2apic::ICR => self.command,
+            // No error is ever noted.
+            0x828 => 0,
+            0x80D => self.logical_id().into(),
             x2apic::PPR => u64::from(self.served()),
             x2apic::VERSION => 0x5_0014,
             x2apic::TPR => self.tpr,
@@ -91,7 +151,10 @@ impl Apic {
             }
             x2apic::DIVIDE => self.divide = value & 0xB,
             x2apic::SELF_IPI => self.request(value as u8),
-            x2apic::ICR => self.send(value),
+            x2apic::ICR => {
+                self.command = value;
+                self.sent = Some(value);
+            }
             0x828 => {}
             0x833..=0x837 => self.lvt[(msr - 0x833) as usize] = value & 0x1_F7FF,
             _ => return None,
@@ -159,18 +222,14 @@ impl Apic {
         }
     }
 
-    /// An interrupt command: fixed or lowest priority, to this processor; there is no other.
-    fn send(&mut self, command: u64) {
-        let (mode, shorthand, to) = (command >> 8 & 7, command >> 18 & 3, command >> 32);
-        let here = match shorthand {
-            0 if command >> 11 & 1 == 0 => to == 0 || to == u64::from(u32::MAX),
-            0 => to >> 16 == 0 && to & 1 == 1,
-            1 | 2 => true,
-            _ => false,
-        };
-        if here && mode <= 1 {
-            self.request(command as u8);
-        }
+    /// The interrupt command that was written since the last call.
+    pub fn take_sent(&mut self) -> Option<u64> {
+        self.sent.take()
+    }
+
+    /// Processor priority.
+    pub fn priority(&self) -> u8 {
+        self.served()
     }
 
     /// Priority of what is served, or TPR where that is higher.
@@ -216,7 +275,7 @@ mod tests {
     use super::*;
 
     fn armed(lvt: u64) -> Apic {
-        let mut apic = Apic::default();
+        let mut apic = Apic::new(0);
         for (msr, value) in [
             (x2apic::SIVR, 0x1FF),
             (x2apic::DIVIDE, 0b1011),
@@ -258,18 +317,37 @@ mod tests {
     }
 
     #[test]
-    fn an_ipi_to_oneself_arrives_and_its_end_is_told() {
+    fn a_command_goes_out_once_and_an_end_is_told_once() {
         let mut apic = armed(LVT_MASKED);
-        apic.write(x2apic::ICR, 0x55, 0).unwrap();
-        assert_eq!(apic.pending(), Some(0x55));
+        apic.write(x2apic::ICR, 0x55 | 3 << 32, 0).unwrap();
+        assert_eq!(apic.read(x2apic::ICR, 0), Some(0x55 | 3 << 32));
+        assert_eq!(
+            (apic.take_sent(), apic.take_sent()),
+            (Some(0x55 | 3 << 32), None)
+        );
+        apic.request(0x55);
         apic.accept(0x55);
         apic.write(x2apic::EOI, 0, 0).unwrap();
         assert_eq!((apic.take_ended(), apic.take_ended()), (Some(0x55), None));
     }
 
     #[test]
+    fn modes_change_only_on_the_ways_that_there_are() {
+        let mut apic = Apic::new(1);
+        assert_eq!(apic.base(), 0xFEE0_0C00);
+        assert_eq!(apic.set_base(0xFEE0_0800), None, "x2APIC to xAPIC");
+        assert_eq!(apic.set_base(0xFEC0_0C00), None, "another page");
+        apic.set_base(0xFEE0_0000).unwrap();
+        assert_eq!(apic.set_base(0xFEE0_0C00), None, "off to x2APIC");
+        apic.set_base(0xFEE0_0800).unwrap();
+        assert!(!apic.x2apic());
+        apic.set_base(0xFEE0_0C00).unwrap();
+        assert!(apic.x2apic());
+    }
+
+    #[test]
     fn unknown_registers_fault() {
-        assert_eq!(Apic::default().read(0x804, 0), None);
-        assert_eq!(Apic::default().write(x2apic::EOI, 1, 0), None);
+        assert_eq!(Apic::new(0).read(0x804, 0), None);
+        assert_eq!(Apic::new(0).write(x2apic::EOI, 1, 0), None);
     }
 }

@@ -1,21 +1,31 @@
 //! The vmm's state and the services that every technology's exits come to.
 
 use super::{
-    apic::Apic, devices::Devices, hypercall::HyperV, kept::Kept, lies, missing::Missing,
-    scenario::Scenario, stats::Stats,
+    devices::Devices,
+    hypercall::HyperV,
+    kept::Kept,
+    lies,
+    missing::Missing,
+    scenario::Scenario,
+    schedule::Turns,
+    stats::Stats,
+    vp::{Activity, Start, Vp},
 };
 use crate::{machine::Machine, report::End};
 use alloc::{string::String, vec::Vec};
 use core::cell::Cell;
-use tessera_defs::breach::Breach;
+use tessera_defs::{breach::Breach, mode::Mode};
 
 /// The host's software.
 #[derive(Debug)]
 pub struct Vmm {
     /// What is offered, and the lie.
     pub scenario: Scenario,
-    /// The guest's local APIC.
-    pub apic: Apic,
+    /// The virtual processors; an APIC's id is the index.
+    pub vps: Vec<Vp>,
+    pub(super) turns: Turns,
+    /// The processor that a lying host starts again, and how.
+    pub(super) again: Option<(usize, Start)>,
     /// Hyper-V's per-partition registers.
     pub hyperv: HyperV,
     /// Counts.
@@ -54,9 +64,16 @@ impl Vmm {
     /// A vmm on a machine.
     pub fn new(scenario: Scenario, machine: Machine) -> Self {
         let random = scenario.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let turns = Turns::new(scenario.seed);
+        let mut vps: Vec<Vp> = (0..scenario.smp).map(Vp::new).collect();
+        for (index, vp) in vps.iter_mut().enumerate() {
+            vp.activity = begins(scenario.mode, index);
+        }
         Self {
             scenario,
-            apic: Apic::default(),
+            vps,
+            turns,
+            again: None,
             hyperv: HyperV::default(),
             stats: Stats::new(),
             end: None,
@@ -135,26 +152,31 @@ impl Vmm {
     /// The interrupt that the guest should get now, if its IF allows.
     pub fn pending_interrupt(&mut self) -> Option<u8> {
         let now = self.now();
-        self.apic.tick(now);
-        self.apic.pending()
-    }
-
-    /// HLT: leaps to the next timer interrupt. `None` where nothing will ever come.
-    pub fn halt(&mut self) -> Option<()> {
-        if self.pending_interrupt().is_some() {
-            return Some(());
-        }
-        let deadline = self.apic.deadline()?;
-        self.skew = self.skew.wrapping_add(deadline.saturating_sub(self.now()));
-        Some(())
+        let apic = &mut self.vp().apic;
+        apic.tick(now);
+        apic.pending()
     }
 
     /// Runs over the limits of the scenario.
     pub fn exhausted(&self) -> Option<End> {
-        if self.stats.total > self.scenario.max_exits {
-            return Some(End::Hang("max_exits"));
-        }
-        let over = self.stats.instructions > self.scenario.max_instructions;
-        over.then_some(End::Hang("max_instructions"))
+        let over = match (self.stats.total, self.stats.instructions) {
+            (exits, _) if exits > self.scenario.max_exits => "max_exits",
+            (_, done) if done > self.scenario.max_instructions => "max_instructions",
+            _ => return None,
+        };
+        Some(match self.withholds_processors() {
+            true => End::Denied(self.scenario.lie),
+            false => End::Hang(over),
+        })
+    }
+}
+
+/// How a processor begins: by INIT and a startup IPI, as a context that the guest creates, or all
+/// at once at the reset vector.
+fn begins(mode: Mode, index: usize) -> Activity {
+    match (mode, index) {
+        (_, 0) | (Mode::Tdx | Mode::TdxParavisor, _) => Activity::Runs,
+        (Mode::None, _) => Activity::WaitsForStartup,
+        (Mode::Snp | Mode::SnpParavisor, _) => Activity::Absent,
     }
 }

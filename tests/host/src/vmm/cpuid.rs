@@ -43,7 +43,26 @@ impl Vmm {
         matches!(self.scenario.mode, Mode::Tdx | Mode::TdxParavisor)
     }
 
+    fn processors(&self) -> u32 {
+        self.scenario.smp
+    }
+
+    /// Bits of an APIC id that tell the processors apart.
+    fn id_bits(&self) -> u32 {
+        self.processors().next_power_of_two().trailing_zeros()
+    }
+
+    /// Extended topology (Intel SDM vol. 2, CPUID leaf 0BH; APM vol. 3, E.3.9).
+    fn topology(&self, level: u32, id: u32) -> [u32; 4] {
+        match level {
+            0 => [0, 1, 1 << 8, id],
+            1 => [self.id_bits(), self.processors(), 2 << 8 | 1, id],
+            _ => [0, 0, level, id],
+        }
+    }
+
     fn processor_leaf(&self, leaf: u32, mut r: [u32; 4]) -> [u32; 4] {
+        let id = self.current() as u32;
         match leaf {
             0 | 0x8000_0000 => {
                 let vendor: &[u8; 12] = if self.tdx() {
@@ -61,18 +80,26 @@ impl Vmm {
                     _ => {}
                 }
             }
-            // Initial APIC id 0; hypervisor, x2APIC present; MONITOR, VMX absent.
+            // Initial APIC id, number of processors; hypervisor, x2APIC present; MONITOR, VMX absent.
             1 => {
                 if self.snp() {
                     r[0] = MILAN;
                 }
-                r[1] &= 0x00FF_FFFF;
+                r[1] = r[1] & 0xFFFF | (self.processors().min(255) << 16) | id << 24;
+                r[3] |= u32::from(self.processors() > 1) << 28;
                 r[2] = r[2] & !(1 << 3 | 1 << 5) | 1 << 31 | 1 << 21;
                 // KVM offers the APIC's TSC-deadline mode, Hyper-V does not.
                 r[2] &= if self.snp() { !NEEDS_XSAVE } else { !0 };
                 let kvm = self.scenario.profile == HostProfile::Kvm;
                 r[2] |= u32::from(kvm) << 24;
             }
+            // Processors of the package that share nothing, by Intel's cache leaf.
+            4 if self.tdx() => {
+                let cores = self.processors().min(64) - 1;
+                r[0] = r[0] & 0x3FFF | if r[0] & 0x1F != 0 { cores << 26 } else { 0 };
+            }
+            // One thread a core, all cores in one package; QEMU names the level in ECX.
+            0xB => r = self.topology(r[2] & 0xFF, id),
             // LA57 is the host's own.
             7 => {
                 r[2] &= !(1 << 16);
@@ -91,7 +118,12 @@ impl Vmm {
             0x8000_0007 => r[3] |= 1 << 8,
             // SVM is not offered.
             0x8000_0001 => r[2] &= !(1 << 2),
-            0x8000_0008 => r[0] = r[0] & !0xFFFF | 48 << 8 | 48,
+            0x8000_0008 => {
+                r[0] = r[0] & !0xFFFF | 48 << 8 | 48;
+                if !self.tdx() {
+                    r[2] = self.id_bits() << 12 | (self.processors().min(256) - 1);
+                }
+            }
             0x8000_000A => r = [0; 4],
             // SEV, SEV-ES, SEV-SNP, VMPL; C-bit; four VMPLs.
             status::CPUID_ENCRYPTION if self.snp() => {
@@ -185,6 +217,18 @@ mod tests {
         assert_eq!(vmm("mode=tdx-paravisor").isolation(), [1, 0xBE3]);
         assert_eq!(vmm("mode=snp").isolation(), [0, 2]);
         assert_eq!(vmm("mode=none").isolation(), [0, 0]);
+    }
+
+    #[test]
+    fn every_processor_finds_its_own_id() {
+        let mut host = vmm("mode=none smp=3");
+        host.vps[2].activity = super::super::vp::Activity::Runs;
+        host.next_turn().unwrap();
+        assert_eq!(host.current(), 2);
+        assert_eq!(host.cpuid(1, [0; 4])[1] >> 16, 2 << 8 | 3);
+        assert_eq!(host.cpuid(0xB, [9; 4])[1..], [0, 9, 2]);
+        assert_eq!(host.cpuid(0xB, [0, 0, 1, 0]), [2, 3, 0x201, 2]);
+        assert_eq!(host.cpuid(0x8000_0008, [0; 4])[2], 2 << 12 | 2);
     }
 
     #[test]

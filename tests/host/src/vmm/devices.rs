@@ -1,6 +1,9 @@
 //! The devices of a PC that this host has, and their lines to the IOAPIC.
 
-use super::{Vmm, cmos::Cmos, ioapic::IoApic, missing::Request, pic::Pics, pm::Pm, uart::Uart};
+use super::{
+    Vmm, apic::route::Message, cmos::Cmos, ioapic::IoApic, missing::Request, pic::Pics, pm::Pm,
+    uart::Uart,
+};
 use crate::report::End;
 use tessera_defs::port;
 
@@ -71,14 +74,14 @@ impl Vmm {
     /// Takes the devices' lines to the IOAPIC, and its interrupts to the processor.
     pub fn lines(&mut self) {
         let level = self.devices.uart.interrupt();
-        let vector = self.devices.ioapic.line(COM1_LINE, level);
-        self.route(vector);
+        let message = self.devices.ioapic.line(COM1_LINE, level);
+        self.route(message);
     }
 
-    /// An interrupt of the IOAPIC. There is one processor, so every destination is it.
-    pub(super) fn route(&mut self, vector: Option<u8>) {
-        if let Some(vector) = vector.filter(|vector| *vector >= 16) {
-            self.apic.request(vector);
+    /// An interrupt of the IOAPIC.
+    pub(super) fn route(&mut self, message: Option<Message>) {
+        if let Some(message) = message {
+            self.send(message, None);
         }
     }
 

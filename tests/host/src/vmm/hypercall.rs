@@ -1,8 +1,8 @@
 //! Hyper-V hypercalls: what is decoded from the input value and page. Source: TLFS chapter 3.
 
-use super::{Vmm, lies, missing::Request};
+use super::{Vmm, lies, missing::Request, start};
 use alloc::vec::Vec;
-use tessera_defs::hyperv as hv;
+use tessera_defs::{breach, hyperv as hv, start_vp::StartVpInput};
 
 /// Registers of the partition that hypercalls need.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,8 +11,6 @@ pub struct HyperV {
     pub guest_os_id: u64,
     /// HYPERCALL.
     pub hypercall: u64,
-    /// VP_ASSIST_PAGE: kept, never used by this host.
-    pub assist: u64,
 }
 
 /// A decoded hypercall.
@@ -27,6 +25,8 @@ pub enum Hypercall {
         /// Shared with the host, or private.
         shared: bool,
     },
+    /// Start a processor.
+    Start(StartVpInput),
 }
 
 /// Result value of a rep hypercall that completed `done` repetitions.
@@ -39,7 +39,7 @@ impl Vmm {
     pub fn hypercall(&mut self, control: u64, input: &[u8]) -> Hypercall {
         self.note("hypercall");
         if self.hyperv.guest_os_id == 0 {
-            self.offence = Some(&tessera_defs::breach::HYPERCALL_PAGE_MISSING);
+            self.offence = Some(&breach::HYPERCALL_PAGE_MISSING);
             return Hypercall::Done(u64::from(hv::HV_STATUS_ACCESS_DENIED));
         }
         // Variable headers and reserved bits: these calls have none. A fast call's input is the
@@ -51,6 +51,7 @@ impl Vmm {
         }
         match code {
             hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY => visibility(control, input),
+            hv::HVCALL_START_VP => self.start_vp(control, input),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             code => {
                 self.missed(Request::Hypercall(code));
@@ -61,6 +62,21 @@ impl Vmm {
 }
 
 impl Vmm {
+    /// TLFS 7.8.3: a simple call. The processor must exist and wait; more is the technology's.
+    fn start_vp(&mut self, control: u64, input: &[u8]) -> Hypercall {
+        if control >> hv::HYPERCALL_REP_COUNT_SHIFT != 0 {
+            return Hypercall::Done(hv::HV_STATUS_INVALID_HYPERCALL_INPUT.into());
+        }
+        match start::decode(input) {
+            Ok(start) if start.vp_index as usize >= self.vps.len() => {
+                self.offence = Some(&breach::PROCESSOR_UNKNOWN);
+                Hypercall::Done(hv::HV_STATUS_INVALID_VP_INDEX.into())
+            }
+            Ok(start) => Hypercall::Start(start),
+            Err(status) => Hypercall::Done(status.into()),
+        }
+    }
+
     /// TLFS: a simple call of 8 bytes.
     fn spin_wait(&self, control: u64, input: &[u8]) -> u64 {
         let malformed = control >> hv::HYPERCALL_REP_COUNT_SHIFT != 0 || input.len() < 8;

@@ -1,5 +1,7 @@
 //! An IOAPIC with 24 pins. Source: Intel 82093AA datasheet (290566-001), chapter 3.
 
+use super::apic::route::Message;
+
 /// Pins.
 pub const PINS: usize = 24;
 /// First byte of its two registers.
@@ -52,9 +54,8 @@ impl IoApic {
         }
     }
 
-    /// Writes one of the two registers; `None` where none is, else the vector that a level line
-    /// now asks for.
-    pub fn write(&mut self, gpa: u64, value: u32) -> Option<Option<u8>> {
+    /// Writes one of the two registers; `None` where none is, else what a level line now asks for.
+    pub fn write(&mut self, gpa: u64, value: u32) -> Option<Option<Message>> {
         match gpa {
             BASE => self.index = value as u8,
             DATA => match (self.index, self.entry(self.index)) {
@@ -76,8 +77,8 @@ impl IoApic {
         Some(None)
     }
 
-    /// Sets the level of a line; the vector that the processor is to get.
-    pub fn line(&mut self, pin: usize, high: bool) -> Option<u8> {
+    /// Sets the level of a line; the message that goes out.
+    pub fn line(&mut self, pin: usize, high: bool) -> Option<Message> {
         let (bit, was) = (1 << pin, self.lines >> pin & 1 == 1);
         self.lines = if high {
             self.lines | bit
@@ -88,11 +89,11 @@ impl IoApic {
         if entry & LEVEL != 0 {
             return self.level(pin);
         }
-        (high && !was && entry & MASKED == 0).then_some(entry as u8)
+        (high && !was && entry & MASKED == 0).then(|| Message::entry(entry))
     }
 
-    /// End of interrupt of `vector`; it again where a level line still asks.
-    pub fn end(&mut self, vector: u8) -> Option<u8> {
+    /// End of interrupt of `vector`; the message again where a level line still asks.
+    pub fn end(&mut self, vector: u8) -> Option<Message> {
         for entry in &mut self.entries {
             if *entry as u8 == vector && *entry & LEVEL != 0 {
                 *entry &= !REMOTE_IRR;
@@ -101,11 +102,11 @@ impl IoApic {
         (0..PINS).find_map(|pin| self.level(pin))
     }
 
-    fn level(&mut self, pin: usize) -> Option<u8> {
+    fn level(&mut self, pin: usize) -> Option<Message> {
         let entry = &mut self.entries[pin];
         let asks = *entry & (LEVEL | MASKED | REMOTE_IRR) == LEVEL && self.lines >> pin & 1 == 1;
         *entry |= if asks { REMOTE_IRR } else { 0 };
-        asks.then_some(*entry as u8)
+        asks.then(|| Message::entry(*entry))
     }
 
     fn entry(&self, index: u8) -> Option<(usize, bool)> {
@@ -118,6 +119,10 @@ impl IoApic {
 mod tests {
     use super::*;
 
+    fn vector(message: Option<Message>) -> Option<u8> {
+        message.map(|message| message.vector)
+    }
+
     fn set(ioapic: &mut IoApic, pin: u32, entry: u32) {
         ioapic.write(BASE, 0x10 + pin * 2).unwrap();
         ioapic.write(DATA, entry).unwrap();
@@ -126,10 +131,10 @@ mod tests {
     #[test]
     fn an_edge_comes_once() {
         let mut ioapic = IoApic::default();
-        assert_eq!(ioapic.line(4, true), None, "masked");
+        assert!(ioapic.line(4, true).is_none(), "masked");
         ioapic.line(4, false);
         set(&mut ioapic, 4, 0x31);
-        assert_eq!(ioapic.line(4, true), Some(0x31));
+        assert_eq!(vector(ioapic.line(4, true)), Some(0x31));
         assert_eq!(ioapic.line(4, true), None);
         assert_eq!(ioapic.end(0x31), None);
     }
@@ -138,9 +143,9 @@ mod tests {
     fn a_level_comes_again_until_it_is_low() {
         let mut ioapic = IoApic::default();
         set(&mut ioapic, 9, 0x8055);
-        assert_eq!(ioapic.line(9, true), Some(0x55));
+        assert_eq!(vector(ioapic.line(9, true)), Some(0x55));
         assert_eq!(ioapic.line(9, true), None, "not ended yet");
-        assert_eq!(ioapic.end(0x55), Some(0x55));
+        assert_eq!(vector(ioapic.end(0x55)), Some(0x55));
         ioapic.line(9, false);
         assert_eq!(ioapic.end(0x55), None);
     }

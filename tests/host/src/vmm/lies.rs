@@ -50,6 +50,11 @@ lies! {
     SECRETS_PAGE_EMPTY "secrets-page-empty" "the secrets page is left without version and keys";
     REPORT_REPLAYED "report-replayed" "the first response of the security processor is given again to every later request";
     COMMAND_LINE_GARBAGE "command-line-garbage" "the command line is noise without an end";
+    PROCESSOR_WITHHELD "processor-withheld" "a processor that the guest starts never runs";
+    PROCESSOR_TWICE "processor-twice" "a processor that runs is started again";
+    PROCESSOR_OTHER "processor-other" "a processor is started with another context than the guest asked for";
+    IPIS_LOST "ipis-lost" "what processors send each other never arrives";
+    IPIS_UNASKED "ipis-unasked" "processors get interrupts that nobody sent";
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }
 
@@ -59,6 +64,14 @@ pub const ISOLATION_LEAF: &[&str] = &[
     PARAVISOR_REQUESTED,
     PARAVISOR_NOT_REQUESTED,
     UNKNOWN_ISOLATION,
+];
+
+/// Lies after which a processor waits for another one in vain.
+pub const PROCESSOR_LIES: &[&str] = &[
+    PROCESSOR_WITHHELD,
+    PROCESSOR_TWICE,
+    PROCESSOR_OTHER,
+    IPIS_LOST,
 ];
 
 /// Lies after which a page is not where, or not what, the guest was told.

@@ -5,19 +5,19 @@ use tessera_defs::{hyperv, mode::HostProfile, x86};
 
 const MSR_TSC: u32 = 0x10;
 const MSR_TSC_DEADLINE: u32 = 0x6E0;
-const APIC_BASE: u64 = 0xFEE0_0000 | x86::x2apic::BASE_EN | x86::x2apic::BASE_EXTD | 1 << 8;
 
 impl Vmm {
     /// RDMSR.
     pub fn read_msr(&mut self, msr: u32) -> Option<u64> {
         let value = match msr {
             MSR_TSC => Some(self.now()),
-            MSR_TSC_DEADLINE => Some(self.apic.tsc_deadline()),
-            x86::MSR_APIC_BASE => Some(APIC_BASE),
+            MSR_TSC_DEADLINE => Some(self.vp().apic.tsc_deadline()),
+            x86::MSR_APIC_BASE => Some(self.vp().apic.base()),
             0x800..=0x8FF => {
                 let now = self.now();
-                self.apic.tick(now);
-                self.apic.read(msr, now)
+                let apic = &mut self.vp().apic;
+                apic.tick(now);
+                apic.read(msr, now).filter(|_| apic.x2apic())
             }
             _ => self.synthetic(msr).or_else(|| self.kept.read(msr)),
         };
@@ -32,14 +32,17 @@ impl Vmm {
     pub fn write_msr(&mut self, msr: u32, value: u64) -> Option<()> {
         let now = self.now();
         let done = match msr {
-            x86::MSR_APIC_BASE => {
-                (value == APIC_BASE || value == APIC_BASE & !(1 << 8)).then_some(())
-            }
+            x86::MSR_APIC_BASE => self.vp().apic.set_base(value),
             MSR_TSC_DEADLINE => {
-                self.apic.set_tsc_deadline(value);
+                self.vp().apic.set_tsc_deadline(value);
                 Some(())
             }
-            0x800..=0x8FF => self.apic_write(msr, value, now),
+            0x800..=0x8FF if !self.vp().apic.x2apic() => None,
+            0x800..=0x8FF => {
+                let done = self.vp().apic.write(msr, value, now);
+                self.apic_wrote();
+                done
+            }
             _ => match self.set_synthetic(msr, value) {
                 Some(()) => Some(()),
                 None => self.kept.write(msr, value),
@@ -51,14 +54,14 @@ impl Vmm {
         done
     }
 
-    /// A register of the local APIC; the end of an interrupt goes to the IOAPIC too.
-    pub(super) fn apic_write(&mut self, msr: u32, value: u64, now: u64) -> Option<()> {
-        self.apic.write(msr, value, now)?;
-        if let Some(ended) = self.apic.take_ended() {
+    /// What a write of the local APIC has to say outside: a command to other processors, the end
+    /// of an interrupt to the IOAPIC.
+    pub(super) fn apic_wrote(&mut self) {
+        self.send_command();
+        if let Some(ended) = self.vp().apic.take_ended() {
             let again = self.devices.ioapic.end(ended);
             self.route(again);
         }
-        Some(())
     }
 
     /// Registers of the profile's hypervisor.
@@ -69,10 +72,10 @@ impl Vmm {
         Some(match msr {
             hyperv::MSR_GUEST_OS_ID => self.hyperv.guest_os_id,
             hyperv::MSR_HYPERCALL => self.hyperv.hypercall,
-            hyperv::MSR_VP_INDEX => 0,
+            hyperv::MSR_VP_INDEX => self.current() as u64,
             hyperv::MSR_TIME_REF_COUNT => self.now() / 100,
             hyperv::MSR_TSC_FREQUENCY | hyperv::MSR_APIC_FREQUENCY => clocks::FREQUENCY,
-            hyperv::MSR_VP_ASSIST_PAGE => self.hyperv.assist,
+            hyperv::MSR_VP_ASSIST_PAGE => self.vp().assist,
             hyperv::MSR_ISOLATION_CONFIG => self.isolation_msr(),
             _ => return None,
         })
@@ -86,7 +89,7 @@ impl Vmm {
             (HostProfile::Kvm, _) => return None,
             (_, hyperv::MSR_GUEST_OS_ID) => self.hyperv.guest_os_id = value,
             (_, hyperv::MSR_HYPERCALL) => self.hyperv.hypercall = value,
-            (_, hyperv::MSR_VP_ASSIST_PAGE) => self.hyperv.assist = value,
+            (_, hyperv::MSR_VP_ASSIST_PAGE) => self.vp().assist = value,
             _ => return None,
         }
         Some(())

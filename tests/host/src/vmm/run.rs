@@ -20,11 +20,10 @@ use tessera_handoff::layout::{PARAM_COMMAND_LINE, PARAM_MADT, PARAM_MEMORY_MAP, 
 pub fn run(
     scenario: Scenario,
     file: &[u8],
-    pool: &'static mut [u8],
+    mut memory: Memory,
     machine: Machine,
     out: &mut dyn Write,
 ) -> Result<(), String> {
-    let mut memory = Memory::new(pool, scenario.memory);
     let mut vmm = Vmm::new(scenario, machine);
     let mut technology = technology(&vmm, &memory)?;
     image::load(&mut vmm, file, &mut memory, &mut *technology)?;
@@ -51,6 +50,11 @@ fn drive(
     out: &mut dyn Write,
 ) -> End {
     loop {
+        if let Err(end) = vmm.next_turn() {
+            return end;
+        }
+        vmm.unasked();
+        vmm.restart();
         let step = technology.step(vmm, memory);
         if vmm.scenario.trace {
             report::trace(out, vmm, technology);

@@ -9,7 +9,7 @@ use crate::{
     platform::Step,
     report::End,
     svm::{exit, npt},
-    vmm::{Vmm, ioapic, missing::Request},
+    vmm::{Vmm, apic, missing::Request},
 };
 use tessera_defs::breach;
 
@@ -33,7 +33,7 @@ impl Plain {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
         }
         let write = info & exit::NPF_WRITE != 0;
-        if !write && gpa & !0xFFF != ioapic::BASE {
+        if !write && !vmm.device_page(gpa) && gpa & !0xFFF != apic::BASE {
             // Any instruction may read there: a page of ones.
             vmm.missed(Request::MmioRead(area(gpa)));
             return match self.ones(memory) {

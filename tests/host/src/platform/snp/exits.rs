@@ -59,31 +59,28 @@ impl Snp {
     /// 15-35). Below a paravisor the host runs VMPL 0, which finds it in the save area so, as
     /// OpenVMM's does ("RIP has already advanced").
     fn halt(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         context.vcpu.skip(1);
-        if self.current != 0 {
+        if self.vp.current != 0 {
             context.reflect(memory, vc::HLT, [0; 2], context.vcpu.vmcb.save.rip);
             self.switch(vmm, memory, 0);
             return Step::Continue;
         }
-        let enabled = context.vcpu.vmcb.save.rflags & 1 << 9 != 0;
-        match vmm.halt().filter(|()| enabled) {
-            Some(()) => Step::Continue,
-            None => Step::End(End::Hang("halted for ever")),
-        }
+        vmm.halt(context.vcpu.vmcb.save.rflags & 1 << 9 != 0);
+        Step::Continue
     }
 
     pub(super) fn inject(&mut self, vector: u8, error: Option<u32>) {
-        if let Some(context) = &mut self.contexts[self.current] {
+        if let Some(context) = &mut self.vp.contexts[self.vp.current] {
             context.vcpu.inject_exception(vector, error);
         }
     }
 
     fn instruction(&mut self, memory: &mut Memory) -> insn::Instruction {
         let mut bytes = [0; 15];
-        let Some(context) = &self.contexts[self.current] else {
+        let Some(context) = &self.vp.contexts[self.vp.current] else {
             return insn::decode(&[]);
         };
         let save = &context.vcpu.vmcb.save;
@@ -92,7 +89,7 @@ impl Snp {
             rmp: &self.rmp,
             memory,
         };
-        let count = walk::read(save, &mut seen, save.rip, &mut bytes);
+        let count = walk::read(save, &mut seen, context.vcpu.linear_rip(), &mut bytes);
         insn::decode(&bytes[..count])
     }
 
@@ -105,7 +102,7 @@ impl Snp {
         info: [u64; 2],
     ) -> Step {
         let length = self.instruction(memory).length;
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         if context.features & features::REFLECT_VC != 0 {
@@ -140,7 +137,7 @@ impl Snp {
 
     /// A physical interrupt: VMPL 0 must run where the guest has an interrupt to get.
     fn interrupted(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
-        if self.current != 0 && vmm.pending_interrupt().is_some() {
+        if self.vp.current != 0 && vmm.waits() {
             self.switch(vmm, memory, 0);
         }
         Step::Continue
@@ -148,7 +145,7 @@ impl Snp {
 
     fn msr(&mut self, vmm: &mut Vmm, memory: &mut Memory, info: [u64; 2]) -> Step {
         let now = vmm.now();
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         let (msr, write) = (context.vcpu.regs[reg::RCX] as u32, info[0] & 1 == 1);
@@ -189,7 +186,7 @@ impl Snp {
             write: info[0] & exit::NPF_WRITE != 0 && info[0] & exit::NPF_WALK == 0,
             fetch: info[0] & exit::NPF_FETCH != 0 && info[0] & exit::NPF_WALK == 0,
         };
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         let (gpa, _) = context.view.split(info[1]);
@@ -203,7 +200,7 @@ impl Snp {
             Outcome::Map(frame, access) => {
                 match context.view.block(&self.rmp, memory, info[1]) {
                     // Below VMPL 0 each page is looked at, for the keys.
-                    Some(first) if self.current == 0 => {
+                    Some(first) if self.vp.current == 0 => {
                         context
                             .npt
                             .map_large(info[1], memory.address(first), access);
@@ -211,7 +208,7 @@ impl Snp {
                     _ => context.npt.map(info[1], memory.address(frame), access),
                 }
                 let held = context.hold_event(memory);
-                if self.current != 0 && self.shows_keys(memory, frame) {
+                if self.vp.current != 0 && self.shows_keys(memory, frame) {
                     return Step::End(End::Breach(&breach::VMPCK_EXPOSED));
                 }
                 if held {

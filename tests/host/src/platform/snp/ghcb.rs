@@ -2,23 +2,24 @@
 
 mod psc;
 
-use super::{Context, Snp, msr_protocol};
+use super::{Snp, msr_protocol, processor::Creation};
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::frames::Memory,
     platform::{Access, Step, Technology},
     report::End,
     vmm::{
         Vmm,
         hypercall::{Hypercall, repeated},
         lies,
+        vp::Activity,
     },
 };
-use alloc::boxed::Box;
 use core::mem::offset_of;
 use tessera_defs::{
     breach, hyperv,
     snp::{
         ghcb::{self, GhcbPage, answer, ap_creation, exit},
+        ghcb_msr::hv_features,
         vc,
         vc::event,
     },
@@ -59,7 +60,7 @@ impl Snp {
         let Some(frame) = self.host_access(memory, gpa, Access::Write) else {
             return Step::End(msr_protocol::not_shared(vmm));
         };
-        if self.registered != Some(gpa) {
+        if self.vp.registered != Some(gpa) {
             return Step::End(End::Breach(&breach::GHCB_NOT_REGISTERED));
         }
         let read = memory
@@ -122,10 +123,15 @@ impl Snp {
             vc::MSR => msr(vmm, request, page),
             vc::IOIO => port(vmm, request, page),
             vc::WBINVD | vc::INVD | exit::NMI_COMPLETE => DONE,
-            vc::HLT => match vmm.halt() {
-                Some(()) => DONE,
-                None => Err(End::Hang("halted for ever")),
-            },
+            vc::HLT => {
+                vmm.halt(true);
+                DONE
+            }
+            exit::AP_RESET_HOLD => {
+                vmm.vp().activity = Activity::ResetHold;
+                // Read after the startup IPI: not zero says that one came.
+                Ok((answer::OK, 1, None))
+            }
             exit::MMIO_READ | exit::MMIO_WRITE => mmio(vmm, gpa, request, page),
             exit::PSC => {
                 scratch(gpa, request)?;
@@ -150,31 +156,35 @@ impl Snp {
         }
     }
 
-    /// Registers the save area of a lower VMPL. Creating VMPL 0 contexts needs more processors.
+    /// Creates or destroys a context, in a VMPL that is not more privileged than the caller's.
     fn ap_creation(&mut self, vmm: &mut Vmm, memory: &mut Memory, request: &GhcbPage) -> Served {
         vmm.note("ap-creation");
         let (info, gpa) = (request.sw_exit_info1, request.sw_exit_info2);
-        let vmpl = (info >> 16 & 0xF) as usize;
-        if info >> 32 != 0 || vmpl == 0 || vmpl > 3 || self.current >= vmpl {
+        let (vp, vmpl) = ((info >> 32) as usize, (info >> 16 & 0xF) as usize);
+        if vp >= vmm.vps.len() {
+            vmm.offence = Some(&breach::PROCESSOR_UNKNOWN);
             return MALFORMED;
         }
+        let several = msr_protocol::features(vmm) & hv_features::MULTI_VMPL != 0;
+        let allowed = vmpl >= self.vp.current && (vmpl == 0 || several && vmpl <= 3);
+        if !allowed || info >> 20 & 0xFFF != 0 {
+            return MALFORMED;
+        }
+        let wanted = Creation {
+            vp,
+            vmpl,
+            gpa,
+            features: Some(request.rax),
+            on_init: info & 0xFFFF == ap_creation::ON_INIT,
+        };
         match info & 0xFFFF {
-            ap_creation::ON_INIT => need(request, &[RAX])?,
-            ap_creation::CREATE => {}
-            ap_creation::DESTROY => {
-                self.contexts[vmpl] = None;
-                return DONE;
+            ap_creation::ON_INIT | ap_creation::CREATE => {
+                need(request, &[RAX])?;
+                self.create(vmm, memory, wanted)?;
             }
+            ap_creation::DESTROY => self.destroy(vmm, vp, vmpl)?,
             _ => return MALFORMED,
         }
-        let invalid = End::Breach(&breach::VMSA_INVALID);
-        let frame = memory.frame(gpa / PAGE as u64).ok_or(invalid)?;
-        let entry = self.rmp.get(frame);
-        if !entry.vmsa || !entry.validated || gpa % PAGE as u64 != 0 {
-            return Err(invalid);
-        }
-        let context = Context::new(memory, self.bitmaps, frame, vmpl).ok_or(invalid)?;
-        self.contexts[vmpl] = Some(Box::new(context));
         DONE
     }
 
@@ -194,6 +204,7 @@ impl Snp {
         );
         let result = match call {
             Hypercall::Done(result) => result,
+            Hypercall::Start(start) => self.start_vp(vmm, memory, &start)?.into(),
             Hypercall::Visibility { frames, shared } => {
                 vmm.note("visibility");
                 let changed = frames

@@ -1,6 +1,6 @@
 //! Launch: pages into the guest, the CPUID and secrets pages, memory that comes with it.
 
-use super::{Context, Snp, reset};
+use super::{Context, Snp, processor::Processor, reset};
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{LaunchPage, PageKind},
@@ -81,7 +81,7 @@ impl Snp {
             PageKind::Context => {
                 self.digest.add(page_type::VMSA, page.gpa, Some(bytes));
                 let context = Context::new(memory, self.bitmaps, frame, 0);
-                self.contexts[0] = Some(Box::new(context.ok_or("the VMSA cannot be run")?));
+                self.vp.contexts[0] = Some(Box::new(context.ok_or("the VMSA cannot be run")?));
             }
             PageKind::Secrets => {
                 self.digest.add(page_type::SECRETS, page.gpa, None);
@@ -122,7 +122,10 @@ impl Snp {
             page.copy_from_slice(cpuid_page(vmm).as_bytes());
         }
         self.give_memory(vmm, memory);
-        if self.contexts[0].is_none() {
+        for _ in 1..vmm.scenario.smp {
+            self.others.add(Processor::default());
+        }
+        if self.vp.contexts[0].is_none() {
             return Err("the image has no VMSA".into());
         }
         Ok(report::hex(&self.digest.value()))

@@ -5,7 +5,7 @@ use crate::{
     memory::frames::{Memory, PAGE},
     platform::Step,
     report::End,
-    vmm::{Vmm, lies},
+    vmm::{Vmm, lies, vp::Activity},
 };
 use tessera_defs::{
     breach,
@@ -18,7 +18,7 @@ impl Snp {
     pub(super) fn vmgexit(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
         vmm.note("vmgexit");
         self.attack(vmm, memory);
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         context.vcpu.skip(length);
@@ -31,7 +31,7 @@ impl Snp {
                 let cpuid = request & proto::INFO_MASK == proto::CPUID_REQUEST;
                 let lied = cpuid && vmm.tells(lies::GHCB_OUT_OF_RANGE);
                 let reply = if lied { reply ^ 1 << 12 } else { reply };
-                if let Some(context) = &mut self.contexts[self.current] {
+                if let Some(context) = &mut self.vp.contexts[self.vp.current] {
                     context.ghcb_msr = reply;
                 }
                 self.run_next(vmm, memory, next)
@@ -64,8 +64,8 @@ impl Snp {
     pub(super) fn may_run(&self, vmm: &mut Vmm, vmpl: u64) -> Result<usize, End> {
         vmm.note("run-vmpl");
         let vmpl = vmpl as usize;
-        let registered = self.contexts.get(vmpl).is_some_and(Option::is_some);
-        match self.current == 0 && vmpl != 0 && registered {
+        let registered = self.vp.contexts.get(vmpl).is_some_and(Option::is_some);
+        match self.vp.current == 0 && vmpl != 0 && registered {
             true => Ok(vmpl),
             false => Err(End::Breach(&breach::RUN_VMPL_DENIED)),
         }
@@ -98,6 +98,10 @@ impl Snp {
                 return Ok((proto::RUN_VMPL_RESPONSE, Some(vmpl)));
             }
             proto::HV_FEATURES_REQUEST => features(vmm) << 12 | proto::HV_FEATURES_RESPONSE,
+            proto::AP_RESET_HOLD_REQUEST => {
+                vmm.vp().activity = Activity::ResetHold;
+                1 << 12 | proto::AP_RESET_HOLD_RESPONSE
+            }
             proto::TERMINATE => {
                 let set = (request >> 12 & 0xF) as u8;
                 return Err(End::Terminated {
@@ -116,7 +120,7 @@ impl Snp {
         if self.rmp.get(frame).assigned {
             return Err(not_shared(vmm));
         }
-        self.registered = Some(gpa);
+        self.vp.registered = Some(gpa);
         Ok(gpa | proto::REGISTER_GHCB_RESPONSE)
     }
 

@@ -36,7 +36,7 @@ impl Snp {
         kind: Kind,
         length: u64,
     ) -> Step {
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         let save = context.vcpu.vmcb.save;
@@ -59,6 +59,10 @@ impl Snp {
         let (gpa, private) = view.split(found.gpa);
         if !private {
             return Step::End(End::Breach(&breach::C_BIT_MISSING));
+        }
+        let used = memory.frame(gpa / PAGE as u64);
+        if used.is_some_and(|frame| self.rmp.get(frame).vmsa && self.in_use(vmm, frame)) {
+            return Step::End(End::Breach(&breach::VMSA_IN_USE));
         }
         let size = regs[reg::RCX] as u32;
         let result = if kind == Kind::Pvalidate {
@@ -93,7 +97,7 @@ impl Snp {
         length: u64,
     ) -> Step {
         let count = if size == 1 { 512 } else { 1 };
-        let Some(context) = &mut self.contexts[self.current] else {
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
             return Step::Continue;
         };
         let validate = kind == Kind::Pvalidate && context.vcpu.regs[reg::RDX] & 1 == 1;
@@ -110,7 +114,7 @@ impl Snp {
             (Kind::Pvalidate, code::FAIL_INPUT) => {
                 return Step::End(End::Breach(&breach::PVALIDATE_INPUT));
             }
-            (Kind::Rmpadjust, code::FAIL_PERMISSION) if self.current == 0 => {
+            (Kind::Rmpadjust, code::FAIL_PERMISSION) if self.vp.current == 0 => {
                 return Step::End(End::Breach(&breach::RMPADJUST_DENIED));
             }
             _ => {}

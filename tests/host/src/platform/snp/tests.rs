@@ -44,9 +44,9 @@ fn guest(text: &str) -> Guest {
 
 impl Guest {
     fn msr(&mut self, request: u64) -> Result<u64, End> {
-        self.snp.contexts[0].as_mut().unwrap().ghcb_msr = request;
+        self.snp.vp.contexts[0].as_mut().unwrap().ghcb_msr = request;
         match self.snp.vmgexit(&mut self.vmm, &mut self.memory, 4) {
-            Step::Continue => Ok(self.snp.contexts[0].as_ref().unwrap().ghcb_msr),
+            Step::Continue => Ok(self.snp.vp.contexts[0].as_ref().unwrap().ghcb_msr),
             Step::End(end) => Err(end),
         }
     }
@@ -223,12 +223,12 @@ fn a_termination_request_ends_the_run() {
 #[test]
 fn sev_status_shows_the_features_and_cannot_be_intercepted() {
     let mut host = guest("mode=snp");
-    let context = host.snp.contexts[0].as_mut().unwrap();
+    let context = host.snp.vp.contexts[0].as_mut().unwrap();
     context.vcpu.regs[reg::RCX] = 0xC001_0131;
     host.vmm.last_exit = (vc::MSR, [0, 0]);
     assert_eq!(
         host.snp.exit(&mut host.vmm, &mut host.memory),
         Step::Continue
     );
-    assert_eq!(host.snp.contexts[0].as_ref().unwrap().vcpu.edx_eax(), 7);
+    assert_eq!(host.snp.vp.contexts[0].as_ref().unwrap().vcpu.edx_eax(), 7);
 }

@@ -52,6 +52,9 @@ impl Snp {
             return true;
         }
         if shared {
+            if entry.vmsa && self.in_use(vmm, frame) {
+                vmm.end = Some(End::Breach(&breach::VMSA_IN_USE));
+            }
             if entry.large {
                 self.rmp.smash(frame);
             }
@@ -73,7 +76,8 @@ impl Snp {
 
     /// Drops a page from every nested table.
     pub(super) fn forget(&mut self, gfn: u64) {
-        for context in self.contexts.iter_mut().flatten() {
+        let all = self.others.others().chain([&mut self.vp]);
+        for context in all.flat_map(|vp| vp.contexts.iter_mut().flatten()) {
             for alias in context.view.aliases(gfn * PAGE as u64) {
                 context.npt.forget(alias);
             }
@@ -85,7 +89,7 @@ impl Snp {
     pub(super) fn attack(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         let gfn = layout::BUNDLE_BASE / PAGE as u64;
         let kernel = if vmm.scenario.paravisor() { 2 } else { 0 };
-        let kernel = self.contexts[kernel].as_ref();
+        let kernel = self.vp.contexts[kernel].as_ref();
         let speaks = kernel.is_some_and(|c| c.vcpu.vmcb.save.rip >= layout::KERNEL_VIRT);
         if vmm.told() || !speaks {
             return;

@@ -148,6 +148,11 @@ impl Tdx {
         };
         match call {
             Hypercall::Done(result) => result,
+            // Every processor of a TD runs from its launch on.
+            Hypercall::Start(_) => {
+                vmm.offence = Some(&breach::PROCESSOR_RUNS);
+                hyperv::HV_STATUS_INVALID_VP_STATE.into()
+            }
             Hypercall::Visibility { frames, shared } => {
                 match self.change_visibility(vmm, memory, &frames, shared) {
                     done if done == frames.len() => repeated(hyperv::HV_STATUS_SUCCESS, done),

@@ -129,9 +129,9 @@ impl Tdx {
     fn drop_page(&mut self, gfn: u64) {
         self.td.sept.remove(gfn);
         let gpa = gfn * PAGE as u64;
-        for npt in [&mut self.npt, &mut self.lower.npt] {
-            npt.forget(gpa);
-            npt.forget(gpa | SHARED);
+        for alias in [gpa, gpa | SHARED] {
+            self.npt.forget(alias);
+            self.lower_tables().for_each(|npt| npt.forget(alias));
         }
     }
 

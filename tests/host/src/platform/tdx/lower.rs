@@ -38,14 +38,13 @@ use tessera_defs::{
     breach,
     tdx::{status, tdcall::L2EnterState},
     vmx,
-    x86::x2apic,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Bytes of L2_ENTER_GUEST_STATE that are read and written.
 const STATE_BYTES: usize = 154;
 /// The interrupt that a lying vmm posts to L1.
-const UNASKED: u64 = 0x40;
+const UNASKED: u8 = 0x40;
 
 /// What SVM needs to run L2 VM 1.
 #[derive(Debug)]
@@ -71,9 +70,9 @@ struct Running {
 
 impl Lower {
     /// A context that has not run. Everything exits: what the L2 VM owns is served from its
-    /// save area.
-    pub fn new(memory: &Memory) -> Self {
-        let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 64);
+    /// save area. `pages`: how much the TD has.
+    pub fn new(pages: u64) -> Self {
+        let npt = Npt::new(pages as usize / 512 + 64);
         let bitmaps = Box::leak(Bitmaps::new());
         GUEST_OWNED
             .iter()
@@ -109,10 +108,8 @@ impl Tdx {
             }
         };
         if vmm.scenario.lies(lies::ASYNC_RETURN) && vmm.random().is_multiple_of(8) {
-            let now = vmm.now();
             vmm.tell();
-            // SELF_IPI takes every vector.
-            let _ = vmm.apic.write(x2apic::SELF_IPI, UNASKED, now);
+            vmm.vp().apic.request(UNASKED);
         }
         if vmm.pending_interrupt().is_some() {
             return self.not_entered(status::PENDING_INTERRUPT, length);

@@ -28,6 +28,7 @@ pub fn load(vmsa: &Vmsa, vcpu: &mut Vcpu) {
     fpu[2..4].copy_from_slice(&vmsa.x87_fsw.to_le_bytes());
     fpu[24..28].copy_from_slice(&vmsa.mxcsr.to_le_bytes());
     fpu[160..416].copy_from_slice(&vmsa.fpreg_xmm);
+    vcpu.fpu.holds_legacy();
     if alternate(vmsa) {
         load_interrupts(vmsa, vcpu);
     }

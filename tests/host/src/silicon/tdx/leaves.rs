@@ -93,6 +93,7 @@ fn info(td: &Td, regs: &mut [u64; 16]) -> u64 {
     regs[reg::RDX] = td.attributes;
     regs[reg::R8] = u64::from(td.vcpus) << 32 | u64::from(td.vcpus);
     regs[R9..=11].fill(0);
+    regs[R9] = td.index.into();
     status::SUCCESS
 }
 

@@ -12,15 +12,17 @@ pub struct Td {
     pub l2_vms: u64,
     /// Processors.
     pub vcpus: u32,
+    /// Index of the one that runs.
+    pub index: u32,
     /// Private memory.
     pub sept: Sept,
     /// Launch measurement.
     pub mrtd: Mrtd,
     /// Run-time measurements.
     pub rtmr: [[u8; 48]; 4],
-    /// #VE information that was not fetched yet.
+    /// #VE information of the processor that runs, that was not fetched yet.
     pub ve: Option<Info>,
-    /// L2 VM 1, which exists where `l2_vms` says so.
+    /// Its L2 VM 1, which exists where `l2_vms` says so.
     pub l2: Vm,
 }
 
@@ -31,6 +33,7 @@ impl Td {
             attributes: 0,
             l2_vms: 0,
             vcpus: 1,
+            index: 0,
             sept: Sept::new(pages),
             mrtd: Mrtd::default(),
             rtmr: [[0; 48]; 4],

@@ -12,7 +12,7 @@ use tessera_defs::{
     snp::vc,
     tdx::{field, page::attr, tdcall},
     vmx::{control, event as kind, vmcs},
-    x86::{efer, vector},
+    x86::{efer, vector, x2apic},
 };
 
 const CODE: u64 = 0x20_0000;
@@ -336,8 +336,9 @@ fn events_go_in_and_an_interrupted_one_comes_back() {
 fn an_interrupt_of_l1_keeps_the_l2_vm_out() {
     let mut guest = guest("", &[]);
     let post = |guest: &mut Guest| {
-        guest.vmm.apic.write(x2apic::SIVR, 0x1FF, 0).unwrap();
-        guest.vmm.apic.write(x2apic::SELF_IPI, 0x40, 0).unwrap();
+        let apic = &mut guest.vmm.vp().apic;
+        apic.write(x2apic::SIVR, 0x1FF, 0).unwrap();
+        apic.write(x2apic::SELF_IPI, 0x40, 0).unwrap();
     };
     guest.enter();
     post(&mut guest);
@@ -511,7 +512,8 @@ fn syscall_registers_are_shared_and_segments_are_not() {
 #[test]
 fn a_lying_vmm_resumes_l1_and_posts_interrupts() {
     let mut guest = guest("lie=async-return", &[]);
-    guest.vmm.apic.write(x2apic::SIVR, 0x1FF, 0).unwrap();
+    let apic = &mut guest.vmm.vp().apic;
+    apic.write(x2apic::SIVR, 0x1FF, 0).unwrap();
     let (mut routed, mut pending) = (0, 0);
     for _ in 0..200 {
         guest.tdcall(tdcall::VP_ENTER, [VM1, STATE, 0, 0]);
@@ -522,8 +524,9 @@ fn a_lying_vmm_resumes_l1_and_posts_interrupts() {
             status::L2_EXIT_HOST_ROUTED_ASYNC => routed += 1,
             status::PENDING_INTERRUPT => {
                 pending += 1;
-                guest.vmm.apic.accept(0x40);
-                guest.vmm.apic.write(x2apic::EOI, 0, 0).unwrap();
+                let apic = &mut guest.vmm.vp().apic;
+                apic.accept(0x40);
+                apic.write(x2apic::EOI, 0, 0).unwrap();
             }
             other => panic!("{other:#x}"),
         }

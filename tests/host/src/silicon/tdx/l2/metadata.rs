@@ -55,8 +55,7 @@ pub fn read(td: &Td, id: u64) -> Result<u64, u64> {
     let vm = &td.l2;
     Ok(
         match element(td, id, status::METADATA_FIELD_NOT_READABLE)? {
-            // One virtual processor.
-            Element::Index => 0,
+            Element::Index => td.index.into(),
             Element::Ctls(own) => {
                 if own {
                     vm.ctls
