@@ -5,6 +5,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod apic;
 pub mod elf;
 pub mod frames;
 pub mod page_set;
