@@ -103,8 +103,21 @@ pub const LINUX_UNACCEPTED: u64 = LINUX_BOOT_PARAMS + 0x7000;
 /// The TDX mailbox and the code that other processors wait in, one page each.
 pub const LINUX_MAILBOX: u64 = LINUX_BOOT_PARAMS + 0x9000;
 
-/// TDX reset vector page.
+/// TDX reset vector page. Processors but the first wait in it until their word of `WAKE` is an entry:
+/// 64-bit, on `RESET_TABLES`, ESI their index, no stack. In the page and its tables nobody but L1
+/// can write: an L2 VM is never given them.
 pub const RESET_PAGE: u64 = 0xFFFF_F000;
+/// Tables on which they wait, PML4 and PDPT: the last GiB below 4 GiB, identity. Who wakes a processor
+/// puts its own upper half into the PML4 first.
+pub const RESET_TABLES: u64 = 0xFFFF_D000;
+/// One `u64` a processor, by its index: the entry's address, 0 while it is to wait.
+pub const WAKE: u64 = RESET_PAGE;
+/// Words of `WAKE`. A processor with a higher index waits for ever.
+pub const WAKE_WORDS: u64 = 256;
+/// Code of the waiting processors: copied from the stub's `entry_reset`, `RESET_CODE_BYTES`.
+pub const RESET_CODE: u64 = RESET_PAGE + WAKE_WORDS * 8;
+/// Bytes of it.
+pub const RESET_CODE_BYTES: usize = 128;
 
 /// Kernel and paravisor are linked here; physical = virtual - this + their base.
 pub const KERNEL_VIRT: u64 = 0xFFFF_FFFF_8000_0000;

@@ -77,17 +77,12 @@ global_asm!(
 // 32-bit doors. EFER.LME and NXE are set already under TDX, where EFER must not be rewritten
 // (348549, "Initial State"); PVH sets them itself, and builds the tables that the image builder
 // puts into the file for everybody else: PML4, PDPT, one PD with the first GiB by 2 MiB pages.
-// TDX: ESI = vCPU index; all but the first wait for ever, since nothing here starts them.
+// TDX: only the first processor comes here, see `crate::reset`.
 global_asm!(
     ".section .text.entry, \"ax\"",
     ".code32",
     ".global entry_tdx32, entry_pvh",
     "entry_tdx32:",
-    "test esi, esi",
-    "jz 3f",
-    "2: pause",
-    "jmp 2b",
-    "3:",
     "mov edi, 2",
     "jmp 5f",
     "entry_pvh:",

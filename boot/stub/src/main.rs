@@ -16,5 +16,6 @@ mod memory_map;
 mod panic;
 mod platform;
 mod pvh;
+mod reset;
 mod snp;
 mod traps;

@@ -139,7 +139,7 @@ fn entries(stub: &Program) -> Result<Entries> {
     Ok(Entries {
         snp: stub.symbol("entry_snp")?,
         native: stub.symbol("entry_native")?,
-        tdx32: stub.symbol("entry_tdx32")?,
+        reset: stub.code("entry_reset")?,
     })
 }
 

@@ -106,6 +106,14 @@ impl Program {
         Ok(*address)
     }
 
+    /// The first bytes of code at a global symbol.
+    pub fn code<const N: usize>(&self, name: &str) -> Result<[u8; N]> {
+        let at = (self.symbol(name)? - self.segments[0].virt + self.segments[0].phys) - self.base;
+        let bytes = self.loaded.get(at as usize..).and_then(<[u8]>::first_chunk);
+        let bytes = bytes.copied();
+        bytes.ok_or_else(|| bad(self.name, &format!("ends within `{name}`")))
+    }
+
     fn check_entry(&self, address: u64) -> Result<()> {
         let code = |s: &&launch::Segment| s.flags & segment::X != 0;
         let inside = |s: &launch::Segment| address >= s.virt && address - s.virt < s.len;

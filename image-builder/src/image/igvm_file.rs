@@ -28,8 +28,8 @@ pub struct Entries {
     pub snp: u64,
     /// 64-bit, plain virtual machine.
     pub native: u64,
-    /// 32-bit, TDX.
-    pub tdx32: u64,
+    /// TDX: code of the reset page, 32-bit.
+    pub reset: reset::Code,
 }
 
 /// Measured content by page address; a page that is not here is a zero page.
@@ -100,13 +100,15 @@ fn directives(pages: &Pages, rooms: &[Range<u64>], entries: &Entries) -> Result<
             list.extend(at(pages, gpa));
         }
     }
-    let reset = reset::reset_page(entries.tdx32)?;
-    list.push(page(
-        layout::RESET_PAGE,
-        TDX,
-        IgvmPageDataType::NORMAL,
-        &reset,
-    ));
+    let [top, next] = reset::reset_tables();
+    let reset = [
+        (layout::RESET_TABLES, top),
+        (layout::RESET_TABLES + PAGE_SIZE, next),
+        (layout::RESET_PAGE, reset::reset_page(&entries.reset)),
+    ];
+    for (gpa, bytes) in &reset {
+        list.push(page(*gpa, TDX, IgvmPageDataType::NORMAL, bytes));
+    }
     list.push(Directive::X64NativeVpContext {
         compatibility_mask: NATIVE,
         vp_index: 0,

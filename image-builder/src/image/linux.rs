@@ -71,7 +71,7 @@ pub fn assemble_linux(linux: &Linux<'_>) -> Result<Image> {
     let entries = Entries {
         snp: stub.symbol("entry_snp")?,
         native: stub.symbol("entry_native")?,
-        tdx32: stub.symbol("entry_tdx32")?,
+        reset: stub.code("entry_reset")?,
     };
     let igvm = igvm_file::igvm_file(&pages, &rooms, &entries, linux.policy.snp())?;
     let about = About {

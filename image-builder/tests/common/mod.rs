@@ -12,7 +12,7 @@ use tessera_image_builder::image::{Image, Inputs, Policy, ToolchainInfo, assembl
 /// A stub with the entries that an image needs, at page 1 of its room.
 pub fn stub() -> Elf {
     let code = STUB_BASE + 0x1000;
-    let names = ["entry_snp", "entry_native", "entry_tdx32", "entry_pvh"];
+    let names = ["entry_snp", "entry_native", "entry_reset", "entry_pvh"];
     let symbols = names.iter().zip((code..).step_by(16));
     Elf {
         entry: code + 48,
