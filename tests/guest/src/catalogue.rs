@@ -52,6 +52,17 @@ pub fn stands_as_l1(name: &str) -> bool {
     name.starts_with("l1-")
 }
 
+/// The act of a guest that starts the other processors, and probes the host with them.
+pub const PROCESSORS: &str = "processors";
+/// The same on a host without Hyper-V's interface.
+pub const PROCESSORS_KVM: &str = "processors-kvm";
+
+/// An honest guest of several processors.
+const fn processors(mode: Mode, name: &'static str) -> Act {
+    let ends = Ends::Shutdown;
+    Act { name, mode, ends }
+}
+
 /// The act of an L1 that probes the host's L2 VM.
 pub const L1_PROBES: &str = "l1-probes";
 
@@ -64,6 +75,12 @@ const L2: Mode = Mode::TdxParavisor;
 
 /// All acts.
 pub static ALL: &[Act] = &[
+    processors(Mode::None, PROCESSORS),
+    processors(Mode::None, PROCESSORS_KVM),
+    processors(SNP, PROCESSORS),
+    processors(SNP, PROCESSORS_KVM),
+    processors(TDX, PROCESSORS),
+    processors(TDX, PROCESSORS_KVM),
     act(SNP, &breach::UNVALIDATED_ACCESS),
     act(SNP, &breach::DOUBLE_VALIDATION),
     act(SNP, &breach::C_BIT_MISSING),
@@ -78,6 +95,11 @@ pub static ALL: &[Act] = &[
     act(SNP, &breach::RMPADJUST_DENIED),
     act(SNP, &breach::VMSA_INVALID),
     act(SNP, &breach::RUN_VMPL_DENIED),
+    act(SNP, &breach::PROCESSOR_UNKNOWN),
+    act(SNP, &breach::PROCESSOR_RUNS),
+    act(SNP, &breach::VMSA_IN_USE),
+    named(SNP, "vmsa-shared", &breach::VMSA_IN_USE),
+    act(SNP, &breach::SEV_FEATURES_DIFFER),
     act(SNP, &breach::GUEST_REQUEST_PRIVATE),
     act(SNP, &breach::GUEST_REQUEST_MALFORMED),
     act(SNP, &breach::GUEST_MESSAGE_INVALID),
@@ -94,6 +116,7 @@ pub static ALL: &[Act] = &[
     act(TDX, &breach::VMCALL_MALFORMED),
     act(TDX, &breach::VMCALL_LEAK),
     act(TDX, &breach::MAP_GPA_INPUT),
+    act(TDX, &breach::PROCESSOR_RUNS),
     act(TDX, &breach::FOREIGN_INSTRUCTION),
     act(TDX, &breach::UNHANDLED_EXCEPTION),
     act(TDX, &breach::OUT_OF_RANGE),

@@ -5,12 +5,13 @@
 
 mod l1;
 mod lower;
+mod processors;
 mod snp;
 mod tdx;
 mod window;
 
 use tessera_defs::mode::Mode;
-use tessera_guest::catalogue::PROBE;
+use tessera_guest::catalogue::{PROBE, PROCESSORS, PROCESSORS_KVM};
 use tessera_handoff::handoff::Handoff;
 use window::Guest;
 
@@ -39,6 +40,12 @@ extern "sysv64" fn guest_entry(
     let name = &commit[..len.unwrap_or(commit.len())];
     if name == PROBE.as_bytes() {
         lower::probes::run(info, handoff);
+    }
+    if [PROCESSORS, PROCESSORS_KVM]
+        .iter()
+        .any(|known| known.as_bytes() == name)
+    {
+        processors::run(handoff);
     }
     let mut all = deeds.into_iter().flatten();
     match all.find(|(known, _)| known.as_bytes() == name) {

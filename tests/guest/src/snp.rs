@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use tessera_defs::breach;
 use tessera_defs::snp::ghcb::{self, GhcbPage};
 use tessera_defs::snp::ghcb_msr as msr;
+use tessera_defs::snp::vmsa::BSP_VMSA_GPA;
 use tessera_defs::tdx::tdcall::TdcallRegs;
 use tessera_handoff::layout::{MESSAGE_REQUEST, MESSAGE_RESPONSE};
 use tessera_hw::{instr, isolation};
@@ -53,6 +54,25 @@ pub const DEEDS: crate::Deeds = &[
         unsafe { isolation::rmpadjust(guest.private(FREE), false, 0x300) };
     }),
     (breach::VMSA_INVALID.name, create_from_no_vmsa),
+    (breach::PROCESSOR_UNKNOWN.name, |guest| {
+        let create = 99 << 32 | ghcb::ap_creation::CREATE;
+        by_page(guest, [ghcb::exit::AP_CREATION, create, FREE + 4096]);
+    }),
+    (breach::PROCESSOR_RUNS.name, |guest| {
+        let destroy = ghcb::ap_creation::DESTROY;
+        by_page(guest, [ghcb::exit::AP_CREATION, destroy, 0]);
+    }),
+    (breach::VMSA_IN_USE.name, |guest| {
+        // SAFETY: the save area is not Rust's; it is what this processor runs from.
+        unsafe { isolation::rmpadjust(guest.private(BSP_VMSA_GPA), false, 0x101) };
+    }),
+    ("vmsa-shared", |_| share(BSP_VMSA_GPA)),
+    (breach::SEV_FEATURES_DIFFER.name, |guest| {
+        let gpa = FREE + 4096;
+        let features = crate::processors::snp::prepare(0, gpa).unwrap_or(0);
+        let create = [ghcb::exit::AP_CREATION, ghcb::ap_creation::CREATE, gpa];
+        by_page_with(guest, create, Some(features | 1 << 7));
+    }),
     (breach::RUN_VMPL_DENIED.name, |_| {
         ask(1 << 32 | msr::RUN_VMPL_REQUEST)
     }),
@@ -101,10 +121,14 @@ fn pvalidate(virt: u64) {
     unsafe { isolation::pvalidate(virt, false, true) };
 }
 
-/// A good GHCB that asks to create VMPL 1 from a page without the VMSA attribute.
+/// A good GHCB that asks to create a context from a page without the VMSA attribute.
 fn create_from_no_vmsa(guest: &mut Guest) {
-    let create = 1 << 16 | ghcb::ap_creation::CREATE;
-    by_page(guest, [ghcb::exit::AP_CREATION, create, FREE + 4096]);
+    let create = [
+        ghcb::exit::AP_CREATION,
+        ghcb::ap_creation::CREATE,
+        FREE + 4096,
+    ];
+    by_page_with(guest, create, Some(1));
 }
 
 /// A good GHCB that asks for a message to be carried from one page to the other.
@@ -113,7 +137,12 @@ fn message(guest: &mut Guest, [request, response]: [u64; 2]) {
 }
 
 /// A good GHCB with an exit code and its infos.
-fn by_page(guest: &mut Guest, [code, info1, info2]: [u64; 3]) {
+fn by_page(guest: &mut Guest, request: [u64; 3]) {
+    by_page_with(guest, request, None);
+}
+
+/// The same with RAX.
+fn by_page_with(guest: &mut Guest, [code, info1, info2]: [u64; 3], rax: Option<u64>) {
     register(FREE);
     let page = guest.shared(FREE);
     let fields = [
@@ -122,7 +151,8 @@ fn by_page(guest: &mut Guest, [code, info1, info2]: [u64; 3]) {
         (offset_of!(GhcbPage, sw_exit_info2), info2),
     ];
     let mut valid = [0; 2];
-    for (at, value) in fields {
+    let rax = rax.map(|value| (offset_of!(GhcbPage, rax), value));
+    for (at, value) in fields.into_iter().chain(rax) {
         put(page + at as u64, value);
         valid[at / 512] |= 1 << (at / 8 % 64);
     }

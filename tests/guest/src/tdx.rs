@@ -1,8 +1,9 @@
 //! What a guest can do wrong on TDX.
 #![allow(unsafe_code)] // reason: breaks the promises of tessera-hw on purpose
 
-use crate::window::{BEYOND, FREE, Guest, RAM, touch};
+use crate::window::{BEYOND, FREE, Guest, RAM, put, touch};
 use tessera_defs::breach;
+use tessera_defs::hyperv as hv;
 use tessera_defs::port::{PM1A_CNT, PM1A_SOFT_OFF};
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall;
@@ -47,6 +48,7 @@ pub const DEEDS: crate::Deeds = &[
     (breach::MAP_GPA_INPUT.name, |guest| {
         share(guest, FREE | 0x800, 4096)
     }),
+    (breach::PROCESSOR_RUNS.name, start_itself),
     (breach::FOREIGN_INSTRUCTION.name, |guest| {
         let page = guest.private(FREE);
         // SAFETY: PVALIDATE is undefined here.
@@ -57,6 +59,28 @@ pub const DEEDS: crate::Deeds = &[
         touch(guest.private(BEYOND));
     }),
 ];
+
+/// Hyper-V's start call for the processor that asks.
+fn start_itself(guest: &mut Guest) {
+    vmcall([
+        vmcall::WRMSR,
+        hv::MSR_GUEST_OS_ID.into(),
+        hv::GUEST_OS_ID,
+        0,
+        0,
+    ]);
+    share(guest, FREE, 4096);
+    put(guest.shared(FREE), hv::PARTITION_SELF);
+    let mut regs = TdcallRegs {
+        rax: tdcall::VP_VMCALL,
+        rcx: vmcall::HYPERCALL_MASK,
+        rdx: FREE | guest.shared_bits(),
+        r10: hv::HVCALL_START_VP.into(),
+        ..TdcallRegs::default()
+    };
+    // SAFETY: as in `leaf`.
+    unsafe { isolation::tdcall(&mut regs) };
+}
 
 /// One leaf with one operand; the status is ignored.
 fn leaf(rax: u64, rcx: u64) {
@@ -92,8 +116,12 @@ pub fn end(failed: Option<usize>) -> ! {
     crate::window::die()
 }
 
-/// A good TDVMCALL with R11 to R15; the answer is ignored.
-fn call_with([r11, r12, r13, r14, r15]: [u64; 5]) {
+fn call_with(registers: [u64; 5]) {
+    vmcall(registers);
+}
+
+/// A good TDVMCALL with R11 to R15, and what came back.
+pub fn vmcall([r11, r12, r13, r14, r15]: [u64; 5]) -> TdcallRegs {
     let mut regs = TdcallRegs {
         rax: tdcall::VP_VMCALL,
         rcx: vmcall::STANDARD_MASK,
@@ -106,6 +134,7 @@ fn call_with([r11, r12, r13, r14, r15]: [u64; 5]) {
     };
     // SAFETY: as in `leaf`.
     unsafe { isolation::tdcall(&mut regs) };
+    regs
 }
 
 /// Makes memory shared, without a look at the answer.

@@ -60,7 +60,16 @@ impl Guest {
         self.shared
     }
 
+    /// Maps `gpa` as shared memory in place `place`, where it stays.
+    pub fn shared_at(&mut self, place: usize, gpa: u64) {
+        self.map_at(place, gpa | self.shared);
+    }
+
     fn map(&mut self, last: u64) -> u64 {
+        self.map_at(0, last)
+    }
+
+    fn map_at(&mut self, at: usize, last: u64) -> u64 {
         let mut top = instr::cr3() & FRAMES & !self.private & !self.shared;
         top += DIRECT_MAP + SLOT * 8;
         let [first, second, third] = &TABLES;
@@ -68,15 +77,20 @@ impl Guest {
             let virt = &raw const *table as u64;
             (virt - KERNEL_VIRT + KERNEL_BASE) | self.private | ENTRY
         };
-        third.0[0].store(last | ENTRY, Ordering::SeqCst);
+        third.0[at].store(last | ENTRY, Ordering::SeqCst);
         second.0[0].store(link(third), Ordering::SeqCst);
         first.0[0].store(link(second), Ordering::SeqCst);
         // SAFETY: the top table stands in the image and so in the direct map; its entry for
         // the window is unused, so no live memory moves.
         unsafe { (top as *mut u64).write_volatile(link(first)) };
         instr::flush_tlb();
-        WINDOW
+        place(at)
     }
+}
+
+/// Address of a place of the window; 0 is the one that is mapped anew each time.
+pub fn place(at: usize) -> u64 {
+    WINDOW + at as u64 * 4096
 }
 
 /// Reads a word through the window or the direct map.

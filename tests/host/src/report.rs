@@ -54,9 +54,10 @@ pub fn trace(out: &mut dyn Write, vmm: &Vmm, technology: &dyn Technology) {
     let (code, info) = vmm.last_exit;
     let _ = writeln!(
         out,
-        "{{\"event\":\"trace\",\"n\":{},\"exit\":\"{}\",\"exit_code\":{code},\"info1\":{},\
+        "{{\"event\":\"trace\",\"n\":{},\"vp\":{},\"exit\":\"{}\",\"exit_code\":{code},\"info1\":{},\
          \"info2\":{},\"rip\":{}}}",
         vmm.stats.total,
+        vmm.current(),
         exit::class(code),
         info[0],
         info[1],

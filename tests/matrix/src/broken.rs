@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{fs, path::Path};
 use tessera_defs::mode::Mode;
-use tessera_guest::catalogue::{Act, Ends, stands_as_l1};
+use tessera_guest::catalogue::{self, Act, Ends, stands_as_l1};
 use tessera_image_builder::image::{self, Inputs};
 
 /// What stands for the reason of an end that has none.
@@ -24,8 +24,9 @@ pub fn name(act: &Act) -> String {
 /// Boots `act` in an image of `inputs` with the program `guest` for a kernel. The error says
 /// how it ended instead.
 pub fn boot(bench: &Bench, inputs: &Inputs, guest: &[u8], act: &Act) -> Result<(), String> {
-    let (ended, _) = run(bench, inputs, guest, act.mode, act.name)?;
-    judge(&ended, act.ends)
+    let (ended, console) = run(bench, inputs, guest, act.mode, act.name)?;
+    let last = console.lines().last().unwrap_or("nothing");
+    judge(&ended, act.ends).map_err(|error| format!("{error}; it said last: {last}"))
 }
 
 /// Boots an image of `inputs` in `mode`, with `guest` for a kernel that does what `name` says:
@@ -58,10 +59,11 @@ pub fn run(
 
 /// An honest host. For an L1 without a paravisor it shows no leaf that could ask for one.
 fn host(act: &str) -> Result<&'static Scenario, String> {
-    let name = if stands_as_l1(act) {
-        "friendly-kvm"
-    } else {
-        "friendly"
+    let name = match act {
+        catalogue::PROCESSORS => "friendly-smp",
+        catalogue::PROCESSORS_KVM => "friendly-smp-kvm",
+        _ if stands_as_l1(act) => "friendly-kvm",
+        _ => "friendly",
     };
     let found = scenario::ALL.iter().find(|scenario| scenario.name == name);
     found.ok_or_else(|| format!("there is no scenario `{name}`"))

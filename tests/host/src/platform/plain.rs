@@ -17,11 +17,19 @@ use crate::{
     vmm::{Vmm, hypercall::Hypercall, lies, missing::Request, vp::Activity},
 };
 use alloc::{boxed::Box, string::String};
-use tessera_defs::{breach, hyperv, mode::HostProfile, snp::vc, x86::vector};
+use tessera_defs::{
+    breach, hyperv,
+    mode::HostProfile,
+    snp::vc,
+    x86::{MSR_EFER, efer, vector},
+};
 
 mod context;
 mod device;
 mod start;
+
+/// EFER: fast FXSAVE (APM vol. 2, 3.1.7).
+const EFER_FFXSR: u64 = 1 << 14;
 
 /// A plain machine.
 #[derive(Debug)]
@@ -58,7 +66,9 @@ impl Plain {
     /// A machine that is not loaded yet.
     pub fn new(memory: &Memory) -> Self {
         let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 32);
-        let bitmaps: &'static Bitmaps = Box::leak(Bitmaps::new());
+        let mut bitmaps = Bitmaps::new();
+        bitmaps.set_msr(MSR_EFER, true);
+        let bitmaps: &'static Bitmaps = Box::leak(bitmaps);
         Self {
             vcpu: Vcpu::new(bitmaps, npt.root()),
             others: Processors::default(),
@@ -106,6 +116,9 @@ impl Plain {
 
     fn msr(&mut self, vmm: &mut Vmm, length: u64) {
         let msr = self.vcpu.regs[reg::RCX] as u32;
+        if msr == MSR_EFER {
+            return self.efer(length);
+        }
         let done = if self.vcpu.vmcb.control.exit_info_1 == 0 {
             vmm.read_msr(msr).map(|value| self.vcpu.set_edx_eax(value))
         } else {
@@ -116,6 +129,21 @@ impl Plain {
             Some(()) => self.vcpu.skip(length),
             None => self.general_protection(),
         }
+    }
+
+    /// EFER without SVME, which SVM demands of every guest and this one does not have. LMA is the
+    /// processor's.
+    fn efer(&mut self, length: u64) {
+        let now = self.vcpu.vmcb.save.efer;
+        let value = self.vcpu.edx_eax();
+        match self.vcpu.vmcb.control.exit_info_1 {
+            0 => self.vcpu.set_edx_eax(now & !efer::SVME),
+            _ if value & !(efer::SCE | efer::LME | efer::LMA | efer::NXE | EFER_FFXSR) != 0 => {
+                return self.general_protection();
+            }
+            _ => self.vcpu.vmcb.save.efer = value & !efer::LMA | now & efer::LMA | efer::SVME,
+        }
+        self.vcpu.skip(length);
     }
 
     /// The page that an enabled HYPERCALL names holds the way into the hypervisor (TLFS 3.13):

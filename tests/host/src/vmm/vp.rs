@@ -23,6 +23,7 @@ pub enum Activity {
 
 /// What another processor or the guest made of it, until its technology takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // as `Hypercall`
 pub enum Start {
     /// INIT.
     Init,

@@ -91,18 +91,18 @@ impl Snp {
         let invalid = End::Breach(&breach::VMSA_INVALID);
         let frame = memory.frame(wanted.gpa / PAGE as u64).ok_or(invalid)?;
         let entry = self.rmp.get(frame);
-        if !entry.vmsa || !entry.validated || wanted.gpa % PAGE as u64 != 0 {
+        if !entry.vmsa || !entry.validated || !wanted.gpa.is_multiple_of(PAGE as u64) {
             return Err(invalid);
+        }
+        let context = Context::new(memory, self.bitmaps, frame, wanted.vmpl).ok_or(invalid)?;
+        if wanted.features.is_some_and(|said| said != context.features) {
+            return Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
         }
         if self.runs(vmm, wanted.vp, wanted.vmpl) {
             return Err(End::Breach(&breach::PROCESSOR_RUNS));
         }
         if self.in_use(vmm, frame) {
             return Err(End::Breach(&breach::VMSA_IN_USE));
-        }
-        let context = Context::new(memory, self.bitmaps, frame, wanted.vmpl).ok_or(invalid)?;
-        if wanted.features.is_some_and(|said| said != context.features) {
-            return Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
         }
         if wanted.on_init {
             self.processor(wanted.vp, |vp| {

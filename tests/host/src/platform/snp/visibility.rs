@@ -54,6 +54,7 @@ impl Snp {
         if shared {
             if entry.vmsa && self.in_use(vmm, frame) {
                 vmm.end = Some(End::Breach(&breach::VMSA_IN_USE));
+                return false;
             }
             if entry.large {
                 self.rmp.smash(frame);

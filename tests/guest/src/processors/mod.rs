@@ -1,0 +1,64 @@
+//! A guest of several processors that probes the test host: it starts them in the way of its mode, and
+//! sends, halts and times on each. `plain`, `snp` and `tdx` are the ways; `machine` is what a processor
+//! needs to run Rust, `calls` how it reaches its APIC, `work` what the started ones do.
+
+pub mod calls;
+pub mod machine;
+mod plain;
+mod probes;
+pub mod snp;
+mod tdx;
+pub mod work;
+
+use crate::window::Guest;
+use tessera_defs::mode::{HostProfile, Mode};
+use tessera_handoff::handoff::Handoff;
+
+/// What a way of starting needs.
+pub struct Machine {
+    /// Memory.
+    pub guest: Guest,
+    /// Where it runs.
+    pub mode: Mode,
+    /// The host has Hyper-V's interface.
+    pub hyperv: bool,
+    /// Processors by the host's claim.
+    pub count: usize,
+}
+
+/// Runs every probe; the first that fails is told to the host by its number. Does not return.
+pub fn run(handoff: &'static Handoff) -> ! {
+    let mode = Mode::from_u32(handoff.mode).unwrap_or(Mode::None);
+    let mut machine = Machine {
+        guest: Guest::new(handoff),
+        mode,
+        hyperv: handoff.profile == HostProfile::HyperV as u32,
+        count: (handoff.vp_count as usize).min(machine::MOST),
+    };
+    machine::prepare(0);
+    calls::prepare(&mut machine);
+    let failed = probes::ALL
+        .iter()
+        .position(|(_, probe)| !probe(&mut machine));
+    calls::end(mode, failed)
+}
+
+impl Machine {
+    /// Starts processor `index`, which has not run, or was stopped.
+    pub fn start(&mut self, index: usize) -> bool {
+        match self.mode {
+            Mode::None => plain::start(self, index),
+            Mode::Snp => snp::start(self, index),
+            _ => tdx::start(self, index),
+        }
+    }
+
+    /// Stops processor `index`; `false` where the mode has no way to.
+    pub fn stop(&mut self, index: usize) -> bool {
+        match self.mode {
+            Mode::None => plain::stop(index),
+            Mode::Snp => snp::stop(self, index),
+            _ => false,
+        }
+    }
+}
