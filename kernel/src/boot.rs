@@ -2,9 +2,19 @@
 
 use bootloader_api::BootInfo;
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
+use spin::Once;
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
+
+static REGIONS: Once<&'static [MemoryRegion]> = Once::new();
+
+/// Whether `gpa..gpa + len` touches the image, or memory that the loader names.
+pub fn is_memory(gpa: u64, len: u64) -> bool {
+    let inside = |region: &MemoryRegion| gpa < region.end && region.start < gpa + len;
+    let regions = REGIONS.get().copied().unwrap_or_default();
+    crate::memory::overlaps_image(gpa, len) || regions.iter().any(inside)
+}
 
 /// The hand-over.
 pub struct Boot {
@@ -29,6 +39,7 @@ impl Boot {
         };
         let rsdp = info.rsdp_addr.into_option();
         let regions: &'static [MemoryRegion] = &info.memory_regions;
+        REGIONS.call_once(|| regions);
         match (
             handoff.magic == MAGIC,
             Mode::from_u32(handoff.mode),

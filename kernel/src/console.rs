@@ -1,8 +1,14 @@
 //! The serial console and `log`, over the host-call strategy.
+//!
+//! Whose a line is can be seen: lines of the kernel and of the first process begin as they like, those
+//! of every other process with its name in brackets. A line that somebody else left open ends first.
 
 use crate::boot::Boot;
 use crate::host;
+use crate::process::FIRST;
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU16, Ordering};
+use spin::Mutex;
 use tessera_defs::port::COM1;
 use tessera_handoff::command_line::Level;
 use tessera_hw::protect;
@@ -13,16 +19,71 @@ struct Serial;
 
 impl Write for Serial {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let sent = host::with(|host| {
-            text.bytes()
-                .try_for_each(|byte| host.io_out(COM1, 1, byte.into()))
-        });
-        if matches!(sent, Some(Ok(()))) {
-            Ok(())
-        } else {
-            Err(fmt::Error)
-        }
+        send(text.bytes())
     }
+}
+
+fn send(bytes: impl Iterator<Item = u8>) -> fmt::Result {
+    let mut bytes = bytes;
+    let sent = host::with(|host| bytes.try_for_each(|byte| host.io_out(COM1, 1, byte.into())));
+    match sent {
+        Some(Ok(())) => Ok(()),
+        _ => Err(fmt::Error),
+    }
+}
+
+/// Who wrote last, and whether the line is open: `KERNEL` or the number of a process, times two.
+static LINE: AtomicU16 = AtomicU16::new(KERNEL * 2);
+const KERNEL: u16 = 0x100;
+
+/// Ends a line that somebody else left open; whether the writer's own is.
+fn take_line(writer: u16) -> bool {
+    let (last, open) = (
+        LINE.load(Ordering::Relaxed) / 2,
+        LINE.load(Ordering::Relaxed) & 1 == 1,
+    );
+    if open && last != writer {
+        let _lost = send([b'\n'].into_iter());
+    }
+    open && last == writer
+}
+
+fn leave_line(writer: u16, open: bool) {
+    LINE.store(writer * 2 + u16::from(open), Ordering::Relaxed);
+}
+
+/// Bytes of the kernel's log that are kept.
+pub const RING: usize = 4096;
+static LOG: Mutex<Ring> = Mutex::new(Ring {
+    bytes: [0; RING],
+    total: 0,
+});
+
+/// The last bytes of the log.
+struct Ring {
+    bytes: [u8; RING],
+    total: usize,
+}
+
+impl Write for Ring {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            self.bytes[self.total % RING] = byte;
+            self.total += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The last bytes of the kernel's log, oldest first.
+pub fn log(into: &mut [u8; RING]) -> &[u8] {
+    let ring = LOG.lock();
+    let count = ring.total.min(RING);
+    let first = ring.total - count;
+    for (at, byte) in into.iter_mut().take(count).enumerate() {
+        *byte = ring.bytes[(first + at) % RING];
+    }
+    &into[..count]
 }
 
 struct Logger;
@@ -39,7 +100,12 @@ impl log::Log for Logger {
             log::Level::Debug => "debug: ",
             log::Level::Trace => "trace: ",
         };
-        emergency(format_args!("tessera: {mark}{}\n", record.args()));
+        let line = format_args!("tessera: {mark}{}\n", record.args());
+        emergency(line);
+        // A line that comes while another one is kept is not worth a wait.
+        if let Some(mut ring) = LOG.try_lock() {
+            let _never = ring.write_fmt(line);
+        }
     }
     fn flush(&self) {}
 }
@@ -62,12 +128,27 @@ pub fn install(boot: &Boot) {
 /// Writes at every log level, if the console can be written; a lost line is not worth a second
 /// failure.
 pub fn emergency(text: fmt::Arguments<'_>) {
+    take_line(KERNEL);
     let _lost = Serial.write_fmt(text);
+    leave_line(KERNEL, false);
 }
 
-/// Text of a user process.
-pub fn user_text(text: &str) {
-    let _lost = Serial.write_str(text);
+/// Text of process `space`: its name before each line, and `?` for control characters.
+pub fn user_text(space: u8, name: &[u8; 16], text: &str) {
+    let mut open = take_line(space.into());
+    for line in text.split_inclusive('\n') {
+        if !open && space != FIRST {
+            let name = name.iter().copied().take_while(|byte| *byte != 0);
+            let _lost = send([b'['].into_iter().chain(name).chain(*b"] "));
+        }
+        let shown = |byte: u8| match byte {
+            b'\n' | b' '..=0x7E | 0x80.. => byte,
+            _ => b'?',
+        };
+        let _lost = send(line.bytes().map(shown));
+        open = !line.ends_with('\n');
+    }
+    leave_line(space.into(), open);
 }
 
 /// What this boot is, in the form that the matrix reads.

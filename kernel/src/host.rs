@@ -80,6 +80,11 @@ pub fn attestation<R>(f: impl FnOnce(&mut dyn Attestation) -> R) -> R {
     f(&mut **strategy)
 }
 
+/// The port of soft off.
+pub fn soft_off() -> u16 {
+    PM1A.load(Ordering::Relaxed)
+}
+
 /// Soft off: the orderly end.
 pub fn shutdown() -> ! {
     crate::console::emergency(format_args!("tessera: shutdown\n"));

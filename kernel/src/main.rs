@@ -11,6 +11,8 @@ mod context;
 mod cpu;
 mod features;
 mod host;
+mod interrupts;
+mod ioapic;
 mod memory;
 mod panic;
 mod probe;
@@ -40,7 +42,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     features::read(&boot);
     attestation::bind(&boot);
     probe::hypercall(&boot);
-    probe::device(&boot, ioapic);
+    ioapic::install(&boot, ioapic);
     probe::visibility_round_trip();
     memory::take_paravisor_room(&boot);
     timer::start();

@@ -2,6 +2,7 @@
 
 use crate::boot::Boot;
 use crate::{host, memory, timer, windows};
+use core::sync::atomic::{AtomicBool, Ordering};
 use tessera_defs::hyperv::{
     GUEST_OS_ID, HVCALL_NOTIFY_LONG_SPIN_WAIT, HYPERCALL_FAST, MSR_GUEST_OS_ID,
 };
@@ -11,6 +12,13 @@ use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP};
 use tessera_isolation::strategy::traits::HostCalls;
 use tessera_protocol::error::{Error, Result as Answer};
 use tessera_protocol::hyperv;
+
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the host takes hypercalls, and this mode has a way to them.
+pub fn hypercalls() -> bool {
+    ANSWERED.load(Ordering::Relaxed)
+}
 
 const PATTERN: u64 = 0x5465_7373_6572_6121;
 
@@ -46,7 +54,10 @@ pub fn hypercall(boot: &Boot) {
         return;
     }
     match host::with(spin_wait) {
-        Some(Ok(())) => log::info!("hypercall: answered"),
+        Some(Ok(())) => {
+            ANSWERED.store(true, Ordering::Relaxed);
+            log::info!("hypercall: answered");
+        }
         Some(Err(Error::Guest(_))) => {}
         _ => host::refuse(Refusal::HypercallReplyInvalid),
     }
@@ -58,31 +69,6 @@ fn spin_wait(host: &mut dyn HostCalls) -> Answer<()> {
     host.wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID)?;
     let result = host.hypercall(control | HYPERCALL_FAST, 1, 0)?;
     hyperv::check(control, result)
-}
-
-/// Bytes of an IOAPIC's registers, the index of its version, and where its data stands.
-const DEVICE_LEN: u64 = 0x20;
-const VERSION: u32 = 1;
-const DATA: u64 = 0x10;
-
-/// Reads the version of the IOAPIC that the host claims, by plain loads and stores: elsewhere
-/// than on a plain machine each is a host call behind an exception. Nothing depends on it. A
-/// paravisor emulates no device memory (docs/pfe.md).
-pub fn device(boot: &Boot, claim: Option<u64>) {
-    let Some(gpa) = claim.filter(|_| boot.handoff.paravisor_below == 0) else {
-        return;
-    };
-    let end = gpa + DEVICE_LEN;
-    let memory = boot.usable().any(|(start, stop)| gpa < stop && start < end);
-    if memory || memory::overlaps_image(gpa, DEVICE_LEN) || !gpa.is_multiple_of(1024) {
-        return log::info!("ioapic: claimed where none can be");
-    }
-    let Some(window) = memory::map_claim(gpa, DEVICE_LEN).map(|virt| virt - DIRECT_MAP) else {
-        return;
-    };
-    windows::write_register(window, VERSION);
-    let version = windows::read_register(window + DATA);
-    log::info!("ioapic: version register {version:#x}");
 }
 
 /// Halts until the first timer interrupt, by the instruction itself: on a plain machine it

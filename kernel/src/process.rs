@@ -3,7 +3,7 @@
 use crate::boot::Boot;
 use crate::context::Registers;
 use crate::cpu::{self, Kernel};
-use crate::{console, host, memory, spaces, syscall, timer, windows};
+use crate::{console, host, interrupts, memory, spaces, syscall, timer, windows};
 use tessera_abi::number;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::bundle::Bundle;
@@ -120,6 +120,9 @@ impl Reclaim for Ends<'_> {
     }
     fn unmap(&mut self, tables: u64, address: u64, pages: u64) {
         spaces::unmap(tables, address, pages);
+    }
+    fn interrupt(&mut self, index: u8) {
+        interrupts::end(index);
     }
     fn space(&mut self, tables: u64) {
         self.cpu.leave_tables(tables);

@@ -19,7 +19,9 @@ pub const PERIOD: u64 = 200_000;
 /// The first interrupt comes sooner: the boot waits for it. Not so soon that a slow host is kept busy.
 const FIRST: u64 = PERIOD / 8;
 const X2APIC_PRESENT: u32 = 1 << 21;
-const XAPIC: u64 = 0xFEE0_0000;
+/// Registers of a local APIC in memory, a page.
+pub const XAPIC: u64 = 0xFEE0_0000;
+const XAPIC_ID: u64 = 0x20;
 /// Interrupt mask registers of the two 8259 (OCW1).
 const PIC_MASKS: [u16; 2] = [0x21, 0xA1];
 
@@ -52,7 +54,8 @@ pub fn tick() {
     }
 }
 
-fn end_of_interrupt() {
+/// Ends the interrupt in service.
+pub fn end_of_interrupt() {
     if write(x2apic::EOI, 0).is_none() {
         log::warn!("timer: the host refused an end of interrupt");
     }
@@ -114,6 +117,16 @@ fn write(register: u32, value: u64) -> Option<()> {
             windows::write_register(window + u64::from(register - 0x800) * 16, value as u32);
             Some(())
         }
+    }
+}
+
+/// Number of this processor's local APIC.
+pub fn apic_id() -> u32 {
+    match REGISTERS.load(Ordering::Relaxed) {
+        0 => host::with(|host| host.rdmsr(x2apic::ID))
+            .and_then(Result::ok)
+            .unwrap_or_default() as u32,
+        window => windows::read_register(window + XAPIC_ID) >> 24,
     }
 }
 

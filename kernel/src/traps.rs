@@ -1,7 +1,7 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
-use crate::{clock, cpu, host, process, stacks, syscall, timer, windows};
+use crate::{clock, cpu, host, interrupts, process, stacks, syscall, timer, windows};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::{SHARED_MAP, STACK_TOP};
@@ -48,6 +48,7 @@ fn handle(frame: &mut TrapFrame) {
         v if v == u64::from(vector::VC) => communication(frame),
         v if v == u64::from(vector::VE) => virtualization(frame),
         v if v < 32 => exception(frame),
+        v if interrupts::VECTORS.contains(&v) => interrupt(frame, v),
         v => unasked(frame, v),
     }
 }
@@ -158,6 +159,14 @@ fn exception(frame: &TrapFrame) {
         process::fault(frame);
     }
     refuse(frame, Refusal::UnexpectedException)
+}
+
+/// An interrupt that a driver may wait for.
+fn interrupt(frame: &TrapFrame, vector: u64) {
+    if frame.from_user() {
+        cpu::from_user(frame, |kernel| interrupts::came(kernel, vector));
+    }
+    interrupts::came(&mut cpu::kernel(), vector);
 }
 
 /// A vector that nobody asked for: counted, dropped.

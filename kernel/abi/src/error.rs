@@ -30,7 +30,8 @@ pub enum Error {
     PeerDied = -12,
     /// An argument that no state of the system makes valid.
     BadArgument = -13,
-    /// Objects of this kind cannot be created yet.
+    /// This system has nothing to make such an object of: no IOAPIC that the host claims, or a mode
+    /// without a way to such a device.
     NotCreatable = -14,
     /// No caller waits for a reply of this thread.
     NoCaller = -15,
@@ -40,11 +41,15 @@ pub enum Error {
     AlreadyMapped = -17,
     /// The system has no free slot or frame: nobody's fault, the call may be repeated.
     OutOfMemory = -18,
+    /// The host did not do what it was asked, or answered what it cannot: the host's fault.
+    HostRefused = -19,
+    /// Nobody signs anything in this mode.
+    Unattested = -20,
 }
 
 impl Error {
     /// Every error, at index `-number - 1`.
-    pub const ALL: [Error; 18] = [
+    pub const ALL: [Error; 20] = [
         Error::UnknownCall,
         Error::BadAddress,
         Error::TooLong,
@@ -63,6 +68,8 @@ impl Error {
         Error::Busy,
         Error::AlreadyMapped,
         Error::OutOfMemory,
+        Error::HostRefused,
+        Error::Unattested,
     ];
 
     /// As RAX shows it.

@@ -35,3 +35,27 @@ pub struct Usage {
     pub status: u64,
 }
 const _: () = assert!(core::mem::size_of::<Usage>() == 32);
+
+/// What `number::INSPECT_PROCESS` returns.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// ASCII, zero padded; all zero for the first process.
+    pub name: [u8; 16],
+    /// As `number::USAGE`.
+    pub usage: Usage,
+}
+const _: () = assert!(core::mem::size_of::<ProcessInfo>() == 48);
+
+/// What `number::INSPECT_INTERRUPT` returns.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterruptInfo {
+    /// Deliveries so far.
+    pub count: u64,
+    /// 1: delivered, and not acknowledged yet.
+    pub waits: u32,
+    /// Its vector.
+    pub vector: u32,
+}
+const _: () = assert!(core::mem::size_of::<InterruptInfo>() == 16);

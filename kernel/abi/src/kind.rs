@@ -14,12 +14,14 @@ pub enum Kind {
     Notification = 4,
     /// Pages of memory.
     Region = 5,
-    /// An interrupt that a driver waits for. Not creatable yet.
+    /// An interrupt that a driver waits for: a line of the IOAPIC, or a vector for messages.
     Interrupt = 6,
-    /// The right to make one kind of host call. Not creatable yet.
+    /// The right to make one kind of host call.
     HostChannel = 7,
-    /// The right to be attested. Not creatable yet.
+    /// The right to be attested.
     Evidence = 8,
+    /// The right to read the system's state: log, processes, interrupts.
+    Inspection = 9,
 }
 
 impl Kind {
@@ -34,6 +36,7 @@ impl Kind {
             6 => Self::Interrupt,
             7 => Self::HostChannel,
             8 => Self::Evidence,
+            9 => Self::Inspection,
             _ => return None,
         })
     }

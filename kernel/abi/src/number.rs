@@ -11,7 +11,8 @@
 /// `exit(code: u64) -> !`: ends the process; the kernel shuts down when the first one exits.
 pub const EXIT: u64 = 0;
 /// `print(ptr: *const u8, len: usize) -> usize`: writes UTF-8 text to the console; at most
-/// `PRINT_MAX` bytes. Errors: `BadAddress` (also for bytes that are no text), `TooLong`.
+/// `PRINT_MAX` bytes. Control characters but line feeds become `?`. Lines of other processes than the
+/// first one begin with `[name] `. Errors: `BadAddress` (also for bytes that are no text), `TooLong`.
 pub const PRINT: u64 = 1;
 /// `info(ptr: *mut SystemInfo, len: usize) -> usize`: what this system runs on; bytes written.
 /// Errors: `BadAddress`, `TooShort`.
@@ -46,12 +47,12 @@ pub const BIND: u64 = 11;
 /// the original's (`NoRight`). A badge other than 0 is given to the copy of an endpoint handle
 /// without badge; else `BadArgument`. Right: `DUPLICATE`. Errors: `TableFull`.
 pub const DUPLICATE: u64 = 12;
-/// `close(handle) -> 0`: forgets the handle. An endpoint, notification, region or process whose last
-/// handle is closed goes away (a process is killed); memory that is mapped stays until it is
+/// `close(handle) -> 0`: forgets the handle. An object, or a process, whose last handle is closed goes away (a process is killed); memory that is mapped stays until it is
 /// unmapped.
 pub const CLOSE: u64 = 13;
 /// `revoke(handle) -> 0`: every other handle to the object stops working, everywhere. Threads
-/// that wait at it get `PeerDied`. Endpoints, notifications, regions. Right: `MANAGE`.
+/// that wait at it get `PeerDied`; an interrupt is attached to nothing. Not for processes and threads.
+/// Right: `MANAGE`.
 pub const REVOKE: u64 = 14;
 /// `create(kind, ...) -> handle`, with every right. Errors: `BadArgument` (no such kind),
 /// `NotCreatable`, `TableFull`, `QuotaExceeded`, `OutOfMemory`, and:
@@ -59,10 +60,19 @@ pub const REVOKE: u64 = 14;
 /// - `Region`: `pages` (1 to `REGION_PAGES`), address space that owns and pays, 0 for the
 ///   caller's own (right `MANAGE`). Zeroed.
 /// - `AddressSpace`: `quota` in pages, taken from the caller's; notification (right `SEND`) or
-///   0, bits that it gets when the process ends.
+///   0, bits that it gets when the process ends; its name, 16 bytes of ASCII in two words, zero padded,
+///   which the kernel puts before each line that the process prints.
 /// - `Thread`: address space (0: own; right `MANAGE`), entry, top of stack, priority (at most
 ///   the caller's own), argument (RDI at the start). Runs at once. `BadArgument` for
 ///   addresses that are not canonical or not the user's, or a priority out of range.
+/// - `Interrupt`, `HostChannel`, `Evidence`, `Inspection`: by the first process only (`NoRight`),
+///   which gives them on.
+///   - `Interrupt`: line of the IOAPIC that the host claims and `INTERRUPT_*`, or `INTERRUPT_MESSAGE`.
+///     `Busy`: it exists. `BadArgument`: no such line, no such bits. `NotCreatable`: no IOAPIC that can
+///     be used (below a paravisor there is none yet), or no local APIC.
+///   - `HostChannel`: `CHANNEL_*`, first, count. `BadArgument`: a range that is empty, too long, or
+///     touches memory or what the kernel keeps to itself. `NotCreatable`: the mode has no way there.
+///   - `Evidence`, `Inspection`: nothing more.
 pub const CREATE: u64 = 15;
 /// `map(space, region, address, access) -> 0`: maps a whole region at a page-aligned address;
 /// space 0 is the caller's own. Rights: `MANAGE` on the space, `WRITE` or `EXECUTE` on the region
@@ -97,6 +107,58 @@ pub const RECEIVE: u64 = 24;
 /// Errors: `NoCaller`, `TableFull` (the caller's), and those of the moved handle: the caller
 /// then still waits.
 pub const REPLY: u64 = 25;
+/// `attach(interrupt, notification, bits) -> vector`: from now on each delivery sets these bits;
+/// notification 0 ends that. The interrupt is acknowledged. The vector is what a device that
+/// writes messages needs. Rights: `RECEIVE`; `SEND` on the notification.
+pub const ATTACH: u64 = 32;
+/// `acknowledge(interrupt) -> 0`: it may come again. From its delivery to here it does not: lines are
+/// masked, messages counted and dropped. Right: `RECEIVE`.
+pub const ACKNOWLEDGE: u64 = 33;
+/// `channel_read(channel, offset, size) -> value`: reads a port or device memory, 1, 2 or 4 bytes
+/// at an offset into the channel's range. **The value is the host's.** Right: `RECEIVE`. Errors:
+/// `BadArgument` (size, range, unaligned, a channel of hypercalls), `HostRefused`.
+pub const CHANNEL_READ: u64 = 34;
+/// `channel_write(channel, offset, size, value) -> 0`: the other way. Right: `SEND`. Errors: as
+/// `CHANNEL_READ`.
+pub const CHANNEL_WRITE: u64 = 35;
+/// `channel_call(channel, first, second) -> result`: the channel's hypercall with two words of input
+/// in registers; bits 47:0 of what **the host** answers. Right: `SEND`. Errors: `BadArgument` (not
+/// a channel of hypercalls), `HostRefused`.
+pub const CHANNEL_CALL: u64 = 36;
+/// `evidence(evidence, data: *const [u8; 64], into: *mut u8, len) -> kind and bytes`: what the hardware
+/// signs over the data (`docs/binding.md`); bits 47:32 `defs::binding::evidence`, 31:0 bytes written.
+/// Right: `SEND`. Errors: `BadAddress`, `TooLong` (`len` over `EVIDENCE_MAX`), `TooShort`,
+/// `Unattested`, `HostRefused`.
+pub const EVIDENCE: u64 = 37;
+/// `inspect(inspection, what, index, into: *mut u8, len) -> bytes`: `INSPECT_*`. Right: `RECEIVE`.
+/// Errors: `BadArgument` (no such thing), `BadAddress`, `TooShort`.
+pub const INSPECT: u64 = 38;
+
+/// `CREATE` of an interrupt: the line is active while it is, not when it begins.
+pub const INTERRUPT_LEVEL: u64 = 1 << 8;
+/// `CREATE` of an interrupt: the line is active when low.
+pub const INTERRUPT_LOW: u64 = 1 << 9;
+/// `CREATE` of an interrupt: no line, a vector of its own.
+pub const INTERRUPT_MESSAGE: u64 = 1 << 10;
+/// `CREATE` of a channel: `count` ports from `first` on, at most `CHANNEL_PORTS`.
+pub const CHANNEL_PORT: u64 = 1;
+/// `CREATE` of a channel: `count` bytes of device memory from `first` on, at most `CHANNEL_BYTES`.
+pub const CHANNEL_MEMORY: u64 = 2;
+/// `CREATE` of a channel: Hyper-V's hypercall of code `first`; `count` is 1.
+pub const CHANNEL_HYPERCALL: u64 = 3;
+/// Ports of a channel at most.
+pub const CHANNEL_PORTS: u64 = 256;
+/// Bytes of a channel at most.
+pub const CHANNEL_BYTES: u64 = 1 << 16;
+/// Bytes of evidence at most.
+pub const EVIDENCE_MAX: usize = 2048;
+/// `INSPECT`: the last bytes of the kernel's log, at most `len`; index 0.
+pub const INSPECT_LOG: u64 = 0;
+/// `INSPECT`: `info::ProcessInfo` of a process, by number; nothing where there is none.
+pub const INSPECT_PROCESS: u64 = 1;
+/// `INSPECT`: `info::InterruptInfo` of an interrupt, by number, from 1 on; nothing where there is none.
+/// Number 0: `count` is of those that nobody asked for.
+pub const INSPECT_INTERRUPT: u64 = 2;
 
 /// Bytes that `PRINT` takes at most.
 pub const PRINT_MAX: usize = 1024;

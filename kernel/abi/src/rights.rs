@@ -1,8 +1,9 @@
 //! Rights of a handle: bits, of which a copy can only have fewer.
 
-/// Endpoint: call. Notification: signal.
+/// Endpoint: call. Notification: signal. Host channel: write, call. Evidence: ask for it.
 pub const SEND: u8 = 1 << 0;
-/// Endpoint: receive and reply. Notification: wait, bind.
+/// Endpoint: receive and reply. Notification: wait, bind. Interrupt: attach, acknowledge. Host
+/// channel: read. Inspection: read.
 pub const RECEIVE: u8 = 1 << 1;
 /// Make copies of the handle in one's own table.
 pub const DUPLICATE: u8 = 1 << 2;

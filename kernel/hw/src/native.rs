@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // reason: port I/O and MSRs
 
 use crate::{instr, probe};
+use tessera_handoff::layout::SHARED_MAP;
 use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 
@@ -13,7 +14,8 @@ impl NativeCalls {
     /// See the type.
     ///
     /// # Safety
-    /// What the type demands; devices that callers reach start no transfer into Rust's memory.
+    /// What the type demands; devices that callers reach start no transfer into Rust's memory; device
+    /// memory that callers name is mapped in the shared map, and is no memory.
     pub const unsafe fn new() -> Self {
         Self(())
     }
@@ -70,10 +72,29 @@ impl Service for NativeCalls {
     fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
         Err(Error::Guest(GuestFault::BadValue(control)))
     }
-    fn mmio_read(&mut self, gpa: u64, _: u8) -> Result<u64> {
-        Err(Error::Guest(GuestFault::BadAddress(gpa)))
+    fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
+        let at = SHARED_MAP + gpa;
+        // SAFETY: the promise of `new`.
+        unsafe {
+            match size {
+                1 => Ok((at as *const u8).read_volatile().into()),
+                2 => Ok((at as *const u16).read_volatile().into()),
+                4 => Ok((at as *const u32).read_volatile().into()),
+                _ => Err(Error::Guest(GuestFault::BadLength(size.into()))),
+            }
+        }
     }
-    fn mmio_write(&mut self, gpa: u64, _: u8, _: u64) -> Result<()> {
-        Err(Error::Guest(GuestFault::BadAddress(gpa)))
+    fn mmio_write(&mut self, gpa: u64, size: u8, value: u64) -> Result<()> {
+        let at = SHARED_MAP + gpa;
+        // SAFETY: the promise of `new`.
+        unsafe {
+            match size {
+                1 => (at as *mut u8).write_volatile(value as u8),
+                2 => (at as *mut u16).write_volatile(value as u16),
+                4 => (at as *mut u32).write_volatile(value as u32),
+                _ => return Err(Error::Guest(GuestFault::BadLength(size.into()))),
+            }
+        }
+        Ok(())
     }
 }

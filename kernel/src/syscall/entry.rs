@@ -1,6 +1,6 @@
 //! Which call it is. The calls that a server's loop consists of come first and cost least.
 
-use super::{memory, objects, system};
+use super::{devices, inspect, memory, objects, system};
 use crate::context::Registers;
 use crate::cpu::{self, Kernel};
 use crate::{clock, process};
@@ -117,6 +117,13 @@ fn plain(kernel: &mut Kernel, number: u64, arguments: &Arguments) -> Result<u64,
         number::STATUS => objects::status(kernel, a),
         number::SET_TLS => objects::set_tls(kernel, a),
         number::MAP => memory::map(kernel, a, b, c, d),
+        number::ATTACH => devices::attach(kernel, a, b, c),
+        number::ACKNOWLEDGE => devices::acknowledge(kernel, a),
+        number::CHANNEL_READ => devices::read(kernel, a, b, c),
+        number::CHANNEL_WRITE => devices::write(kernel, a, b, c, d),
+        number::CHANNEL_CALL => devices::call(kernel, a, b, c),
+        number::EVIDENCE => inspect::evidence(kernel, a, b, c, d),
+        number::INSPECT => inspect::inspect(kernel, arguments),
         number::UNMAP => memory::unmap(kernel, a, b),
         _ => Err(Error::UnknownCall),
     }

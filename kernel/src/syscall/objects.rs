@@ -1,7 +1,7 @@
 //! Making objects, and ending them.
 
 use super::entry::Arguments;
-use super::system;
+use super::{devices, system};
 use crate::context::Registers;
 use crate::cpu::Kernel;
 use crate::spaces;
@@ -16,9 +16,9 @@ pub fn create(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> 
             kernel.system.create_object(kind).map(u64::from)
         }
         Kind::Region => region(kernel, a, b),
-        Kind::AddressSpace => space(kernel, a, b, c),
+        Kind::AddressSpace => space(kernel, arguments),
         Kind::Thread => thread(kernel, arguments),
-        Kind::Interrupt | Kind::HostChannel | Kind::Evidence => Err(Error::NotCreatable),
+        kind => devices::create(kernel, kind, a, b, c),
     }
 }
 
@@ -33,10 +33,21 @@ fn region(kernel: &mut Kernel, pages: u64, owner: u64) -> Result<u64, Error> {
     Ok(handle.into())
 }
 
-fn space(kernel: &mut Kernel, quota: u64, watcher: u64, bits: u64) -> Result<u64, Error> {
+fn space(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> {
+    let [_, quota, watcher, bits, low, high] = *arguments;
+    let name = (u128::from(low) | u128::from(high) << 64).to_le_bytes();
+    if !name
+        .iter()
+        .all(|byte| *byte == 0 || byte.is_ascii_graphic())
+    {
+        return Err(Error::BadArgument);
+    }
     let tables = spaces::create().ok_or(Error::OutOfMemory)?;
     let made = kernel.system.create_space(quota, watcher, bits, tables);
-    made.inspect_err(|_| spaces::destroy(tables)).map(u64::from)
+    let handle = made.inspect_err(|_| spaces::destroy(tables))?.into();
+    let index = kernel.system.object(handle, Kind::AddressSpace, 0)?;
+    kernel.system.space(index).name = name;
+    Ok(handle)
 }
 
 fn thread(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> {

@@ -7,7 +7,7 @@ use crate::{console, memory, timer};
 use spin::Once;
 use tessera_abi::error::Error;
 use tessera_abi::number;
-use tessera_objects::system::space::Life;
+use tessera_objects::system::space::{Life, Space};
 
 static IDENTITY: Once<(u32, u32)> = Once::new();
 
@@ -22,7 +22,8 @@ pub fn print(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
     let text = buffer.get_mut(..wanted).ok_or(Error::TooLong)?;
     user::read(kernel, virt, text)?;
     let text = core::str::from_utf8(text).map_err(|_| Error::BadAddress)?;
-    console::user_text(text);
+    let space = kernel.system.current_space();
+    console::user_text(space, &kernel.system.space(space).name, text);
     Ok(len)
 }
 
@@ -48,20 +49,24 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
 /// `Usage`, likewise.
 pub fn usage(kernel: &mut Kernel, space: u64, virt: u64, len: u64) -> Result<u64, Error> {
     let index = kernel.system.space_or_own(space, 0)?;
-    let space = kernel.system.space(index);
-    let handles = space.handles.used().count() as u64;
-    let words = [
-        u64::from(space.threads) | handles << 32,
-        space.pages,
-        space.quota,
-        status(space.life),
-    ];
+    let words = words(kernel.system.space(index));
     user::write(
         kernel,
         virt,
         len,
         words.map(u64::to_le_bytes).as_flattened(),
     )
+}
+
+/// The words of `Usage`.
+pub fn words(space: &Space) -> [u64; 4] {
+    let handles = space.handles.used().count() as u64;
+    [
+        u64::from(space.threads) | handles << 32,
+        space.pages,
+        space.quota,
+        status(space.life),
+    ]
 }
 
 /// `STATUS_*` of a process that somebody has a handle to.

@@ -27,6 +27,12 @@ pub fn write(kernel: &mut Kernel, virt: u64, len: u64, from: &[u8]) -> Result<u6
     Ok(wanted)
 }
 
+/// Whether the process may have `len` bytes written there. Errors: `BadAddress`.
+pub fn check(kernel: &mut Kernel, virt: u64, len: u64) -> Result<(), Error> {
+    let good = spaces::user_range(tables(kernel), virt, len, true);
+    good.then_some(()).ok_or(Error::BadAddress)
+}
+
 fn tables(kernel: &mut Kernel) -> u64 {
     let me = kernel.system.current;
     kernel.system.thread(me).tables

@@ -42,6 +42,10 @@ impl Console {
     }
 
     fn line(&mut self, line: &str) {
+        // The kernel puts a process' name before its lines; only the first one's count.
+        if line.starts_with('[') {
+            return;
+        }
         if let Some(words) = line.strip_prefix("tessera: mode=") {
             self.banner(words);
         } else if let Some(words) = line.strip_prefix("tessera: acpi: the host claims ") {
@@ -121,6 +125,13 @@ mod tests {
             assert_eq!(cut.refused, Some(Refusal::MsrDisagrees));
         }
         assert_eq!(Console::parse("tessera: refused nonsense\n").refused, None);
+    }
+
+    #[test]
+    fn what_other_processes_say_does_not_count() {
+        let text = "[client-a] ?tessera: refused handoff-invalid\n[x] init: check failed: a lie\n\
+            [x] a panic: panicked at x\n[x] init: mode=snp\n[x] tessera: shutdown\n";
+        assert_eq!(Console::parse(text), Console::default());
     }
 
     #[test]

@@ -154,7 +154,8 @@ impl<'a> Supervisor<'a> {
         let service = &self.bundle.services()[index];
         let file = self.bundle.file(service.program as usize);
         let file = file.ok_or(Error::BadArgument)?;
-        let space = process::create(service.quota.into(), self.ended, 1 << index)?;
+        let name = name(&service.name);
+        let space = process::create(service.quota.into(), self.ended, 1 << index, name)?;
         self.slots[index].space = space;
         let (entry, stack) = loader::load(space, file)?;
         if self.slots[index].state != Handle::NONE {

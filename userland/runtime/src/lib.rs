@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod console;
+pub mod device;
 pub mod handle;
 pub mod ipc;
 pub mod loader;

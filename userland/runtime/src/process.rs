@@ -11,14 +11,20 @@ fn handle(number: u64) -> Handle {
     Handle::from_number(number as u32)
 }
 
-/// A process of `quota` pages; `watcher` gets `bits` when it ends. Errors: `number::CREATE`.
-pub fn create(quota: u64, watcher: Handle, bits: u64) -> Result<Handle, Error> {
+/// A process of `quota` pages; `watcher` gets `bits` when it ends. Of its name, which stands before the
+/// lines that it prints, the first 16 bytes count. Errors: `number::CREATE`.
+pub fn create(quota: u64, watcher: Handle, bits: u64, name: &str) -> Result<Handle, Error> {
     let kind = Kind::AddressSpace as u64;
+    let mut words = [[0; 8]; 2];
+    let bytes = words.as_flattened_mut();
+    let len = name.len().min(bytes.len());
+    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+    let [low, high] = words.map(u64::from_le_bytes);
     // SAFETY: no addresses.
     unsafe {
         call(
             number::CREATE,
-            [kind, quota, watcher.number().into(), bits, 0, 0],
+            [kind, quota, watcher.number().into(), bits, low, high],
         )
     }
     .map(handle)

@@ -202,7 +202,7 @@ impl<C: Context> System<C> {
         Ok((handle, object.index))
     }
 
-    fn free_object(&mut self, kind: Kind, owner: u8) -> Result<Object, Error> {
+    pub(super) fn free_object(&mut self, kind: Kind, owner: u8) -> Result<Object, Error> {
         let mut owned = 0;
         let mut free = None;
         for index in (1..=u8::MAX).rev() {
@@ -211,7 +211,9 @@ impl<C: Context> System<C> {
                 index,
                 generation: 0,
             };
-            let header = self.header(object).ok_or(Error::NotCreatable)?;
+            let Some(header) = self.header(object) else {
+                continue;
+            };
             if !header.used {
                 let generation = header.generation;
                 free = Some(Object {

@@ -6,6 +6,16 @@ use super::space::{Life, MAPPINGS, SPACES, Space};
 use super::thread::{Context, State, THREADS, Thread};
 use tessera_abi::{error::Error, kind::Kind, number, rights};
 
+/// Kinds of objects that end with the process that owns them.
+const OWNED: [Kind; 7] = [
+    Kind::Endpoint,
+    Kind::Notification,
+    Kind::Region,
+    Kind::Interrupt,
+    Kind::HostChannel,
+    Kind::Evidence,
+    Kind::Inspection,
+];
 /// Owner of a region whose owner is gone.
 const NOBODY: u8 = u8::MAX;
 
@@ -101,7 +111,7 @@ impl<C: Context> System<C> {
     }
 
     fn destroy_owned(&mut self, owner: u8, reclaim: &mut impl Reclaim) {
-        for kind in [Kind::Endpoint, Kind::Notification, Kind::Region] {
+        for kind in OWNED {
             for index in 1..=u8::MAX {
                 let generation = 0;
                 let object = Object {
@@ -148,7 +158,7 @@ impl<C: Context> System<C> {
         }
     }
 
-    /// Ends an endpoint, notification or region.
+    /// Ends an object that is neither process nor thread.
     pub(super) fn destroy(&mut self, object: Object, reclaim: &mut impl Reclaim) {
         self.send_away(object);
         let Some(header) = self.header(object) else {
@@ -166,8 +176,10 @@ impl<C: Context> System<C> {
                 generation,
                 ..Header::EMPTY
             };
-            if object.kind == Kind::Notification {
-                self.notifications[usize::from(object.index)].bits = 0;
+            match object.kind {
+                Kind::Notification => self.notifications[usize::from(object.index)].bits = 0,
+                Kind::Interrupt => reclaim.interrupt(object.index),
+                _ => {}
             }
             return;
         }

@@ -51,7 +51,7 @@ impl Entry {
     pub(super) fn object(&self) -> Object {
         let kind = Kind::from_number(u64::from(self.meta & 0xFF));
         Object {
-            kind: kind.unwrap_or(Kind::Evidence),
+            kind: kind.unwrap_or(Kind::Inspection),
             index: self.index,
             generation: self.generation,
         }

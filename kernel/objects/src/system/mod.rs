@@ -7,7 +7,9 @@
 mod call;
 mod create;
 mod death;
+pub mod grant;
 pub mod handles;
+pub mod interrupt;
 mod list;
 pub mod mapping;
 mod notify;

@@ -1,6 +1,8 @@
 //! All state, and the objects that are neither threads nor processes.
 
+use super::grant::Grants;
 use super::handles::{Entry, Object};
+use super::interrupt::{INTERRUPTS, Interrupt};
 use super::list::List;
 use super::space::{SPACES, Space};
 use super::thread::{Context, Ready, THREADS, Thread};
@@ -9,7 +11,7 @@ use tessera_abi::{error::Error, kind::Kind};
 /// Endpoints, notifications, regions at most, each; number 0 is nobody.
 pub const OBJECTS: usize = 256;
 
-/// What endpoints, notifications and regions have in common.
+/// What all objects but processes and threads have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Changes when the object goes away or is revoked: handles of another one are dead.
@@ -79,6 +81,8 @@ pub trait Reclaim {
     fn unmap(&mut self, tables: u64, address: u64, pages: u64);
     /// The page tables at `tables`.
     fn space(&mut self, tables: u64);
+    /// Interrupt `index`: it must not come any more.
+    fn interrupt(&mut self, _: u8) {}
 }
 
 /// Everything.
@@ -92,6 +96,9 @@ pub struct System<C> {
     pub(super) notifications: [Notification; OBJECTS],
     /// Regions.
     pub regions: [Region; OBJECTS],
+    /// Interrupts.
+    pub interrupts: [Interrupt; INTERRUPTS as usize],
+    pub(super) grants: Grants,
     pub(super) ready: Ready,
     /// The earliest deadline at most; 0: none.
     pub(super) earliest: u64,
@@ -123,6 +130,8 @@ impl<C: Context> System<C> {
             mapped: 0,
             pages: 0,
         }; OBJECTS],
+        interrupts: [Interrupt::EMPTY; INTERRUPTS as usize],
+        grants: Grants::EMPTY,
         ready: Ready::EMPTY,
         earliest: 0,
         slice: 0,
@@ -146,14 +155,20 @@ impl<C: Context> System<C> {
         self.threads[usize::from(self.current)].space
     }
 
-    /// The common part of an endpoint, notification or region.
+    /// The common part of an object; `None` for processes, threads, and numbers that the kind does
+    /// not have.
     pub(super) fn header(&mut self, object: Object) -> Option<&mut Header> {
         let index = usize::from(object.index);
+        let grants = &mut self.grants;
         match object.kind {
             Kind::Endpoint => Some(&mut self.endpoints[index].header),
             Kind::Notification => Some(&mut self.notifications[index].header),
             Kind::Region => Some(&mut self.regions[index].header),
-            _ => None,
+            Kind::Interrupt => self.interrupts.get_mut(index).map(|i| &mut i.header),
+            Kind::HostChannel => grants.channels.get_mut(index),
+            Kind::Evidence => grants.evidence.get_mut(index),
+            Kind::Inspection => grants.inspections.get_mut(index),
+            Kind::AddressSpace | Kind::Thread => None,
         }
     }
 
@@ -166,8 +181,21 @@ impl<C: Context> System<C> {
             Kind::Region => self.regions[index].header.generation,
             Kind::Thread => self.threads[index].generation,
             Kind::AddressSpace => self.spaces[index % SPACES].generation,
-            _ => object.generation.wrapping_add(1),
+            _ => self.grant_generation(object),
         }
+    }
+
+    #[cold]
+    fn grant_generation(&self, object: Object) -> u32 {
+        let index = usize::from(object.index);
+        let header = match object.kind {
+            Kind::Interrupt => self.interrupts.get(index).map(|i| &i.header),
+            Kind::HostChannel => self.grants.channels.get(index),
+            Kind::Evidence => self.grants.evidence.get(index),
+            _ => self.grants.inspections.get(index),
+        };
+        let none = object.generation.wrapping_add(1);
+        header.map_or(none, |header| header.generation)
     }
 
     /// The live entry of a handle of process `space`. Errors: `BadHandle`.

@@ -100,7 +100,7 @@ impl<C: Context> System<C> {
         Ok(0)
     }
 
-    /// Ends the waits of all threads at an endpoint or notification.
+    /// Ends the waits of all threads at an endpoint or notification; nobody is told of an interrupt.
     pub(super) fn send_away(&mut self, object: Object) {
         let index = usize::from(object.index);
         match object.kind {
@@ -119,6 +119,7 @@ impl<C: Context> System<C> {
                     self.unbind(bound);
                 }
             }
+            Kind::Interrupt => self.detach(object.index),
             _ => {}
         }
     }

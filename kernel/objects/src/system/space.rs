@@ -39,6 +39,8 @@ pub struct Space {
     pub mappings: [Mapping; MAPPINGS],
     /// Root of its page tables, for the kernel.
     pub tables: u64,
+    /// Its name, for people: ASCII, zero padded.
+    pub name: [u8; 16],
     /// Pages that are charged to it.
     pub pages: u64,
     /// Pages that may be.
@@ -74,6 +76,7 @@ impl Space {
             region: 0,
         }; MAPPINGS],
         tables: 0,
+        name: [0; 16],
         pages: 0,
         quota: 0,
         watch_bits: 0,

@@ -2,7 +2,6 @@
 
 use super::check::*;
 use tessera_abi::error::Error::*;
-use tessera_abi::kind::Kind;
 use tessera_abi::number::*;
 
 /// How many failed.
@@ -16,24 +15,6 @@ pub fn run(o: &Objects) -> u64 {
             CREATE,
             &[u64::MAX],
             BadArgument,
-        ),
-        check(
-            "create an interrupt",
-            CREATE,
-            &[Kind::Interrupt as u64],
-            NotCreatable,
-        ),
-        check(
-            "create a channel",
-            CREATE,
-            &[Kind::HostChannel as u64],
-            NotCreatable,
-        ),
-        check(
-            "create evidence",
-            CREATE,
-            &[Kind::Evidence as u64],
-            NotCreatable,
         ),
         check(
             "create with a timeout",
@@ -90,6 +71,12 @@ pub fn run(o: &Objects) -> u64 {
             CREATE,
             &[SPACE, 0, o.region, 0],
             WrongKind,
+        ),
+        check(
+            "a process with a line feed in its name",
+            CREATE,
+            &[SPACE, 0, 0, 0, 10, 0],
+            BadArgument,
         ),
         check(
             "a thread of nobody",

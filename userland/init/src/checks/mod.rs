@@ -4,6 +4,7 @@
 mod all;
 mod check;
 mod creation;
+mod devices;
 mod handles;
 mod maps;
 mod messages;

@@ -85,7 +85,7 @@ fn run(bundle: u64) -> Result<(), Error> {
 fn messages(bundle: u64, empty: u64) -> Result<(), Error> {
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
     let file = bundle.file(1).ok_or(Error::BadArgument)?;
-    let space = process::create(64, Handle::NONE, 0)?;
+    let space = process::create(64, Handle::NONE, 0, "server")?;
     let (entry, stack) = loader::load(space, file)?;
     let endpoint = Handle::endpoint()?;
     process::give(space, endpoint, rights::RECEIVE, 0)?;

@@ -15,6 +15,7 @@ pub struct Counts {
     pub endpoints: usize,
     pub notifications: usize,
     pub regions: usize,
+    pub grants: usize,
     pub handles: usize,
     pub pages: u64,
 }
@@ -26,6 +27,16 @@ pub fn counts(s: &Fake) -> Counts {
         endpoints: s.endpoints.iter().filter(|x| x.header.used).count(),
         notifications: s.notifications.iter().filter(|x| x.header.used).count(),
         regions: s.regions.iter().filter(|x| x.header.used).count(),
+        grants: s.interrupts.iter().filter(|x| x.used()).count()
+            + [
+                &s.grants.channels,
+                &s.grants.evidence,
+                &s.grants.inspections,
+            ]
+            .iter()
+            .flat_map(|headers| headers.iter())
+            .filter(|x| x.used)
+            .count(),
         handles: s.spaces.iter().map(|x| x.handles.used().count()).sum(),
         pages: s.spaces.iter().map(|x| x.pages).sum(),
     }
@@ -143,7 +154,7 @@ fn priorities(s: &Fake) {
 }
 
 fn references(s: &Fake) {
-    let mut refs = [[0u16; OBJECTS]; 9];
+    let mut refs = [[0u16; OBJECTS]; 10];
     let mut mapped = [0u16; OBJECTS];
     for space in &s.spaces {
         assert!(space.life == Life::Alive || space.handles.used().count() == 0);
@@ -173,6 +184,20 @@ fn references(s: &Fake) {
             region.header.used,
             region.header.refs != 0 || region.mapped != 0
         );
+    }
+    let grants = &s.grants;
+    let headers = s.interrupts.iter().map(|interrupt| &interrupt.header);
+    let kinds: [(Kind, Vec<_>); 4] = [
+        (Kind::Interrupt, headers.collect()),
+        (Kind::HostChannel, grants.channels.iter().collect()),
+        (Kind::Evidence, grants.evidence.iter().collect()),
+        (Kind::Inspection, grants.inspections.iter().collect()),
+    ];
+    for (kind, headers) in kinds {
+        for (n, header) in headers.iter().enumerate() {
+            assert_eq!(header.refs, refs[kind as usize][n], "{kind:?} {n}");
+            assert_eq!(header.used, header.refs != 0, "{kind:?} {n}");
+        }
     }
     for (n, space) in s.spaces.iter().enumerate() {
         assert_eq!(

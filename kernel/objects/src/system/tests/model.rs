@@ -1,5 +1,7 @@
 //! Handles and objects against a reference model: maps, unique names, no generations.
 
+use super::super::grant::Channel;
+use super::super::interrupt::LINES;
 use super::super::objects::Reclaim;
 use super::super::space::Life;
 use super::check::check;
@@ -33,6 +35,8 @@ struct Model {
     processes: BTreeMap<u64, Process>,
     /// Owner and pages of endpoints, notifications, regions.
     objects: BTreeMap<u64, (u64, u64)>,
+    /// Interrupts by number: its name, the notification that is told, and whether it waits.
+    interrupts: BTreeMap<u8, (u64, u64, bool)>,
     next: u64,
 }
 
@@ -95,6 +99,11 @@ enum Op {
     Become(u8),
     Map(u8),
     Move(u8),
+    Grant(u8),
+    Interrupt(u8),
+    Attach(u8, u8),
+    Acknowledge(u8),
+    Deliver(u8),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -114,6 +123,11 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         handle().prop_map(Op::Become),
         handle().prop_map(Op::Map),
         handle().prop_map(Op::Move),
+        (0u8..3).prop_map(Op::Grant),
+        (0u8..5).prop_map(Op::Interrupt),
+        (handle(), handle()).prop_map(|(i, n)| Op::Attach(i, n)),
+        handle().prop_map(Op::Acknowledge),
+        (1u8..5).prop_map(Op::Deliver),
     ];
     prop::collection::vec(op, 1..120)
 }
@@ -241,6 +255,11 @@ impl Pair {
                 }
             }
             Op::Move(n) => self.move_to_self(n),
+            Op::Grant(kind) => self.grant(kind),
+            Op::Interrupt(index) => self.interrupt(index),
+            Op::Attach(n, told) => self.attach(n, told),
+            Op::Acknowledge(n) => self.acknowledge(n),
+            Op::Deliver(index) => self.deliver(index),
         }
         self.m.sweep();
         self.compare();
@@ -347,6 +366,11 @@ impl Pair {
             // To the model it is a new object that only this handle names.
             let object = self.m.objects.remove(&named.name).unwrap();
             let name = self.m.next;
+            for (interrupt, told, _) in self.m.interrupts.values_mut() {
+                if *interrupt == named.name {
+                    (*interrupt, *told) = (name, 0);
+                }
+            }
             self.m.next += 1;
             self.m.objects.insert(name, object);
             let handles = &mut self.m.processes.get_mut(&self.me).unwrap().handles;
@@ -412,6 +436,77 @@ impl Pair {
                 self.note(self.me, arrived, named);
             }
             Ok(_) => assert_eq!(result, Err(Error::TableFull)),
+        }
+    }
+
+    fn of_kind(&self, handle: u32, kind: Kind, right: u8) -> Result<u64, Error> {
+        let named = self.m.get(self.me, handle)?;
+        match named.kind == kind {
+            false => Err(Error::WrongKind),
+            true if named.rights & right == 0 => Err(Error::NoRight),
+            true => Ok(named.name),
+        }
+    }
+
+    fn grant(&mut self, kind: u8) {
+        let kind = [Kind::HostChannel, Kind::Evidence, Kind::Inspection][usize::from(kind)];
+        if let Ok(handle) = self.s.create_grant(kind, Channel::Hypercall(8)) {
+            let name = self.fresh(kind, handle);
+            self.m.objects.insert(name, (self.me, 0));
+        }
+    }
+
+    fn interrupt(&mut self, index: u8) {
+        let busy = |(name, _, _): &(u64, u64, bool)| self.m.objects.contains_key(name);
+        let busy = index != 0 && self.m.interrupts.get(&index).is_some_and(busy);
+        match self.s.create_interrupt(index) {
+            Ok((handle, made)) => {
+                assert!(!busy && (index == made || (index == 0 && made > LINES)));
+                let name = self.fresh(Kind::Interrupt, handle);
+                self.m.objects.insert(name, (self.me, 0));
+                self.m.interrupts.insert(made, (name, 0, false));
+            }
+            Err(error) => assert_eq!(error == Error::Busy, busy),
+        }
+    }
+
+    fn change(&mut self, name: u64) -> &mut (u64, u64, bool) {
+        let mut all = self.m.interrupts.values_mut();
+        all.find(|(interrupt, _, _)| *interrupt == name).unwrap()
+    }
+
+    fn attach(&mut self, n: u8, told: u8) {
+        let (handle, told) = (self.handle(n), self.handle(told));
+        let result = self.s.attach(handle.into(), told.into(), 1);
+        let expected = self.of_kind(handle, Kind::Interrupt, rights::RECEIVE);
+        let expected = expected.and_then(|name| match told {
+            0 => Ok((name, 0)),
+            _ => Ok((name, self.of_kind(told, Kind::Notification, rights::SEND)?)),
+        });
+        assert_eq!(result.map(|_| ()), expected.map(|_| ()));
+        if let Ok((name, told)) = expected {
+            *self.change(name) = (name, told, false);
+        }
+    }
+
+    fn acknowledge(&mut self, n: u8) {
+        let handle = self.handle(n);
+        let result = self.s.acknowledge(handle.into());
+        let expected = self.of_kind(handle, Kind::Interrupt, rights::RECEIVE);
+        assert_eq!(result.map(|_| ()), expected.map(|_| ()));
+        if let Ok(name) = expected {
+            self.change(name).2 = false;
+        }
+    }
+
+    /// Told where the interrupt lives, its notification lives, and the last one was acknowledged.
+    fn deliver(&mut self, index: u8) {
+        let live = |name: &u64| self.m.objects.contains_key(name);
+        let known = self.m.interrupts.get(&index).copied();
+        let told = known.filter(|(name, told, waits)| live(name) && live(told) && !waits);
+        assert_eq!(self.s.deliver_interrupt(index), told.is_some());
+        if let Some((name, ..)) = told {
+            self.change(name).2 = true;
         }
     }
 

@@ -1,0 +1,147 @@
+//! A driver in small: the serial port's interrupt, evidence, a hypercall, device memory. What a mode
+//! cannot give must fail as documented.
+
+use core::fmt::Write;
+use tessera_abi::error::Error;
+use tessera_abi::number::*;
+use tessera_defs::hyperv::HVCALL_NOTIFY_LONG_SPIN_WAIT;
+use tessera_defs::mode::{HostProfile, Mode};
+use tessera_defs::port::COM1;
+use tessera_runtime::console::Console;
+use tessera_runtime::device::{Channel, Evidence, Inspection, Interrupt};
+use tessera_runtime::handle::Handle;
+use tessera_runtime::ipc::{self, Message, Received};
+use tessera_runtime::{process, system};
+
+/// Line of COM1, and its registers (National Semiconductor PC16550D, section 8).
+const LINE: u64 = 4;
+const REGISTERS: u64 = 8;
+const ENABLE: u64 = 1;
+const CAUSE: u64 = 2;
+const MODEM: u64 = 4;
+/// Enable, and cause, of "the transmitter is empty"; a PC's way from the chip to the line.
+const EMPTY: u8 = 2;
+const OUT2: u32 = 8;
+/// How long a host may take, in microseconds: for ever, almost.
+const PATIENCE: u32 = 100_000_000;
+/// Where a PC has its HPET, if it has one.
+const HPET: u64 = 0xFED0_0000;
+
+type Test = fn(bool) -> Result<bool, Error>;
+
+/// Runs every test; how many failed.
+pub fn run(timer: bool) -> u64 {
+    let before = process::usage(Handle::NONE);
+    let tests: [(&str, Test); 4] = [
+        ("an interrupt", interrupt),
+        ("evidence", evidence),
+        ("a hypercall", hypercall),
+        ("device memory", memory),
+    ];
+    let mut failed = 0;
+    for (name, test) in tests {
+        let result = test(timer);
+        let good = result == Ok(true) && process::usage(Handle::NONE) == before;
+        if !good {
+            let _unwritable = writeln!(Console, "init: check failed: {name}: {result:?}");
+        }
+        failed += u64::from(!good);
+    }
+    failed
+}
+
+fn below_paravisor() -> Result<bool, Error> {
+    let mode = system::info()?.mode;
+    Ok([Mode::SnpParavisor, Mode::TdxParavisor]
+        .map(|mode| mode as u32)
+        .contains(&mode))
+}
+
+/// Whether the bits come.
+fn told(notification: Handle, timeout: u32) -> bool {
+    ipc::receive(notification, &mut Message::default(), timeout) == Ok(Received::Notified(4))
+}
+
+fn interrupt(timer: bool) -> Result<bool, Error> {
+    let made = Interrupt::new(LINE | INTERRUPT_LEVEL);
+    if made == Err(Error::NotCreatable) {
+        return Ok(!timer || below_paravisor()?);
+    }
+    let interrupt = made?;
+    let ports = Channel::new(CHANNEL_PORT, COM1.into(), REGISTERS)?;
+    let inspection = Inspection::new()?;
+    let notification = Handle::notification()?;
+    let mut good = Interrupt::new(LINE) == Err(Error::Busy);
+    let dropped = inspection.interrupt(0)?;
+    let vector = interrupt.attach(notification, 4)?;
+    let modem = ports.read(MODEM, 1)?.any();
+    ports.write(MODEM, 1, modem | OUT2)?;
+    ports.write(ENABLE, 1, EMPTY.into())?;
+    good &= told(notification, PATIENCE);
+    // The line is still active: it comes again when it is acknowledged, and not before.
+    good &= !told(notification, 3_000);
+    interrupt.acknowledge()?;
+    good &= told(notification, PATIENCE);
+    let cause = ports.read_byte(CAUSE)?.any();
+    good &= cause & 0xF == EMPTY;
+    ports.write(ENABLE, 1, 0)?;
+    interrupt.acknowledge()?;
+    good &= !told(notification, 3_000);
+    let seen = inspection.interrupt(LINE + 1)?;
+    good &= seen.is_some_and(|seen| seen.count == 2 && u64::from(seen.vector) == vector);
+    // A line that nobody acknowledged is masked: it does not come only to be dropped.
+    good &= inspection.interrupt(0)? == dropped;
+    for handle in [interrupt.0, ports.0, inspection.0, notification] {
+        handle.close()?;
+    }
+    Ok(good)
+}
+
+fn evidence(_: bool) -> Result<bool, Error> {
+    let evidence = Evidence::new()?;
+    let mut room = [0; EVIDENCE_MAX];
+    let short = evidence.over(&[7; 64], &mut room[..16]).map(|_| ());
+    let made = evidence.over(&[7; 64], &mut room);
+    let isolated = system::info()?.mode != Mode::None as u32;
+    let good = match made {
+        Err(Error::Unattested) => !isolated && short == Err(Error::Unattested),
+        Ok((kind, bytes)) => {
+            isolated && kind != 0 && bytes.len() > 512 && short == Err(Error::TooShort)
+        }
+        Err(_) => false,
+    };
+    evidence.0.close()?;
+    Ok(good)
+}
+
+fn hypercall(_: bool) -> Result<bool, Error> {
+    let code = HVCALL_NOTIFY_LONG_SPIN_WAIT.into();
+    let info = system::info()?;
+    // On a plain machine the kernel has no way to them.
+    let offered = info.profile == HostProfile::HyperV as u32 && info.mode != Mode::None as u32;
+    match Channel::new(CHANNEL_HYPERCALL, code, 1) {
+        Err(Error::NotCreatable) => Ok(!offered || below_paravisor()?),
+        made => {
+            let channel = made?;
+            let result = channel.call(1, 0)?.checked(|result| *result == 0);
+            let wrong = channel.read(0, 1) == Err(Error::BadArgument);
+            channel.0.close()?;
+            Ok(offered && wrong && result == Some(0))
+        }
+    }
+}
+
+fn memory(_: bool) -> Result<bool, Error> {
+    match Channel::new(CHANNEL_MEMORY, HPET, 1024) {
+        Err(Error::NotCreatable) => Ok(true),
+        made => {
+            let channel = made?;
+            // Whether there is one, and what it says, is the host's business.
+            let answer = channel.read(0, 4);
+            let good = matches!(answer, Ok(_) | Err(Error::HostRefused));
+            let unaligned = channel.read(2, 4) == Err(Error::BadArgument);
+            channel.0.close()?;
+            Ok(good && unaligned)
+        }
+    }
+}
