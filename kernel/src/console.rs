@@ -19,6 +19,10 @@ struct Serial;
 
 impl Write for Serial {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        // A line that comes while the log is read is not worth a wait.
+        if let Some(mut ring) = LOG.try_lock() {
+            ring.keep(text.as_bytes());
+        }
         send(text.bytes())
     }
 }
@@ -65,13 +69,16 @@ struct Ring {
     total: usize,
 }
 
-impl Write for Ring {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            self.bytes[self.total % RING] = byte;
-            self.total += 1;
+impl Ring {
+    fn keep(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let place = &mut self.bytes[self.total % RING..];
+            let count = rest.len().min(place.len());
+            place[..count].copy_from_slice(&rest[..count]);
+            self.total += count;
+            rest = &rest[count..];
         }
-        Ok(())
     }
 }
 
@@ -100,12 +107,7 @@ impl log::Log for Logger {
             log::Level::Debug => "debug: ",
             log::Level::Trace => "trace: ",
         };
-        let line = format_args!("tessera: {mark}{}\n", record.args());
-        emergency(line);
-        // A line that comes while another one is kept is not worth a wait.
-        if let Some(mut ring) = LOG.try_lock() {
-            let _never = ring.write_fmt(line);
-        }
+        emergency(format_args!("tessera: {mark}{}\n", record.args()));
     }
     fn flush(&self) {}
 }

@@ -78,7 +78,7 @@ pub fn open(line: u32) {
 
 fn entry(line: u32) -> u32 {
     let is = |bits: &AtomicU32| bits.load(Ordering::Relaxed) >> line & 1;
-    interrupts::vector(line as u8 + 1) | is(&LEVELS) * LEVEL | is(&LOWS) * LOW
+    interrupts::vector(line as u8 + 1) | (is(&LEVELS) * LEVEL) | (is(&LOWS) * LOW)
 }
 
 /// Masks a line, if it is not. The vector stays: the end of an interrupt finds its line by it.

@@ -15,6 +15,8 @@ pub struct Console {
     pub protections: Vec<String>,
     /// Mode by the first user process.
     pub init_mode: Option<String>,
+    /// Interrupts of devices came, by the first user process.
+    pub lines: bool,
     /// The first user process reported a failed check.
     pub failed_check: Option<String>,
     /// Processors that the host claims, by the kernel.
@@ -57,6 +59,8 @@ impl Console {
             self.debug = true;
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
+        } else if line == "init: interrupt lines come" {
+            self.lines = true;
         } else if let Some(check) = line.strip_prefix("init: check failed: ") {
             self.failed_check = Some(check.to_owned());
         } else if line.starts_with("tessera: init exited with ") {
@@ -111,7 +115,8 @@ mod tests {
         assert_eq!(console.init_mode.as_deref(), Some("none"));
         assert!(console.shutdown && console.panic.is_none());
         assert_eq!(console.processors, Some(4));
-        assert!(console.info && console.debug);
+        assert!(console.info && console.debug && !console.lines);
+        assert!(Console::parse("init: interrupt lines come\r\n").lines);
     }
 
     #[test]

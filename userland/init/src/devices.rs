@@ -27,10 +27,10 @@ const PATIENCE: u32 = 100_000_000;
 /// Where a PC has its HPET, if it has one.
 const HPET: u64 = 0xFED0_0000;
 
-type Test = fn(bool) -> Result<bool, Error>;
+type Test = fn() -> Result<bool, Error>;
 
 /// Runs every test; how many failed.
-pub fn run(timer: bool) -> u64 {
+pub fn run() -> u64 {
     let before = process::usage(Handle::NONE);
     let tests: [(&str, Test); 4] = [
         ("an interrupt", interrupt),
@@ -40,7 +40,7 @@ pub fn run(timer: bool) -> u64 {
     ];
     let mut failed = 0;
     for (name, test) in tests {
-        let result = test(timer);
+        let result = test();
         let good = result == Ok(true) && process::usage(Handle::NONE) == before;
         if !good {
             let _unwritable = writeln!(Console, "init: check failed: {name}: {result:?}");
@@ -62,10 +62,14 @@ fn told(notification: Handle, timeout: u32) -> bool {
     ipc::receive(notification, &mut Message::default(), timeout) == Ok(Received::Notified(4))
 }
 
-fn interrupt(timer: bool) -> Result<bool, Error> {
+fn interrupt() -> Result<bool, Error> {
     let made = Interrupt::new(LINE | INTERRUPT_LEVEL);
-    if made == Err(Error::NotCreatable) {
-        return Ok(!timer || below_paravisor()?);
+    let lines = made != Err(Error::NotCreatable);
+    // Whether it must be so is for the matrix to judge, which knows what the host claims.
+    let word = if lines { "come" } else { "are not there" };
+    let _unwritable = writeln!(Console, "init: interrupt lines {word}");
+    if !lines {
+        return Ok(true);
     }
     let interrupt = made?;
     let ports = Channel::new(CHANNEL_PORT, COM1.into(), REGISTERS)?;
@@ -97,7 +101,7 @@ fn interrupt(timer: bool) -> Result<bool, Error> {
     Ok(good)
 }
 
-fn evidence(_: bool) -> Result<bool, Error> {
+fn evidence() -> Result<bool, Error> {
     let evidence = Evidence::new()?;
     let mut room = [0; EVIDENCE_MAX];
     let short = evidence.over(&[7; 64], &mut room[..16]).map(|_| ());
@@ -114,7 +118,7 @@ fn evidence(_: bool) -> Result<bool, Error> {
     Ok(good)
 }
 
-fn hypercall(_: bool) -> Result<bool, Error> {
+fn hypercall() -> Result<bool, Error> {
     let code = HVCALL_NOTIFY_LONG_SPIN_WAIT.into();
     let info = system::info()?;
     // On a plain machine the kernel has no way to them.
@@ -131,7 +135,7 @@ fn hypercall(_: bool) -> Result<bool, Error> {
     }
 }
 
-fn memory(_: bool) -> Result<bool, Error> {
+fn memory() -> Result<bool, Error> {
     match Channel::new(CHANNEL_MEMORY, HPET, 1024) {
         Err(Error::NotCreatable) => Ok(true),
         made => {

@@ -39,7 +39,7 @@ fn run(bundle: u64) -> Result<u64, Error> {
     let mut failed = checks::run();
     let timer = wait_for_timer()?;
     failed += threads::run(timer);
-    failed += devices::run(timer);
+    failed += devices::run();
     let before = process::usage(Handle::NONE)?;
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
     let mut supervisor = supervisor::Supervisor::new(bundle, timer)?;
