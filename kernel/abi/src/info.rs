@@ -16,8 +16,10 @@ pub struct SystemInfo {
     pub pages_shared: u64,
     /// Timer interrupts so far.
     pub ticks: u64,
+    /// Microseconds of the clock of timeouts, whose pace is the host's; it does not go back.
+    pub now: u64,
 }
-const _: () = assert!(core::mem::size_of::<SystemInfo>() == 40);
+const _: () = assert!(core::mem::size_of::<SystemInfo>() == 48);
 
 /// What `number::USAGE` returns of one process.
 #[repr(C)]

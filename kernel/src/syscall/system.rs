@@ -3,7 +3,7 @@
 use super::user;
 use crate::boot::Boot;
 use crate::cpu::Kernel;
-use crate::{console, memory, timer};
+use crate::{clock, console, memory, timer};
 use spin::Once;
 use tessera_abi::error::Error;
 use tessera_abi::number;
@@ -37,6 +37,7 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
         counts.accepted,
         counts.shared,
         timer::ticks(),
+        clock::now(),
     ];
     user::write(
         kernel,

@@ -59,6 +59,9 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && claimed && !console.lines {
         faults.push("the host has an IOAPIC, and no driver got its interrupts".into());
     }
+    if orderly && !console.panic_told {
+        faults.push("a service panicked, and its supervisor did not hear of it".into());
+    }
     if orderly {
         faults.extend(command_line(row.boot.scenario, console));
     }
@@ -231,6 +234,7 @@ mod tests {
             protections: PROTECTIONS.map(str::to_owned).into(),
             processors: Some(1),
             lines: true,
+            panic_told: true,
             info: true,
             ..Console::default()
         };
@@ -256,6 +260,7 @@ mod tests {
             |said: &mut Console| said.processors = Some(2),
             |said: &mut Console| said.processors = None,
             |said: &mut Console| said.lines = false,
+            |said: &mut Console| said.panic_told = false,
             |said: &mut Console| said.info = false,
             |said: &mut Console| said.debug = true,
             |said: &mut Console| _ = said.protections.pop(),

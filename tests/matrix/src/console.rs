@@ -17,6 +17,8 @@ pub struct Console {
     pub init_mode: Option<String>,
     /// Interrupts of devices came, by the first user process.
     pub lines: bool,
+    /// The supervisor heard of the panic of the one service that panics.
+    pub panic_told: bool,
     /// The first user process reported a failed check.
     pub failed_check: Option<String>,
     /// Processors that the host claims, by the kernel.
@@ -59,6 +61,8 @@ impl Console {
             self.debug = true;
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
+        } else if line.starts_with("init: offender panicked at ") {
+            self.panic_told = true;
         } else if line == "init: interrupt lines come" {
             self.lines = true;
         } else if let Some(check) = line.strip_prefix("init: check failed: ") {

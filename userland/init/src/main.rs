@@ -20,7 +20,7 @@ const TICKS: u64 = 3;
 /// Polls at most, so that a host without a timer ends the wait.
 const POLLS: u64 = 500_000;
 
-tessera_runtime::service!(main);
+tessera_runtime::program!(main, tessera_runtime::panic::of_first);
 
 /// `bundle` is its length.
 fn main(bundle: u64) -> u64 {

@@ -52,6 +52,27 @@ pub struct Supervisor<'a> {
     clock: u64,
 }
 
+/// Says that a service panicked, and how. It chose the text: what is no plain character is replaced, so
+/// that it stays one line of this process.
+fn panicked(name: &str, words: &[u64; message::WORDS]) -> u64 {
+    let mut text = words.map(u64::to_le_bytes);
+    let text = text.as_flattened_mut();
+    let len = text
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(text.len());
+    for byte in &mut text[..len] {
+        *byte = if matches!(byte, b' '..=b'~') {
+            *byte
+        } else {
+            b'?'
+        };
+    }
+    let text = core::str::from_utf8(&text[..len]).unwrap_or_default();
+    let _unwritable = writeln!(Console, "init: {name} panicked at {text}");
+    0
+}
+
 /// What became of the services.
 pub struct Outcome {
     /// Those that were given up, or had a task and ended badly.
@@ -232,6 +253,7 @@ impl<'a> Supervisor<'a> {
             }
             (service::END, ..) => Error::NoRight.number(),
             (service::STARTS, Some(_), Some(slot)) => slot.starts,
+            (service::PANIC, Some(from), _) => panicked(name(&from.name), &request.words),
             _ => Error::BadArgument.number(),
         };
         // A handle that came along is not wanted.

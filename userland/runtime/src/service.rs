@@ -18,6 +18,8 @@ pub const SUPERVISOR: Handle = Handle::from_number(2);
 pub const END: u32 = 1;
 /// Label: how often service number word 0 was started. Answer: word 0.
 pub const STARTS: u32 = 2;
+/// Label: this service panics; the words are text, zero padded. Answer: nothing.
+pub const PANIC: u32 = 3;
 
 /// The endpoint of the `n`-th service that this one uses.
 pub const fn used(n: u32) -> Handle {
@@ -62,10 +64,18 @@ impl Client {
 }
 
 /// Makes `$main`, a `fn(u64) -> u64` from RDI to the exit code, the program's beginning. A panic
-/// is printed and exits with 101.
+/// is printed, told to the supervisor, and exits with `panic::CODE`.
 #[macro_export]
 macro_rules! service {
     ($main:path) => {
+        $crate::program!($main, $crate::panic::of_service);
+    };
+}
+
+/// As `service!`, with the function that a panic calls.
+#[macro_export]
+macro_rules! program {
+    ($main:path, $panic:path) => {
         #[allow(unsafe_code)] // the symbol that the linker script names
         #[unsafe(no_mangle)]
         extern "sysv64" fn _start(argument: u64) -> ! {
@@ -74,9 +84,7 @@ macro_rules! service {
 
         #[panic_handler]
         fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-            use core::fmt::Write;
-            let _unwritable = writeln!($crate::console::Console, "panic of a process: {info}");
-            $crate::system::exit(101)
+            $panic(info)
         }
     };
 }
