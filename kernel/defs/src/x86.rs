@@ -51,6 +51,8 @@ pub mod x2apic {
     pub const PPR: u32 = 0x80A;
     /// End of interrupt.
     pub const EOI: u32 = 0x80B;
+    /// Logical destination: follows from the ID.
+    pub const LDR: u32 = 0x80D;
     /// Spurious interrupt vector; bit 8 enables the APIC.
     pub const SIVR: u32 = 0x80F;
     /// Interrupt command.

@@ -2,8 +2,10 @@
 
 use crate::context::Paravisor;
 use crate::msr::gp;
+use crate::processors;
 use crate::traps::TIMER;
 use tessera_defs::x86::x2apic;
+use tessera_objects::apic::command::{Command, logical_id};
 use tessera_protocol::error::Result;
 
 const MASKED: u64 = 1 << 16;
@@ -21,15 +23,42 @@ pub struct Apic {
     divide: u64,
     initial: u64,
     tpr: u64,
-    /// A vector that fired and was not injected yet.
-    pub pending: Option<u8>,
+    icr: u64,
+    /// Vectors that came and were not injected yet, a bit each.
+    requested: [u64; 4],
+}
+
+impl Apic {
+    /// An interrupt came.
+    pub fn request(&mut self, vector: u8) {
+        self.requested[usize::from(vector / 64)] |= 1 << (vector % 64);
+    }
+
+    /// Several came.
+    pub fn request_all(&mut self, vectors: [u64; 4]) {
+        let words = self.requested.iter_mut().zip(vectors);
+        words.for_each(|(word, new)| *word |= new);
+    }
+
+    /// The one that goes in next.
+    pub fn pending(&self) -> Option<u8> {
+        let word = (0..4).rev().find(|word| self.requested[*word] != 0)?;
+        Some((word * 64) as u8 + self.requested[word].ilog2() as u8)
+    }
+
+    /// It went in.
+    pub fn accept(&mut self, vector: u8) {
+        self.requested[usize::from(vector / 64)] &= !(1 << (vector % 64));
+    }
 }
 
 impl Paravisor<'_> {
     /// RDMSR of an x2APIC register.
     pub fn apic_read(&mut self, register: u32) -> Result<u64> {
         match register {
-            x2apic::ID => Ok(0),
+            x2apic::ID => Ok(self.index as u64),
+            x2apic::LDR => Ok(logical_id(self.index as u32).into()),
+            x2apic::ICR => Ok(self.apic.icr),
             x2apic::VERSION => Ok(VERSION),
             x2apic::TPR => Ok(self.apic.tpr),
             x2apic::SIVR => Ok(self.apic.sivr),
@@ -45,6 +74,18 @@ impl Paravisor<'_> {
     pub fn apic_write(&mut self, register: u32, value: u64) -> Result<()> {
         match register {
             x2apic::EOI if value == 0 => Ok(()),
+            x2apic::ICR => {
+                let Ok(command) = Command::decode(value) else {
+                    return gp();
+                };
+                self.apic.icr = value;
+                command.into_iter().for_each(|c| processors::send(self, c));
+                Ok(())
+            }
+            x2apic::SELF_IPI if (16..=VECTOR).contains(&value) => {
+                self.apic.request(value as u8);
+                Ok(())
+            }
             x2apic::TPR if value <= VECTOR => {
                 self.apic.tpr = value;
                 Ok(())
@@ -75,8 +116,14 @@ impl Paravisor<'_> {
         let on = self.apic.sivr & ENABLE != 0 && self.apic.lvt_timer & MASKED == 0;
         let vector = (self.apic.lvt_timer & VECTOR) as u8;
         if on && vector >= 32 {
-            self.apic.pending = Some(vector);
+            self.apic.request(vector);
         }
+    }
+
+    /// INIT: as after a reset, the timer silent.
+    pub fn apic_reset(&mut self) -> Result<()> {
+        self.apic = Apic::default();
+        self.host_apic(x2apic::LVT_TIMER, MASKED | u64::from(TIMER))
     }
 
     /// Ends the interrupt in service.

@@ -3,7 +3,7 @@
 
 use crate::apic::Apic;
 use crate::lower::LowerGuest;
-use crate::partition::Partition;
+use crate::partition::{self, Partition};
 use spin::Mutex;
 use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
@@ -22,15 +22,21 @@ pub struct Paravisor<'a> {
     /// Index of the virtual processor.
     pub index: usize,
     /// Calls to the host: the same strategy as an enlightened kernel's.
-    pub host: &'static mut dyn HostCalls,
+    pub host: &'a mut dyn HostCalls,
     /// Page states, likewise.
-    pub visibility: &'static mut dyn PageVisibility,
+    pub visibility: &'a mut dyn PageVisibility,
     /// The lower context.
     pub lower: &'a mut dyn LowerGuest,
     /// Its local APIC.
     pub apic: Apic,
-    /// Where the lower guest starts.
-    pub lower_entry: u64,
+    /// It has registers; otherwise it waits for its start.
+    pub runs: bool,
+    /// It waits for an interrupt.
+    pub halted: bool,
+    /// A non-maskable interrupt waits for it.
+    pub nmi: bool,
+    /// How many there are.
+    pub processors: usize,
     /// `partition::changes` before the lower context ran last.
     pub seen: u64,
     /// What all processors have in common.
@@ -72,6 +78,33 @@ pub fn strategies(mode: Mode, block: &Handoff) -> Strategies {
         let machine = &mut *machine;
         let new = Machine::new(own_mode(mode), private, virt, gpa);
         machine.insert(new).strategies()
+    }
+}
+
+impl<'a> Paravisor<'a> {
+    /// A processor whose lower context waits for its start. After `Partition::install`.
+    pub fn new(
+        mode: Mode,
+        index: usize,
+        host: &'a mut dyn HostCalls,
+        visibility: &'a mut dyn PageVisibility,
+        lower: &'a mut dyn LowerGuest,
+    ) -> Self {
+        let partition = partition::get();
+        Self {
+            mode,
+            index,
+            host,
+            visibility,
+            lower,
+            apic: Apic::default(),
+            runs: false,
+            halted: false,
+            nmi: false,
+            processors: partition.lock().processors,
+            seen: 0,
+            partition,
+        }
     }
 }
 

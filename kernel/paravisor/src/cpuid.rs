@@ -13,7 +13,19 @@ pub fn answer(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
     match leaf {
         0x4000_0000..=0x4FFF_FFFF => synthetic(paravisor, leaf),
         CPUID_ENCRYPTION | tdx::cpuid::LEAF => [0; 4],
-        _ => paravisor.lower.cpuid(leaf, subleaf),
+        _ => own_id(paravisor, leaf, paravisor.lower.cpuid(leaf, subleaf)),
+    }
+}
+
+/// Answers that name the processor that asks; the page that was vetted names the first one. Source: Intel
+/// SDM vol. 2, CPUID, leaves 1 and 0Bh; APM vol. 3, appendix E, Fn8000_001E.
+fn own_id(paravisor: &Paravisor<'_>, leaf: u32, [a, b, c, d]: [u32; 4]) -> [u32; 4] {
+    let id = paravisor.index as u32;
+    match leaf {
+        1 => [a, b & 0x00FF_FFFF | id << 24, c, d],
+        0xB if a | b != 0 => [a, b, c, id],
+        0x8000_001E if a | b != 0 => [id, b, c, d],
+        _ => [a, b, c, d],
     }
 }
 

@@ -2,13 +2,16 @@
 //! others.
 
 use crate::context::Paravisor;
-use crate::{evidence, grant};
+use crate::partition::Partition;
+use crate::{evidence, grant, processors};
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
     HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HVCALL_EVIDENCE,
-    HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HYPERCALL_REP_COUNT_SHIFT,
+    HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HVCALL_START_VP, HYPERCALL_REP_COUNT_SHIFT,
 };
+use tessera_defs::start_vp::StartVpInput;
 use tessera_protocol::hyperv::VisibilityRequest;
+use tessera_protocol::start_vp;
 
 /// The result value: status, and repetitions done.
 pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u64) -> u64 {
@@ -21,6 +24,9 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
         return status(evidence::serve(
             paravisor, partition, control, input, output,
         ));
+    }
+    if control as u16 == HVCALL_START_VP {
+        return status(start(paravisor, partition, control, input));
     }
     if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
         return status(HV_STATUS_INVALID_HYPERCALL_CODE);
@@ -47,4 +53,27 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
         done += 1;
     }
     done << HYPERCALL_REP_COUNT_SHIFT
+}
+
+/// Bytes of the start call's input.
+const START: u64 = size_of::<StartVpInput>() as u64;
+
+/// The start call: its status. The input may not cross a page (TLFS 3.9).
+fn start(
+    paravisor: &mut Paravisor<'_>,
+    partition: &mut Partition,
+    control: u64,
+    input: u64,
+) -> u16 {
+    if !input.is_multiple_of(8) || input % 4096 + START > 4096 {
+        return HV_STATUS_INVALID_ALIGNMENT;
+    }
+    if !paravisor.is_guest_ram(partition, input) {
+        return HV_STATUS_INVALID_PARAMETER;
+    }
+    let request: StartVpInput = partition.memory.read(input);
+    match start_vp::parse(control, &request, partition.processors) {
+        Ok((index, context)) => processors::start_call(paravisor, partition, index, context),
+        Err(status) => status,
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::memory::Memory;
 use tessera_defs::refusal::Refusal;
+use tessera_defs::start_vp::InitialVpContext;
 use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::registers::Registers;
@@ -24,6 +25,8 @@ pub enum Injection {
     GeneralProtection,
     /// #UD.
     InvalidOpcode,
+    /// A non-maskable interrupt, after `takes_nmi`.
+    Nmi,
 }
 
 /// An exit that asks for something.
@@ -67,8 +70,8 @@ pub trait LowerGuest {
     fn hide_secrets(&mut self, memory: &Memory);
     /// Lets the guest use accepted private pages. Errors: who refused.
     fn grant(&mut self, pages: Pages, access: Grant) -> Result<(), Refusal>;
-    /// Builds and registers the context: 64-bit, at `entry`, on the boot tables.
-    fn build(&mut self, entry: u64) -> Result<(), Refusal>;
+    /// Builds the context, and registers it where it is new. What it was before is gone.
+    fn build(&mut self, context: &InitialVpContext) -> Result<(), Refusal>;
     /// Runs it until it leaves; `None` where it left without asking for anything.
     fn enter(&mut self) -> Result<Option<Exit>, NotServed>;
     /// Its registers.
@@ -78,6 +81,8 @@ pub trait LowerGuest {
     /// Whether an external interrupt can be given to it now. Where not, it is left as soon as it
     /// can.
     fn takes_interrupts(&mut self) -> bool;
+    /// Whether a non-maskable interrupt can be put into the next entry: nothing else goes in.
+    fn takes_nmi(&self) -> bool;
     /// Puts an event into the next entry.
     fn inject(&mut self, injection: Injection);
     /// CPUID as nobody but the processor answers it.

@@ -10,6 +10,7 @@ mod context;
 mod cpuid;
 mod door;
 mod evidence;
+mod first_state;
 mod grant;
 mod hypercall;
 mod lower;
@@ -18,7 +19,9 @@ mod msr;
 mod panic;
 mod partition;
 mod pfe;
+mod processors;
 mod run;
+mod secondary;
 mod service;
 mod snp;
 mod stacks;
@@ -44,7 +47,7 @@ extern "sysv64" fn paravisor_entry(info: &'static mut BootInfo, block: &'static 
     let memory = Memory::new(block);
     match mode {
         Mode::SnpParavisor => {
-            let lower = &mut snp::vmpl2::Vmpl2::new(0, &memory);
+            let lower = &mut snp::vmpl2::Vmpl2::first(&memory);
             start(mode, info, block, memory, lower)
         }
         Mode::TdxParavisor => {
@@ -67,18 +70,10 @@ fn start(
         visibility,
         attestation,
     } = context::strategies(mode, block);
-    let partition = Partition::install(info, memory, attestation);
-    let mut paravisor = Paravisor {
-        mode,
-        index: 0,
-        host,
-        visibility,
-        lower,
-        apic: apic::Apic::default(),
-        lower_entry: block.lower_entry,
-        seen: 0,
-        partition,
-    };
+    Partition::install(info, block.vp_count, memory, attestation);
+    secondary::prepare(mode, block.profile, block.comes_private != 0);
+    let mut paravisor = Paravisor::new(mode, 0, host, visibility, lower);
+    processors::boot(block.lower_entry);
     boot(&mut paravisor);
     run::forever(&mut paravisor)
 }
@@ -89,4 +84,7 @@ fn boot(paravisor: &mut Paravisor<'_>) {
     pfe::publish(paravisor.mode, &partition.memory);
     grant::give_to_guest(paravisor, partition);
     bind::mode(paravisor.mode, partition);
+    if partition.processors > 1 {
+        secondary::listen(paravisor);
+    }
 }

@@ -3,7 +3,7 @@
 
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::Handoff;
-use tessera_handoff::layout::DIRECT_MAP;
+use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP};
 use tessera_hw::instr;
 use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -88,6 +88,22 @@ impl Memory {
         }
     }
 
+    /// Takes a page out of the direct map. Errors: it is not there.
+    pub fn forget(&mut self, gpa: u64) -> Result<(), Refusal> {
+        let done = self.tables.unmap(&mut self.pool, DIRECT_MAP + gpa);
+        instr::invlpg(DIRECT_MAP + gpa);
+        done.map(|_| ()).map_err(|_| Refusal::HandoffInvalid)
+    }
+
+    /// Maps a page that is shared with the host. Errors: it is mapped already, or no table is left.
+    pub fn map_shared(&mut self, gpa: u64) -> Result<(), Refusal> {
+        let (virt, size) = (SHARED_MAP + gpa, Size::Small);
+        let done = self
+            .tables
+            .map(&mut self.pool, virt, gpa, size, Mapping::SHARED);
+        done.map_err(|_| Refusal::MemoryTooSmall)
+    }
+
     /// A value in private memory that is mapped, copied.
     pub fn read<T: FromBytes + IntoBytes>(&self, gpa: u64) -> T {
         let mut value = T::new_zeroed();
@@ -99,6 +115,12 @@ impl Memory {
             *byte = unsafe { from.add(at).read_volatile() };
         }
         value
+    }
+
+    /// Writes an aligned word that others watch, at once.
+    pub fn write_once(&self, gpa: u64, value: u64) {
+        // SAFETY: as `read`; the word is aligned.
+        unsafe { ((DIRECT_MAP + gpa) as *mut u64).write_volatile(value) }
     }
 
     /// Writes a value to private memory that is mapped.

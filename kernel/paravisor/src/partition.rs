@@ -12,6 +12,7 @@ use bootloader_api::info::MemoryRegionKind;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::{Mutex, Once};
 use tessera_defs::refusal::Refusal;
+use tessera_handoff::layout::PARAVISOR_VPS;
 use tessera_isolation::strategy::traits::Attestation;
 use tessera_objects::page_set::PageSet;
 
@@ -40,6 +41,8 @@ pub struct Partition {
     pub accepted: Accepted,
     /// Which pages are not private: shared, or lost half-way to it.
     pub shared: &'static mut Shared,
+    /// How many virtual processors it has: by the host's claim, as far as there is room.
+    pub processors: usize,
     /// Usable RAM outside the image: start and end; unused slots are empty.
     ram: [(u64, u64); MAX_RAM],
 }
@@ -48,6 +51,7 @@ impl Partition {
     /// Copies what it needs of the memory map, whose pages the lower guest will use again. Called once.
     pub fn install(
         info: &'static mut BootInfo,
+        claimed: u32,
         memory: Memory,
         attestation: &'static mut dyn Attestation,
     ) -> &'static Mutex<Self> {
@@ -62,6 +66,7 @@ impl Partition {
             guest_os_id: 0,
             accepted: Accepted::new(accepted),
             shared,
+            processors: (claimed as usize).clamp(1, PARAVISOR_VPS),
             ram,
         };
         PARTITION.call_once(|| Mutex::new(partition))
@@ -82,6 +87,11 @@ impl Partition {
         self.ram_ranges()
             .any(|(start, end)| (start..end).contains(&gpa))
     }
+}
+
+/// What all have in common. Panics before it is installed.
+pub fn get() -> &'static Mutex<Partition> {
+    PARTITION.get().expect("the first processor installed it")
 }
 
 /// How many times `Partition::changed` was called, without the lock.

@@ -4,6 +4,7 @@ use crate::accept;
 use crate::context::Paravisor;
 use crate::lower::{Exit, Injection};
 use crate::partition;
+use crate::processors;
 use crate::service::Services;
 use crate::traps;
 use tessera_defs::refusal::Refusal;
@@ -13,11 +14,8 @@ use tessera_protocol::error::{Error, HostFault};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::serve;
 
-/// Builds the lower context and runs it until the guest shuts down.
+/// Runs the lower context of this processor, whenever it is started, until the guest shuts down.
 pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
-    if let Err(refusal) = paravisor.lower.build(paravisor.lower_entry) {
-        crate::door::refuse(refusal);
-    }
     loop {
         instr::take_interrupts();
         if traps::strayed(paravisor.index) {
@@ -25,6 +23,13 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
         }
         if traps::ticked(paravisor.index) {
             paravisor.tick();
+        }
+        if !processors::attend(paravisor) || idles(paravisor) {
+            // Interrupts are off since what was sent was taken: a kick since then ends the wait.
+            if paravisor.host.halt().is_err() {
+                crate::door::refuse(paravisor.host_fault());
+            }
+            continue;
         }
         offer_interrupt(paravisor);
         paravisor.seen = partition::changes();
@@ -69,12 +74,23 @@ fn judge(paravisor: &mut Paravisor<'_>, served: Result<(), NotServed>) {
     }
 }
 
-/// A pending timer interrupt goes in when the guest could take it on a real processor.
+/// Whether the guest waits in HLT, and nothing came that ends it.
+fn idles(paravisor: &mut Paravisor<'_>) -> bool {
+    let came = paravisor.nmi || paravisor.apic.pending().is_some();
+    paravisor.halted &= !came;
+    paravisor.halted
+}
+
+/// What came goes in when the guest could take it on a real processor.
 fn offer_interrupt(paravisor: &mut Paravisor<'_>) {
-    if let Some(vector) = paravisor.apic.pending
+    if paravisor.nmi && paravisor.lower.takes_nmi() {
+        paravisor.nmi = false;
+        return paravisor.lower.inject(Injection::Nmi);
+    }
+    if let Some(vector) = paravisor.apic.pending()
         && paravisor.lower.takes_interrupts()
     {
-        paravisor.apic.pending = None;
+        paravisor.apic.accept(vector);
         paravisor.lower.inject(Injection::Interrupt(vector));
     }
 }

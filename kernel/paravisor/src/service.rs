@@ -36,7 +36,8 @@ impl Service for Services<'_, '_> {
         Ok(())
     }
     fn halt(&mut self) -> Result<()> {
-        self.0.host.halt()
+        self.0.halted = true;
+        Ok(())
     }
     fn hypercall(&mut self, control: u64, input: u64, output: u64) -> Result<u64> {
         Ok(hypercall::serve(self.0, control, input, output))

@@ -5,7 +5,7 @@ use tessera_handoff::layout::{PARAVISOR_VPS, STACK_PAGES, STACK_TOP};
 
 const PAGE: u64 = 4096;
 /// Addresses of a stack and its guard.
-const SLOT: u64 = (STACK_PAGES + 1) * PAGE;
+pub const SLOT: u64 = (STACK_PAGES + 1) * PAGE;
 
 /// First address behind a processor's stack.
 pub const fn top(index: usize) -> u64 {

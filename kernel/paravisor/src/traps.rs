@@ -1,4 +1,5 @@
-//! A processor takes interrupts at one place in its loop: its own timer. All else is refused.
+//! A processor takes interrupts at one place in its loop: its own timer, and kicks
+//! of other processors. Exceptions are refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
 use crate::stacks;
@@ -12,6 +13,8 @@ use tessera_hw::trap::{self, TrapFrame};
 
 /// Vector of the paravisor's own timer.
 pub const TIMER: u8 = 0x50;
+/// Vector by which another processor says that it sent something.
+pub const KICK: u8 = 0x51;
 /// Vector of spurious interrupts, which are not ended.
 pub const SPURIOUS: u8 = 0xFF;
 
@@ -74,6 +77,7 @@ fn handle(frame: &mut TrapFrame) {
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
         SPURIOUS => {}
+        // Whoever was kicked looks at what was sent whenever it comes by; so does who was not.
         _ => came.stray.store(true, Ordering::Relaxed),
     }
 }

@@ -1,4 +1,4 @@
 //! SEV-SNP: the lower guest is VMPL 2 with vTOM and ReflectVC.
 
 pub mod vmpl2;
-mod vmsa;
+pub mod vmsa;

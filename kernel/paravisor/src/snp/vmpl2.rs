@@ -2,7 +2,7 @@
 //! it, ReflectVC brings its exits. Sources: APM vol. 2, 15.36; GHCB 56421 rev. 2.04, 4.1.
 #![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
 
-use super::vmsa::{LOWER_FEATURES, first};
+use super::vmsa::{self, LOWER_FEATURES};
 use crate::context::ghcb;
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
@@ -13,6 +13,7 @@ use tessera_defs::snp::rmp::{PERM_ALL, PERM_READ};
 use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::vc::{self, event};
 use tessera_defs::snp::vmsa::{Vmsa, vintr};
+use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::{CPUID_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, room};
 use tessera_hw::ghcb_page::GhcbPage;
@@ -41,11 +42,19 @@ pub struct Vmpl2 {
     rmp: RmpPort,
     cpuid: &'static CpuidPage,
     vmsa: OwnPage<Vmsa>,
+    /// The host knows the VMSA.
+    registered: bool,
 }
 
 impl Vmpl2 {
-    /// Called once a processor, first for processor 0.
-    pub fn new(index: usize, memory: &Memory) -> Self {
+    /// Of the first processor. Called once.
+    pub fn first(memory: &Memory) -> Self {
+        CPUID.call_once(|| memory.read(CPUID_PAGE));
+        Self::new(0)
+    }
+
+    /// Called once a processor, after `first`.
+    pub fn new(index: usize) -> Self {
         let (ghcb_virt, ghcb_gpa) = ghcb(index);
         // SAFETY: VMPL 0; this processor's GHCB is shared, registered and mapped there, and its
         // handles never meet in it; the VMSA's page is nothing else's.
@@ -61,8 +70,9 @@ impl Vmpl2 {
             apic_id: index as u32,
             ghcb,
             rmp,
-            cpuid: CPUID.call_once(|| memory.read(CPUID_PAGE)),
+            cpuid: CPUID.get().expect("the first processor read it"),
             vmsa,
+            registered: false,
         }
     }
 
@@ -119,8 +129,11 @@ impl LowerGuest for Vmpl2 {
         pieces.try_for_each(|piece| self.permit(piece.virt, piece.large, permissions))
     }
 
-    fn build(&mut self, entry: u64) -> Result<(), Refusal> {
-        *self.vmsa.get_mut() = first(entry);
+    fn build(&mut self, context: &InitialVpContext) -> Result<(), Refusal> {
+        *self.vmsa.get_mut() = vmsa::lower(context);
+        if self.registered {
+            return Ok(());
+        }
         let virt = crate::memory::virt(self.vmsa.gpa());
         rmp::rmpadjust(&mut self.rmp, virt, false, LOWER, 0, true)
             .map_err(|_| Refusal::RmpadjustFailed)?;
@@ -132,7 +145,9 @@ impl LowerGuest for Vmpl2 {
             LOWER_FEATURES,
             false,
         )
-        .map_err(|_| Refusal::LowerContextRefused)
+        .map_err(|_| Refusal::LowerContextRefused)?;
+        self.registered = true;
+        Ok(())
     }
 
     fn enter(&mut self) -> Result<Option<Exit>, NotServed> {
@@ -171,6 +186,10 @@ impl LowerGuest for Vmpl2 {
         self.vmsa.get().vintr_ctrl & vintr::IRQ == 0
     }
 
+    fn takes_nmi(&self) -> bool {
+        self.vmsa.get().event_inj & event::VALID == 0
+    }
+
     fn inject(&mut self, injection: Injection) {
         let area = self.vmsa.get_mut();
         match injection {
@@ -189,6 +208,10 @@ impl LowerGuest for Vmpl2 {
             Injection::InvalidOpcode => {
                 let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
                 area.event_inj = event::VALID | kind | u64::from(vector::UD);
+            }
+            Injection::Nmi => {
+                let kind = event::TYPE_NMI << event::TYPE_SHIFT;
+                area.event_inj = event::VALID | kind | u64::from(vector::NMI);
             }
         }
     }

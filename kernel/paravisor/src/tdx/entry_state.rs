@@ -1,76 +1,24 @@
 //! The state in which the L2 VM starts, and what of the processor it uses without asking.
 //! Sources: 354807, "L2 VM State"; Intel SDM vol. 3, 27.3 (checks on guest state).
 
+use tessera_defs::start_vp::{InitialVpContext, SegmentRegister};
 use tessera_defs::tdx::field::{L2_CTLS_SHARED_EPT, L2_CTLS_VM1, msr_bitmap1, vmcs1};
 use tessera_defs::vmx::control::{entry, secondary};
 use tessera_defs::vmx::vmcs::*;
 use tessera_defs::x86::{
     MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_SFMASK, MSR_STAR, efer,
 };
-use tessera_handoff::layout::BOOT_TABLES;
 use tessera_protocol::error::Result;
 use tessera_protocol::tdx::module::vp_wr;
 use tessera_protocol::traits::Tdcall;
 
-/// PE, MP, ET, NE, WP, PG. A change by the guest would exit, and nobody serves it.
-const CR0: u64 = 0x8001_0033;
-/// PAE, MCE, OSFXSR and OSXMMEXCPT, and VMXE, which TDX demands and
-/// the guest does not see.
-const CR4: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10 | CR4_VMXE;
+/// Fixed 1 in an L2 VM: CR0.NE, CR4.MCE and VMXE, EFER.NXE. The guest does not see VMXE.
+const CR0_FIXED: u64 = 1 << 5;
+const CR4_FIXED: u64 = 1 << 6 | CR4_VMXE;
 const CR4_VMXE: u64 = 1 << 13;
-const PAT: u64 = 0x0007_0406_0007_0406;
-/// Present code segment: 64-bit, readable, accessed.
-const CODE64: u64 = 0xA09B;
-/// Present data segment: 32-bit, writable, accessed, 4 KiB granularity.
-const DATA: u64 = 0xC093;
-/// Busy 64-bit TSS.
-const TSS: u64 = 0x8B;
-/// No LDT.
+/// P, in the attributes of a segment.
+const PRESENT: u16 = 1 << 7;
 const UNUSABLE: u64 = 1 << 16;
-const FLAT: u64 = 0xFFFF_FFFF;
-
-/// Fields of the L2 VMCS and their values: 64-bit mode, flat segments, the boot tables.
-const FIELDS: [(u32, u64); 38] = [
-    (GUEST_CR0, CR0),
-    (CR0_READ_SHADOW, CR0),
-    (GUEST_CR3, BOOT_TABLES),
-    (GUEST_CR4, CR4),
-    (CR4_READ_SHADOW, CR4 & !CR4_VMXE),
-    // All else of it is the guest's: SMEP, SMAP and UMIP above all.
-    (CR4_GUEST_HOST_MASK, CR4_VMXE),
-    (GUEST_EFER, efer::LME | efer::LMA | efer::NXE),
-    (GUEST_PAT, PAT),
-    (GUEST_DR7, 0x400),
-    (GUEST_CS_SELECTOR, 0x08),
-    (GUEST_CS_BASE, 0),
-    (GUEST_CS_LIMIT, FLAT),
-    (GUEST_CS_AR, CODE64),
-    (GUEST_DS_SELECTOR, 0x10),
-    (GUEST_DS_BASE, 0),
-    (GUEST_DS_LIMIT, FLAT),
-    (GUEST_DS_AR, DATA),
-    (GUEST_ES_SELECTOR, 0x10),
-    (GUEST_ES_BASE, 0),
-    (GUEST_ES_LIMIT, FLAT),
-    (GUEST_ES_AR, DATA),
-    (GUEST_SS_SELECTOR, 0x10),
-    (GUEST_SS_BASE, 0),
-    (GUEST_SS_LIMIT, FLAT),
-    (GUEST_SS_AR, DATA),
-    (GUEST_FS_SELECTOR, 0x10),
-    (GUEST_FS_LIMIT, FLAT),
-    (GUEST_FS_AR, DATA),
-    (GUEST_GS_SELECTOR, 0x10),
-    (GUEST_GS_LIMIT, FLAT),
-    (GUEST_GS_AR, DATA),
-    (GUEST_LDTR_AR, UNUSABLE),
-    (GUEST_TR_SELECTOR, 0),
-    (GUEST_TR_LIMIT, 0xFFFF),
-    (GUEST_TR_AR, TSS),
-    (GUEST_GDTR_LIMIT, 0),
-    (GUEST_IDTR_LIMIT, 0),
-    (GUEST_INTERRUPTIBILITY, 0),
-];
 
 /// Registers of the processor that concern nobody but the context that uses it; the paravisor
 /// uses none of them. TSC reads too.
@@ -84,13 +32,57 @@ const OWN_MSRS: [u32; 6] = [
 ];
 const MSR_TSC: u32 = 0x10;
 
+/// Fields of the L2 VMCS and their values, but for segments. RIP, RSP and RFLAGS are no fields of it.
+fn fields(context: &InitialVpContext) -> [(u32, u64); 15] {
+    [
+        (GUEST_CR0, context.cr0 | CR0_FIXED),
+        (CR0_READ_SHADOW, context.cr0),
+        (GUEST_CR3, context.cr3),
+        (GUEST_CR4, context.cr4 | CR4_FIXED),
+        (CR4_READ_SHADOW, context.cr4),
+        // All else of it is the guest's: SMEP, SMAP and UMIP above all.
+        (CR4_GUEST_HOST_MASK, CR4_VMXE),
+        (GUEST_EFER, context.efer | efer::NXE),
+        (GUEST_PAT, context.pat),
+        (GUEST_DR7, 0x400),
+        (GUEST_GDTR_BASE, context.gdtr.base),
+        (GUEST_GDTR_LIMIT, context.gdtr.limit.into()),
+        (GUEST_IDTR_BASE, context.idtr.base),
+        (GUEST_IDTR_LIMIT, context.idtr.limit.into()),
+        (GUEST_INTERRUPTIBILITY, 0),
+        (ENTRY_INTERRUPTION_INFO, 0),
+    ]
+}
+
+/// The four fields of a segment; `number` counts in the order of the VMCS, from ES.
+fn segment(number: u32, register: &SegmentRegister) -> [(u32, u64); 4] {
+    let usable = register.attributes & PRESENT != 0;
+    let rights = match usable {
+        true => u64::from(register.attributes & 0xF0FF),
+        false => UNUSABLE,
+    };
+    [
+        (GUEST_ES_SELECTOR + 2 * number, register.selector.into()),
+        (GUEST_ES_BASE + 2 * number, register.base),
+        (GUEST_ES_LIMIT + 2 * number, register.limit.into()),
+        (GUEST_ES_AR + 2 * number, rights),
+    ]
+}
+
 /// Writes all of it; `apic_page` is the virtual-APIC page, which VP.ENTER demands.
-pub fn write(call: &mut impl Tdcall, apic_page: u64) -> Result<()> {
-    for (encoding, value) in FIELDS {
+pub fn write(call: &mut impl Tdcall, context: &InitialVpContext, apic_page: u64) -> Result<()> {
+    let c = context;
+    let segments = [&c.es, &c.cs, &c.ss, &c.ds, &c.fs, &c.gs, &c.ldtr, &c.tr];
+    let segments = (0..).zip(segments);
+    let segments = segments.flat_map(|(number, register)| segment(number, register));
+    for (encoding, value) in fields(context).into_iter().chain(segments) {
         vp_wr(call, vmcs1(encoding), value, mask(encoding))?;
     }
     vp_wr(call, vmcs1(VIRTUAL_APIC_PAGE), apic_page, u64::MAX)?;
-    set(call, vmcs1(ENTRY_CONTROLS), entry::IA32E.into())?;
+    let long = context.efer & efer::LMA != 0;
+    let ia32e = u64::from(entry::IA32E);
+    let wanted = if long { ia32e } else { 0 };
+    vp_wr(call, vmcs1(ENTRY_CONTROLS), wanted, ia32e)?;
     set(
         call,
         vmcs1(SECONDARY_CONTROLS),

@@ -6,13 +6,14 @@ use super::entry_state;
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
 use tessera_defs::refusal::Refusal;
+use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::tdx::field::vmcs1;
 use tessera_defs::tdx::page::{SHARED_BIT, attr};
 use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
 use tessera_defs::tdx::vmcall;
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
 use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector};
-use tessera_handoff::layout::{STUB_END, room};
+use tessera_handoff::layout::room;
 use tessera_hw::host::TdcallPort;
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
@@ -163,12 +164,15 @@ impl LowerGuest for L2Vm {
         })
     }
 
-    fn build(&mut self, entry: u64) -> Result<(), Refusal> {
-        entry_state::write(&mut self.call, self.apic_page)
+    fn build(&mut self, context: &InitialVpContext) -> Result<(), Refusal> {
+        entry_state::write(&mut self.call, context, self.apic_page)
             .map_err(|_| Refusal::LowerContextRefused)?;
         let mut state = L2EnterState::new_zeroed();
-        (state.rip, state.rsp, state.rflags) = (entry, STUB_END, 2);
+        (state.rip, state.rsp) = (context.rip, context.rsp);
+        state.rflags = context.rflags | 2;
         *self.state.get_mut() = state;
+        (self.injection, self.stepped) = (None, false);
+        self.request_window(false);
         Ok(())
     }
 
@@ -224,6 +228,10 @@ impl LowerGuest for L2Vm {
         takes
     }
 
+    fn takes_nmi(&self) -> bool {
+        self.injection.is_none()
+    }
+
     fn inject(&mut self, injection: Injection) {
         let what = match injection {
             Injection::Interrupt(vector) => event::EXTERNAL | u32::from(vector),
@@ -231,6 +239,7 @@ impl LowerGuest for L2Vm {
                 event::EXCEPTION | event::ERROR_CODE | u32::from(vector::GP)
             }
             Injection::InvalidOpcode => event::EXCEPTION | u32::from(vector::UD),
+            Injection::Nmi => event::NMI | u32::from(vector::NMI),
         };
         self.injection = Some(Injected {
             information: event::VALID | what,
