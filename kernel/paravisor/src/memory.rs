@@ -1,9 +1,10 @@
 //! The paravisor's view of memory: the stub's tables, grown by a direct map of all RAM.
 #![allow(unsafe_code)] // an address becomes memory here and nowhere else in the paravisor
 
+use crate::stacks;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::Handoff;
-use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP};
+use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP, STACK_PAGES, room};
 use tessera_hw::instr;
 use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -86,6 +87,16 @@ impl Memory {
             }
             at += size.bytes();
         }
+    }
+
+    /// Maps the stack of a processor but the first. Errors: no table is left.
+    pub fn map_stack(&mut self, index: usize) -> Result<(), Refusal> {
+        let bytes = STACK_PAGES * PAGE;
+        let (virt, write) = (stacks::top(index) - bytes, Mapping::kernel(Access::Write));
+        let done = self
+            .tables
+            .map_range(&mut self.pool, virt, room::of(index), bytes, write);
+        done.map_err(|_| Refusal::MemoryTooSmall)
     }
 
     /// Takes a page out of the direct map. Errors: it is not there.

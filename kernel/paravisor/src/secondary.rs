@@ -5,17 +5,18 @@
 
 use crate::context::{Paravisor, ghcb, own_mode};
 use crate::lower::LowerGuest;
-use crate::partition::Partition;
+use crate::partition::{self, Partition};
 use crate::snp::{vmpl2::Vmpl2, vmsa};
 use crate::tdx::l2::L2Vm;
 use crate::{run, stacks, traps};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::x86::{MSR_APIC_BASE, x2apic};
-use tessera_handoff::layout::{PARAVISOR_VPS, RESET_TABLES, STACK_TOP, WAKE, room};
+use tessera_handoff::layout::{PARAVISOR_VPS, RESET_PAGE, RESET_TABLES, STACK_TOP, WAKE, room};
 use tessera_hw::ghcb_page::GhcbPage;
 use tessera_hw::host::{GhcbMsrPort, RmpPort, TdcallPort, VirtualApicPort};
 use tessera_hw::instr;
@@ -41,6 +42,11 @@ static STARTED: [AtomicBool; PARAVISOR_VPS] = [const { AtomicBool::new(false) };
 
 /// Keeps what a further processor will need of the hand-over. Called once.
 pub fn prepare(mode: Mode, profile: u32, comes_private: bool) {
+    if own_mode(mode) == Mode::Tdx {
+        // Beside all RAM: where the others wait.
+        let memory = &mut partition::get().lock().memory;
+        memory.map(RESET_TABLES, RESET_PAGE + 4096);
+    }
     TABLES.store(instr::cr3(), Ordering::Relaxed);
     MODE.store(mode as u32, Ordering::Relaxed);
     PROFILE.store(profile, Ordering::Relaxed);
@@ -55,14 +61,29 @@ pub fn ensure(
     index: usize,
 ) -> Result<(), Refusal> {
     // The partition's lock is held, so nobody else starts it now.
-    if STARTED[index].load(Ordering::Acquire) {
+    if STARTED[index].load(Ordering::Relaxed) {
         return Ok(());
     }
-    match own_mode(paravisor.mode) {
-        Mode::Tdx => wake(partition, index),
-        _ => create(paravisor, partition, index)?,
+    let snp = own_mode(paravisor.mode) == Mode::Snp;
+    match TRIED[index].swap(true, Ordering::Relaxed) {
+        // A room that is furnished half is not touched again.
+        true if !FURNISHED[index].load(Ordering::Relaxed) => {
+            return Err(Refusal::VisibilityRefused);
+        }
+        true => {}
+        false => {
+            partition.memory.map_stack(index)?;
+            if snp {
+                furnish(paravisor, partition, index)?;
+            }
+        }
     }
-    STARTED[index].store(true, Ordering::Release);
+    FURNISHED[index].store(true, Ordering::Relaxed);
+    match snp {
+        true => create(paravisor, index)?,
+        false => wake(partition, index),
+    }
+    STARTED[index].store(true, Ordering::Relaxed);
     Ok(())
 }
 
@@ -78,31 +99,18 @@ fn wake(partition: &Partition, index: usize) {
 }
 
 /// SNP: has the host run a save area.
-fn create(
-    paravisor: &mut Paravisor<'_>,
-    partition: &mut Partition,
-    index: usize,
-) -> Result<(), Refusal> {
-    // A half-made room is not touched again.
-    match TRIED[index].swap(true, Ordering::Relaxed) {
-        true if !FURNISHED[index].load(Ordering::Relaxed) => {
-            return Err(Refusal::VisibilityRefused);
-        }
-        true => {}
-        false => furnish(paravisor, partition, index)?,
-    }
-    FURNISHED[index].store(true, Ordering::Relaxed);
+fn create(paravisor: &mut Paravisor<'_>, index: usize) -> Result<(), Refusal> {
     let area = room::of(index) + room::VMSA;
     // SAFETY: this processor's GHCB is shared, registered and mapped there.
     let mut own = unsafe { own_ghcb(paravisor.index) };
     let asked = match HostProfile::HyperV as u32 == PROFILE.load(Ordering::Relaxed) {
-        true => start_by_call(&mut own, index, area),
+        true => start_by_call(paravisor, &mut own, index, area),
         false => request::ap_create(&mut own, index as u32, 0, area, vmsa::OWN_FEATURES, false),
     };
     asked.map_err(|_| Refusal::LowerContextRefused)
 }
 
-/// A processor's room: its GHCB is shared, its save area filled in.
+/// SNP: shares a processor's GHCB, and fills its save area in.
 fn furnish(
     paravisor: &mut Paravisor<'_>,
     partition: &mut Partition,
@@ -126,6 +134,7 @@ fn furnish(
 /// Hyper-V: the save area's address, with bit 0 set, stands for the registers (Linux
 /// `arch/x86/hyperv/ivm.c`). The input travels in the GHCB.
 fn start_by_call(
+    paravisor: &mut Paravisor<'_>,
     own: &mut GhcbPage,
     index: usize,
     area: u64,
@@ -134,6 +143,8 @@ fn start_by_call(
         rip: area | 1,
         ..InitialVpContext::default()
     };
+    // Hypercalls are served to those who say who they are (TLFS 3.13).
+    paravisor.host.wrmsr(MSR_GUEST_OS_ID, GUEST_OS_ID)?;
     let input = start_vp::input(index as u32, context);
     let result = hypercall::hypercall(own, start_vp::CONTROL, input.as_bytes(), 0)?;
     hyperv::check(start_vp::CONTROL, result)

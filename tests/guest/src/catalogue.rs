@@ -81,6 +81,8 @@ pub static ALL: &[Act] = &[
     processors(SNP, PROCESSORS_KVM),
     processors(TDX, PROCESSORS),
     processors(TDX, PROCESSORS_KVM),
+    processors(VMPL2, PROCESSORS),
+    processors(L2, PROCESSORS),
     act(SNP, &breach::UNVALIDATED_ACCESS),
     act(SNP, &breach::DOUBLE_VALIDATION),
     act(SNP, &breach::C_BIT_MISSING),

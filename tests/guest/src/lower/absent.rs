@@ -58,8 +58,8 @@ pub const PROBES: &[(&str, Probe)] = &[
 ];
 
 /// Time reference counter, a parameter of PMUs, a register that no processor has, and a
-/// register of the controller that is not advertised.
-const UNKNOWN_MSRS: [u32; 4] = [0x4000_0020, 0xC001_0200, 0xDEAD_BEEF, 0x830];
+/// register of the controller that is not there (performance counters).
+const UNKNOWN_MSRS: [u32; 4] = [0x4000_0020, 0xC001_0200, 0xDEAD_BEEF, 0x834];
 /// Second serial port, POST codes, PCI configuration.
 const UNKNOWN_PORTS: [u16; 3] = [0x2F8, 0x80, 0xCF8];
 

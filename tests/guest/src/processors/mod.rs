@@ -47,18 +47,19 @@ impl Machine {
     /// Starts processor `index`, which has not run, or was stopped.
     pub fn start(&mut self, index: usize) -> bool {
         match self.mode {
-            Mode::None => plain::start(self, index),
             Mode::Snp => snp::start(self, index),
-            _ => tdx::start(self, index),
+            Mode::Tdx => tdx::start(self, index),
+            // Below a paravisor, which has the ways of a plain machine, too.
+            _ => plain::start(self, index),
         }
     }
 
     /// Stops processor `index`; `false` where the mode has no way to.
     pub fn stop(&mut self, index: usize) -> bool {
         match self.mode {
-            Mode::None => plain::stop(index),
             Mode::Snp => snp::stop(self, index),
-            _ => false,
+            Mode::Tdx => false,
+            _ => plain::stop(index),
         }
     }
 }

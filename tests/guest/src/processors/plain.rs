@@ -1,10 +1,12 @@
 //! A plain machine: INIT and startup IPIs into real mode; or Hyper-V's start call, all registers at once.
 #![allow(unsafe_code)] // reason: code below 1 MiB, and the call
 
-use super::{Machine, calls, machine, work};
+use super::{Machine, calls, work};
 use crate::window;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU64, Ordering};
+use tessera_defs::hyperv::HVCALL_START_VP;
+use tessera_defs::mode::Mode;
 use tessera_defs::start_vp::{InitialVpContext, SegmentRegister, StartVpInput};
 use tessera_defs::x86::efer;
 use tessera_handoff::layout::{DIRECT_MAP, EXCHANGE_PAGE, KERNEL_BASE, KERNEL_VIRT};
@@ -56,8 +58,8 @@ global_asm!(
     "mov eax, [{page} + {words}]",
     "mov cr3, eax",
     "mov ecx, 0xC0000080",
-    "mov eax, 0x901", // SCE, LME, NXE
-    "xor edx, edx",
+    "rdmsr",
+    "or eax, 0x901", // SCE, LME, NXE; what else is set stays: in SNP it is SVME
     "wrmsr",
     "mov eax, {cr0}",
     "mov cr0, eax",
@@ -107,13 +109,20 @@ fn tables() -> u64 {
     physical(top)
 }
 
-/// Starts processor `index`: the last one by the call, where there is one.
+/// Starts processor `index`: the last one by the call, where there is one. The host's L2 VMs know no real
+/// mode: there all by the call.
 pub fn start(machine: &mut Machine, index: usize) -> bool {
-    if machine.hyperv && index + 1 == machine.count {
-        return call(index);
+    let last = machine.hyperv && index + 1 == machine.count;
+    if last || machine.mode == Mode::TdxParavisor {
+        return call(machine, index);
     }
     let entry = work::begin as *const () as u64;
-    let words = [tables(), machine::stack(index) - 8, entry, index as u64];
+    let words = [
+        tables(),
+        super::machine::stack(index) - 8,
+        entry,
+        index as u64,
+    ];
     let at = machine.guest.private(PAGE);
     // SAFETY: the symbols enclose read-only bytes.
     let code = unsafe {
@@ -141,7 +150,7 @@ pub fn stop(index: usize) -> bool {
     true
 }
 
-fn call(index: usize) -> bool {
+fn call(machine: &Machine, index: usize) -> bool {
     let segment = |selector, attributes| SegmentRegister {
         base: 0,
         limit: u32::MAX,
@@ -151,7 +160,7 @@ fn call(index: usize) -> bool {
     let data = segment(16, 0xC093);
     let context = InitialVpContext {
         rip: argument as *const () as u64,
-        rsp: machine::stack(index) - 16,
+        rsp: super::machine::stack(index) - 16,
         rflags: 2,
         cs: segment(8, 0xA09B),
         ds: data,
@@ -168,7 +177,7 @@ fn call(index: usize) -> bool {
         pat: 0x0007_0406_0007_0406,
         ..InitialVpContext::default()
     };
-    window::put(machine::stack(index) - 16, index as u64);
+    window::put(super::machine::stack(index) - 16, index as u64);
     let input = StartVpInput {
         partition: u64::MAX,
         vp_index: index as u32,
@@ -188,13 +197,13 @@ fn call(index: usize) -> bool {
                 u64::from_le_bytes(bytes),
             );
         }
+        let control = HVCALL_START_VP.into();
         // SAFETY: the processor starts on its own stack.
         unsafe {
-            isolation::vmmcall(
-                tessera_defs::hyperv::HVCALL_START_VP.into(),
-                EXCHANGE_PAGE,
-                0,
-            )
+            match machine.mode {
+                Mode::TdxParavisor => isolation::vmcall(control, EXCHANGE_PAGE, 0),
+                _ => isolation::vmmcall(control, EXCHANGE_PAGE, 0),
+            }
         }
     };
     // One that does not exist, the one that asks, the right one, and that one again.
