@@ -18,8 +18,8 @@ pub const SIGNATURE: [u32; 3] = [
     u32::from_le_bytes(*b"Tess"),
     u32::from_le_bytes(*b"era\0"),
 ];
-/// Version 1.1: the evidence service.
-pub const VERSION: u32 = 1 << 16 | 1;
+/// Version 1.1: the evidence service. 1.2: processors and interrupt commands.
+pub const VERSION: u32 = 1 << 16 | 2;
 /// Version of every service of version 1.
 pub const SERVICE_VERSION: u32 = 1 << 16;
 /// Owner identifier of this project ("TSRA").
@@ -87,6 +87,10 @@ pub mod service {
     pub const ACCEPTED_MEMORY: u32 = 8;
     /// Evidence over the guest's data, since 1.1.
     pub const EVIDENCE: u32 = 9;
+    /// `HvCallStartVirtualProcessor`, since 1.2.
+    pub const PROCESSORS: u32 = 10;
+    /// The x2APIC's interrupt command register: interrupts between processors, INIT and startup, since 1.2.
+    pub const COMMANDS: u32 = 11;
 }
 
 /// How a service is invoked.

@@ -25,6 +25,9 @@ pub const MSR_GS_BASE: u32 = 0xC000_0101;
 /// KernelGSbase.
 pub const MSR_KERNEL_GS_BASE: u32 = 0xC000_0102;
 
+/// TSC_AUX.
+pub const MSR_TSC_AUX: u32 = 0xC000_0103;
+
 /// EFER bits.
 pub mod efer {
     /// System-call extensions.

@@ -5,6 +5,7 @@ use crate::instr::{without_interrupts, wrmsr};
 use crate::isolation;
 use crate::shared::SharedPage;
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use tessera_defs::snp::ghcb::{
     GhcbPage as Layout, HYPERCALL_CONTROL, HYPERCALL_OUTPUT_GPA, PROTOCOL_VERSION,
     SHARED_BUFFER_OFFSET, USAGE_HYPERCALL,
@@ -16,6 +17,20 @@ use tessera_protocol::traits::Vmgexit;
 const BITMAP: usize = offset_of!(Layout, valid_bitmap);
 /// The last word: reserved bytes, protocol version in 31:16, usage in 63:32.
 const TRAILER: usize = offset_of!(Layout, protocol_version) - 2;
+
+/// Says where the processor that asks has its GHCB: virtual and guest physical address.
+pub type Locate = fn() -> (u64, u64);
+
+static LOCATE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// From now on every exchange goes through the page of the processor that makes it, whatever page
+/// the value was made for: a registered GHCB is one processor's.
+///
+/// # Safety
+/// What `locate` says is true: shared, registered, mapped, and no other processor's.
+pub unsafe fn one_a_processor(locate: Locate) {
+    LOCATE.store(locate as *mut (), Ordering::Release);
+}
 
 /// A shared page that is registered as this processor's GHCB.
 #[derive(Debug)]
@@ -36,6 +51,20 @@ impl GhcbPage {
     /// Guest physical address.
     pub fn gpa(&self) -> u64 {
         self.page.gpa()
+    }
+
+    /// The page of the processor that asks.
+    fn here(&self) -> Self {
+        let locate = LOCATE.load(Ordering::Acquire);
+        if locate.is_null() {
+            return self.handle();
+        }
+        // SAFETY: only `one_a_processor` stores here, and it stores a `Locate`.
+        let locate = unsafe { core::mem::transmute::<*mut (), Locate>(locate) };
+        let (virt, gpa) = locate();
+        // SAFETY: the promise of `one_a_processor`; as in `handle`.
+        let page = unsafe { SharedPage::new(virt, gpa) };
+        Self { page }
     }
 
     /// Another handle to the same page, for a second protocol over it. An exchange is whole:
@@ -121,17 +150,18 @@ fn registers(frame: &GhcbFrame) -> [(usize, Option<u64>); 5] {
 impl Vmgexit for GhcbPage {
     fn vmgexit(&mut self, frame: &mut GhcbFrame) {
         without_interrupts(|| {
-            self.page.clear();
+            let here = &mut self.here();
+            here.page.clear();
             let trailer = u64::from(PROTOCOL_VERSION) << 16 | u64::from(frame.usage) << 32;
-            self.page.write_u64(TRAILER, trailer);
+            here.page.write_u64(TRAILER, trailer);
             if frame.usage == USAGE_HYPERCALL {
-                self.store_hypercall(frame);
-                self.exit();
-                frame.control = self.page.read_u64(HYPERCALL_CONTROL);
+                here.store_hypercall(frame);
+                here.exit();
+                frame.control = here.page.read_u64(HYPERCALL_CONTROL);
             } else {
-                self.store_standard(frame);
-                self.exit();
-                self.load_standard(frame);
+                here.store_standard(frame);
+                here.exit();
+                here.load_standard(frame);
             }
         });
     }

@@ -7,6 +7,7 @@ use tessera_defs::pfe::{
     Entry, OWNER, SERVICE_VERSION, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service,
 };
 use tessera_defs::port::{COM1, PM1A_CNT};
+use tessera_defs::x86::x2apic;
 use tessera_handoff::layout::PFE_PAGE;
 
 const fn entry(service: u32, invoke: u32, flags: u32, first: u32, last: u32) -> Entry {
@@ -26,9 +27,10 @@ const PM1A: u32 = PM1A_CNT as u32;
 const CALL: u32 = hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY as u32;
 
 const EVIDENCE: u32 = hv::HVCALL_EVIDENCE as u32;
+const START: u32 = hv::HVCALL_START_VP as u32;
 
 /// Every service.
-pub const SERVICES: [Entry; 10] = [
+pub const SERVICES: [Entry; 12] = [
     entry(
         service::CPUID,
         invoke::CPUID,
@@ -81,6 +83,14 @@ pub const SERVICES: [Entry; 10] = [
         0,
     ),
     entry(service::EVIDENCE, invoke::HYPERCALL, 0, EVIDENCE, EVIDENCE),
+    entry(service::PROCESSORS, invoke::HYPERCALL, 0, START, START),
+    entry(
+        service::COMMANDS,
+        invoke::MSR,
+        flags::UNENLIGHTENED,
+        x2apic::ICR,
+        x2apic::ICR,
+    ),
 ];
 
 /// Bytes of the table.

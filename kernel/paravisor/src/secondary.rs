@@ -17,7 +17,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::x86::{MSR_APIC_BASE, x2apic};
 use tessera_handoff::layout::{PARAVISOR_VPS, RESET_PAGE, RESET_TABLES, STACK_TOP, WAKE, room};
-use tessera_hw::ghcb_page::GhcbPage;
+use tessera_hw::ghcb_page::{self, GhcbPage};
 use tessera_hw::host::{GhcbMsrPort, RmpPort, TdcallPort, VirtualApicPort};
 use tessera_hw::instr;
 use tessera_hw::shared::SharedPage;
@@ -42,6 +42,9 @@ static STARTED: [AtomicBool; PARAVISOR_VPS] = [const { AtomicBool::new(false) };
 
 /// Keeps what a further processor will need of the hand-over. Called once.
 pub fn prepare(mode: Mode, profile: u32, comes_private: bool) {
+    // SAFETY: the first processor's is the stub's; each other one's is shared, registered and mapped
+    // before it makes an exchange.
+    unsafe { ghcb_page::one_a_processor(|| ghcb(stacks::current())) }
     if own_mode(mode) == Mode::Tdx {
         // Beside all RAM: where the others wait.
         let memory = &mut partition::get().lock().memory;

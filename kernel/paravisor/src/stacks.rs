@@ -12,6 +12,12 @@ pub const fn top(index: usize) -> u64 {
     STACK_TOP - index as u64 * SLOT
 }
 
+/// Index of the processor that asks.
+pub fn current() -> usize {
+    let here = 0u8;
+    processor(&raw const here as u64)
+}
+
 /// Index of the processor in whose stack `address` lies.
 pub fn processor(address: u64) -> usize {
     let index = (STACK_TOP - 1).wrapping_sub(address) / SLOT;

@@ -12,7 +12,7 @@ use tessera_defs::tdx::page::{SHARED_BIT, attr};
 use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
 use tessera_defs::tdx::vmcall;
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
-use tessera_defs::x86::{MSR_EFER, MSR_PAT, efer, vector};
+use tessera_defs::x86::{MSR_EFER, MSR_PAT, MSR_TSC_AUX, efer, vector};
 use tessera_handoff::layout::room;
 use tessera_hw::host::TdcallPort;
 use tessera_hw::instr;
@@ -262,6 +262,9 @@ impl LowerGuest for L2Vm {
         let field = match msr {
             MSR_EFER => vmcs::GUEST_EFER,
             MSR_PAT => vmcs::GUEST_PAT,
+            // SAFETY: the module switches it between TDs, not between the VMs of one; L1 uses it
+            // for nothing.
+            MSR_TSC_AUX => return Some(unsafe { instr::rdmsr(MSR_TSC_AUX) }),
             _ => return None,
         };
         vp_rd(&mut self.call, vmcs1(field)).ok()
@@ -274,6 +277,11 @@ impl LowerGuest for L2Vm {
                 self.write(vmcs::GUEST_EFER, value, efer::SCE).ok()
             }
             MSR_PAT => self.write(vmcs::GUEST_PAT, value, u64::MAX).ok(),
+            MSR_TSC_AUX if value >> 32 == 0 => {
+                // SAFETY: as above.
+                unsafe { instr::wrmsr(MSR_TSC_AUX, value) };
+                Some(())
+            }
             _ => None,
         }
     }

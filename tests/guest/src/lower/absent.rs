@@ -3,6 +3,7 @@
 
 use super::machine::Lower;
 use super::probes::{Probe, Result};
+use super::processors;
 use crate::window::{BEYOND, RAM};
 use tessera_defs::hyperv as hv;
 use tessera_defs::pfe::{CPUID_BASE, CPUID_TABLE};
@@ -55,6 +56,7 @@ pub const PROBES: &[(&str, Probe)] = &[
     ("visibility-input-shared", input_shared),
     ("visibility-input-malformed", malformed),
     ("evidence-denied", evidence_denied),
+    ("start-processor-denied", processors::start_denied),
 ];
 
 /// Time reference counter, a parameter of PMUs, a register that no processor has, and a

@@ -4,5 +4,6 @@ pub mod absent;
 pub mod acts;
 pub mod machine;
 pub mod probes;
+pub mod processors;
 pub mod services;
 pub mod vmpl2;

@@ -4,6 +4,7 @@
 
 use super::machine::{Lower, TIMER, enable_interrupts, ticks};
 use super::probes::Result;
+use super::processors;
 use crate::window::{RAM, put, touch};
 use tessera_defs::binding::{EvidenceHeader, REPORT_TAG, RTMR, evidence as kinds};
 use tessera_defs::hyperv as hv;
@@ -54,6 +55,18 @@ pub const PROBES: &[(u32, u32, &str, Use)] = &[
         accepted_memory,
     ),
     (service::EVIDENCE, invoke::HYPERCALL, "evidence", evidence),
+    (
+        service::PROCESSORS,
+        invoke::HYPERCALL,
+        "start-processor",
+        processors::start,
+    ),
+    (
+        service::COMMANDS,
+        invoke::MSR,
+        "interrupt-commands",
+        processors::commands,
+    ),
 ];
 
 fn check(good: bool, what: &'static str) -> Result {
