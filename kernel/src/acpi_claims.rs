@@ -7,6 +7,7 @@ use acpi::madt::{Madt, MadtEntry};
 use acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
 use core::ptr::NonNull;
 use tessera_handoff::layout::DIRECT_MAP;
+use tessera_objects::system::cpu::CPUS;
 
 /// Tables longer than this are not read.
 const LIMIT: usize = 64 * 1024;
@@ -30,13 +31,30 @@ impl AcpiHandler for Handler {
     fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
 }
 
-/// Says how many processors the host claims; the address of the first IOAPIC that it claims.
-/// Garbage is said and ignored.
-pub fn read(boot: &Boot) -> Option<u64> {
+/// What the host claims.
+#[derive(Default)]
+pub struct Claims {
+    /// Address of the first IOAPIC.
+    pub ioapic: Option<u64>,
+    /// Processors.
+    pub count: u32,
+    ids: [u32; CPUS + 1],
+}
+
+impl Claims {
+    /// APIC IDs of the processors, as far as there is room for them.
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        self.ids.iter().copied().take(self.count as usize)
+    }
+}
+
+/// Reads how many processors the host claims, and its IOAPIC. Garbage is said and ignored.
+pub fn read(boot: &Boot) -> Claims {
+    let mut claims = Claims::default();
     log::debug!("processors: {} by the loader", boot.handoff.vp_count);
     let Some(rsdp) = boot.rsdp.filter(|rsdp| *rsdp < 1 << 45) else {
         log::info!("acpi: no tables");
-        return None;
+        return claims;
     };
     // SAFETY: the handler maps what the crate asks for; it checks signatures and checksums.
     let tables = unsafe { AcpiTables::from_rsdp(Handler, rsdp as usize) };
@@ -46,17 +64,28 @@ pub fn read(boot: &Boot) -> Option<u64> {
         .and_then(|tables| tables.find_table::<Madt>().ok());
     let Some(madt) = madt else {
         log::warn!("acpi: tables ignored, no valid MADT");
-        return None;
+        return claims;
     };
     let madt = madt.get();
-    let processors = madt.entries().filter(is_processor).count();
-    log::info!("acpi: the host claims {processors} processor(s), 1 is used");
-    madt.entries().find_map(|entry| match entry {
+    for id in madt.entries().filter_map(|entry| processor(&entry)) {
+        if let Some(slot) = claims.ids.get_mut(claims.count as usize) {
+            *slot = id;
+        }
+        claims.count += 1;
+    }
+    log::info!("acpi: the host claims {} processor(s)", claims.count);
+    claims.ioapic = madt.entries().find_map(|entry| match entry {
         MadtEntry::IoApic(device) => Some(device.io_apic_address.into()),
         _ => None,
-    })
+    });
+    claims
 }
 
-fn is_processor(entry: &MadtEntry<'_>) -> bool {
-    matches!(entry, MadtEntry::LocalApic(_) | MadtEntry::LocalX2Apic(_))
+/// The APIC ID of an enabled processor.
+fn processor(entry: &MadtEntry<'_>) -> Option<u32> {
+    match entry {
+        MadtEntry::LocalApic(apic) if apic.flags & 1 == 1 => Some(apic.apic_id.into()),
+        MadtEntry::LocalX2Apic(apic) if apic.flags & 1 == 1 => Some(apic.x2apic_id),
+        _ => None,
+    }
 }

@@ -4,15 +4,16 @@
 //! of every other process with its name in brackets. A line that somebody else left open ends first.
 
 use crate::boot::Boot;
-use crate::host;
 use crate::process::FIRST;
+use crate::{host, processors};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use spin::Mutex;
 use tessera_defs::port::COM1;
 use tessera_handoff::command_line::Level;
 use tessera_hw::protect;
 use tessera_isolation::names::strategies;
+use tessera_objects::turn::{FREE, Lock};
 
 /// Bytes go out one by one; a host that does not take them loses them.
 struct Serial;
@@ -54,6 +55,27 @@ fn take_line(writer: u16) -> bool {
 
 fn leave_line(writer: u16, open: bool) {
     LINE.store(writer * 2 + u16::from(open), Ordering::Relaxed);
+}
+
+/// The processor that writes. A trap of that one writes into its line; nobody waits for ever for one
+/// that does not come to its end.
+static WRITER: Lock<AtomicU32> = Lock(AtomicU32::new(FREE));
+const PATIENCE: u32 = 1 << 24;
+
+/// Writes a line while no other processor does.
+fn alone(write: impl FnOnce()) {
+    let own = processors::number().into();
+    let mut left = PATIENCE;
+    let mut taken = WRITER.try_take(own);
+    while !taken && left != 0 && WRITER.0.load(Ordering::Relaxed) != own {
+        core::hint::spin_loop();
+        left -= 1;
+        taken = WRITER.try_take(own);
+    }
+    write();
+    if taken {
+        WRITER.give();
+    }
 }
 
 /// Bytes of the kernel's log that are kept.
@@ -130,13 +152,19 @@ pub fn install(boot: &Boot) {
 /// Writes at every log level, if the console can be written; a lost line is not worth a second
 /// failure.
 pub fn emergency(text: fmt::Arguments<'_>) {
-    take_line(KERNEL);
-    let _lost = Serial.write_fmt(text);
-    leave_line(KERNEL, false);
+    alone(|| {
+        take_line(KERNEL);
+        let _lost = Serial.write_fmt(text);
+        leave_line(KERNEL, false);
+    });
 }
 
 /// Text of process `space`: its name before each line, and `?` for control characters.
 pub fn user_text(space: u8, name: &[u8; 16], text: &str) {
+    alone(|| user_lines(space, name, text));
+}
+
+fn user_lines(space: u8, name: &[u8; 16], text: &str) {
     let mut open = take_line(space.into());
     for line in text.split_inclusive('\n') {
         if !open && space != FIRST {

@@ -1,6 +1,7 @@
 //! A thread's registers as `objects` sees them: the message registers of `tessera_abi::message`.
+#![allow(unsafe_code)] // the registers of the thread that this processor runs, without the lock
 
-use tessera_abi::message;
+use tessera_abi::{message, number};
 use tessera_hw::trap::TrapFrame;
 use tessera_objects::system::thread::Context;
 
@@ -84,4 +85,17 @@ impl Context for Registers {
         self.0.rax = message::NOTIFIED;
         self.0.rdi = bits;
     }
+}
+
+/// Serves `null`, which needs nothing of the kernel and no lock. False where it is another call.
+#[inline(always)]
+pub fn does_nothing(frame: *mut TrapFrame) -> bool {
+    // SAFETY: the registers of the thread that this processor runs: nobody else uses them before the
+    // processor comes for the lock, or answers in an interrupt of ring 3.
+    let rax = unsafe { &mut (*frame).rax };
+    let nothing = *rax == number::NULL;
+    if nothing {
+        *rax = 0;
+    }
+    nothing
 }

@@ -1,11 +1,13 @@
-//! The processor: whose registers, page tables and vector state it has, how it goes from one
-//! thread to another, and what it does when there is none.
-#![allow(unsafe_code)] // switches page tables, vector state and stacks
+//! A processor: whose registers, page tables and vector state it has, how it goes from one thread to
+//! another, and what it does when there is none. Above all: the kernel's one lock.
+#![allow(unsafe_code)] // the kernel's state behind its lock; switches page tables, vector state, stacks
 
 use crate::context::Registers;
-use crate::host;
 use crate::spaces::Regions;
-use spin::{Mutex, MutexGuard};
+use crate::{host, processors};
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::AtomicU32;
 use tessera_defs::refusal::Refusal;
 use tessera_hw::fpu::{self, Area};
 use tessera_hw::trap::TrapFrame;
@@ -13,78 +15,100 @@ use tessera_hw::{instr, user};
 use tessera_objects::pair::pair;
 use tessera_objects::system::System;
 use tessera_objects::system::thread::{State, THREADS};
+use tessera_objects::turn::{FREE, Lock};
 
 const CPUID_XSAVE: u32 = 1 << 26;
 const CPUID_AVX: u32 = 1 << 28;
 
 /// Everything behind the kernel's one lock. Interrupts are off whenever it is held.
 pub struct Kernel {
-    /// Processes, threads, IPC.
+    /// Processes, threads, IPC; and what each processor has.
     pub system: System<Registers>,
-    /// What the processor has.
-    pub loaded: Loaded,
     /// Frames of regions.
     pub regions: Regions,
     vectors: [Area; THREADS],
 }
 
-/// What the processor has.
-pub struct Loaded {
-    /// The thread whose vector state and FS base it has; 0 after that one ended.
-    thread: u8,
-    cr3: u64,
-    /// The kernel's own tables, for when a process that is loaded ends.
-    kernel_cr3: u64,
-}
+struct Shared(UnsafeCell<Kernel>);
+// SAFETY: only `Held` looks inside, and there is one at a time.
+unsafe impl Sync for Shared {}
 
-static KERNEL: Mutex<Kernel> = Mutex::new(Kernel {
+static KERNEL: Shared = Shared(UnsafeCell::new(Kernel {
     system: System::EMPTY,
-    loaded: Loaded {
-        thread: 0,
-        cr3: 0,
-        kernel_cr3: 0,
-    },
     regions: Regions::EMPTY,
     vectors: [Area::ZERO; THREADS],
-});
+}));
+static LOCK: Lock<AtomicU32> = Lock(AtomicU32::new(FREE));
 
-/// The kernel's state. Nobody else can hold it: one processor, interrupts off.
-#[inline(always)]
-pub fn kernel() -> MutexGuard<'static, Kernel> {
-    match KERNEL.try_lock() {
-        Some(kernel) => kernel,
-        None => taken(),
+/// The lock, held; its end gives it back.
+pub struct Held(());
+
+impl Deref for Held {
+    type Target = Kernel;
+    #[inline(always)]
+    fn deref(&self) -> &Kernel {
+        // SAFETY: the lock is held as long as this value lives, and there is one such value.
+        unsafe { &*KERNEL.0.get() }
     }
 }
 
-#[cold]
-fn taken() -> ! {
-    host::refuse(Refusal::UnexpectedException)
+impl DerefMut for Held {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Kernel {
+        // SAFETY: as above, and this value is borrowed exclusively.
+        unsafe { &mut *KERNEL.0.get() }
+    }
 }
 
-/// Prepares the processor for user threads. Called once, before the first one.
+impl Drop for Held {
+    #[inline(always)]
+    fn drop(&mut self) {
+        LOCK.give();
+    }
+}
+
+/// The kernel's state, when it is this processor's turn. Interrupts are off.
+#[inline(always)]
+pub fn kernel() -> Held {
+    let number = user::number();
+    if !LOCK.try_take(number.into()) {
+        wait(number.into());
+    }
+    let mut kernel = Held(());
+    kernel.system.enter(number);
+    kernel
+}
+
+/// Waits, and does meanwhile what others ask for.
+#[cold]
+#[inline(never)]
+fn wait(who: u32) {
+    LOCK.take(who, |holder| {
+        if holder == who {
+            // It has it: a trap inside of the kernel that none of its own code raises.
+            host::refuse(Refusal::UnexpectedException);
+        }
+        processors::answer();
+        core::hint::spin_loop();
+    });
+}
+
+/// Prepares this processor for user threads.
 pub fn install() {
     let [_, _, ecx, _] = host::with(|host| host.cpuid(1, 0))
         .and_then(Result::ok)
         .unwrap_or_default();
     let xsave = ecx & CPUID_XSAVE != 0;
-    // SAFETY: ring 0; no thread ran yet. A host that lies about CPUID meets an exception.
+    // SAFETY: ring 0; no thread ran here yet. A host that lies about CPUID meets an exception.
     unsafe { fpu::enable(xsave, xsave && ecx & CPUID_AVX != 0) }
-    let mut kernel = kernel();
-    kernel.loaded.kernel_cr3 = instr::cr3();
-    kernel.loaded.cr3 = instr::cr3();
-    kernel.vectors[0].reset();
+    kernel().vectors[0].reset();
 }
 
-impl Loaded {
-    /// The processor leaves page tables that are about to go away.
-    pub fn leave_tables(&mut self, cr3: u64) {
-        if self.cr3 == cr3 {
-            self.cr3 = self.kernel_cr3;
-            // SAFETY: the kernel's own tables map all that it uses.
-            unsafe { instr::set_cr3(self.kernel_cr3) }
-        }
-    }
+/// A further processor takes part from now on.
+pub fn join() -> ! {
+    let mut kernel = kernel();
+    kernel.system.join(user::number());
+    enter(kernel)
 }
 
 impl Kernel {
@@ -95,25 +119,25 @@ impl Kernel {
 
     /// FS base of the running thread, an address of the user's half.
     pub fn set_tls(&mut self, base: u64) {
-        let me = self.system.current;
+        let me = self.system.current();
         self.system.thread(me).tls = base;
+        self.system.cpu().tls = base;
         // SAFETY: the caller checked it.
         unsafe { user::set_tls(base) }
     }
 
     /// If the thread that the processor has ended, its registers are nobody's.
     pub fn forget_dead(&mut self) {
-        if self.system.thread(self.loaded.thread).state == State::Free {
-            self.loaded.thread = 0;
-            // SAFETY: no address at all.
-            unsafe { user::set_tls(0) }
+        let loaded = self.system.cpu().loaded;
+        if self.system.thread(loaded).state == State::Free {
+            self.system.cpu().loaded = 0;
         }
     }
 
     /// Goes from the running thread `before`, which the processor has, to another one, which is there.
     #[inline(always)]
     pub fn switch(&mut self, before: u8) -> *mut TrapFrame {
-        let next = self.system.current;
+        let next = self.system.current();
         self.load(before, next);
         &raw mut self.system.thread(next).context.0
     }
@@ -121,40 +145,57 @@ impl Kernel {
     /// Makes the processor the next thread's, and returns its registers.
     #[inline(always)]
     pub fn next(&mut self) -> Option<*mut TrapFrame> {
-        let next = self.system.current;
-        if next != self.loaded.thread {
-            if next == 0 {
-                return None;
-            }
-            self.load(self.loaded.thread, next);
+        let next = self.system.current();
+        let before = self.system.cpu().loaded;
+        if next == 0 {
+            return None;
+        }
+        if next != before {
+            self.load(before, next);
         }
         Some(&raw mut self.system.thread(next).context.0)
     }
 
     #[inline(always)]
     fn load(&mut self, before: u8, next: u8) {
-        let old = self.system.threads[usize::from(before)].tls;
         let thread = &self.system.threads[usize::from(next)];
-        if self.loaded.cr3 != thread.tables {
-            self.loaded.cr3 = thread.tables;
+        let (tables, tls) = (thread.tables, thread.tls);
+        let cpu = self.system.cpu();
+        cpu.loaded = next;
+        if cpu.tables != tables {
+            cpu.tables = tables;
             // SAFETY: the process' tables have the kernel's half.
-            unsafe { instr::set_cr3(thread.tables) }
+            unsafe { instr::set_cr3(tables) }
         }
-        if old | thread.tls != 0 {
+        if cpu.tls != tls {
+            cpu.tls = tls;
             // SAFETY: `set_tls` took only addresses of the user's half.
-            unsafe { user::set_tls(thread.tls) }
+            unsafe { user::set_tls(tls) }
         }
         if let Some([from, to]) = pair(&mut self.vectors, before, next) {
             // SAFETY: `install` ran; every thread's state was reset when it was made.
             unsafe { fpu::switch(from, to) }
         }
-        self.loaded.thread = next;
+    }
+
+    /// Nobody runs here: the last thread's vector state is saved, since it may go on elsewhere, and
+    /// the processor is on the kernel's own tables, since that process may end elsewhere.
+    fn unload(&mut self) {
+        let cpu = self.system.cpu();
+        cpu.tables = 0;
+        let before = core::mem::take(&mut cpu.loaded);
+        processors::own_tables();
+        if let Some([from, nobody]) = pair(&mut self.vectors, before, 0) {
+            // SAFETY: as in `load`.
+            unsafe { fpu::switch(from, nobody) }
+        }
     }
 }
 
 /// The registers to go on with; waits while nobody can run. Takes the lock back.
 #[inline(always)]
-pub fn resume(mut kernel: MutexGuard<'static, Kernel>) -> *mut TrapFrame {
+fn resume(mut kernel: Held) -> *mut TrapFrame {
+    processors::kick(kernel.system.kicks());
     match kernel.next() {
         Some(frame) => frame,
         None => idle(kernel),
@@ -163,11 +204,14 @@ pub fn resume(mut kernel: MutexGuard<'static, Kernel>) -> *mut TrapFrame {
 
 #[cold]
 #[inline(never)]
-fn idle(mut kernel: MutexGuard<'static, Kernel>) -> *mut TrapFrame {
+fn idle(mut kernel: Held) -> *mut TrapFrame {
+    kernel.unload();
     loop {
         drop(kernel);
         instr::wait_for_interrupt();
         kernel = self::kernel();
+        kernel.system.preempt();
+        processors::kick(kernel.system.kicks());
         if let Some(frame) = kernel.next() {
             return frame;
         }
@@ -175,18 +219,29 @@ fn idle(mut kernel: MutexGuard<'static, Kernel>) -> *mut TrapFrame {
 }
 
 /// A trap of ring 3: its registers, which stand on the kernel's stack, go to its thread, `act`
-/// decides, and the processor goes on with whoever runs next. The stack is given up.
+/// decides, and the processor goes on with whoever runs next. The stack is given up. Where the
+/// thread was ended by another processor meanwhile, nothing is left to decide.
 pub fn from_user(frame: &TrapFrame, act: impl FnOnce(&mut Kernel)) -> ! {
     let mut kernel = kernel();
-    let me = kernel.system.current;
-    kernel.system.thread(me).context = Registers(*frame);
-    act(&mut kernel);
+    let me = kernel.system.current();
+    if me != 0 {
+        kernel.system.thread(me).context = Registers(*frame);
+        act(&mut kernel);
+    } else {
+        kernel.system.preempt();
+    }
     enter(kernel)
 }
 
 /// Goes to ring 3. The stack is given up.
-pub fn enter(kernel: MutexGuard<'static, Kernel>) -> ! {
-    let next = resume(kernel);
+#[inline(always)]
+pub fn enter(kernel: Held) -> ! {
+    go_on(resume(kernel))
+}
+
+/// Goes to ring 3 with these registers, of the thread that this processor runs. The stack is given up.
+#[inline(always)]
+pub fn go_on(next: *mut TrapFrame) -> ! {
     // SAFETY: GS has the kernel's base; the frame is a thread's, made by `new_frame` or saved
     // from ring 3, in static memory; its tables are loaded.
     unsafe { user::enter(next) }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // composes the strategies that the stub's decision allows
 
 use crate::boot::Boot;
+use crate::processors;
 use core::sync::atomic::{AtomicU16, Ordering};
 use spin::{Mutex, Once};
 use tessera_defs::mode::Mode;
@@ -9,17 +10,23 @@ use tessera_defs::port::PM1A_SOFT_OFF;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
-use tessera_hw::compose::Machine;
+use tessera_hw::compose::{Calls, Machine};
 use tessera_hw::instr;
-use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
+use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility, Processors};
+use tessera_objects::system::cpu::CPUS;
 
 /// Turns of a loop that a host has for soft off.
 const GRACE: u64 = 500_000_000;
 
 static MACHINE: Once<SyncMachine> = Once::new();
-static HOST: Mutex<Option<&'static mut dyn HostCalls>> = Mutex::new(None);
+static PROCESSORS: Mutex<Option<&'static mut dyn Processors>> = Mutex::new(None);
+/// Of each processor its own.
+static HOSTS: [Mutex<Option<&'static mut dyn HostCalls>>; CPUS] =
+    [const { Mutex::new(None) }; CPUS];
+static mut FURTHER: [Option<Calls>; CPUS] = [const { None }; CPUS];
 static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
 static ATTESTATION: Mutex<Option<&'static mut dyn Attestation>> = Mutex::new(None);
+static MODE: Once<Mode> = Once::new();
 static PM1A: AtomicU16 = AtomicU16::new(0);
 
 /// The machine's storage: taken apart once, by `install`.
@@ -47,7 +54,9 @@ pub fn install(boot: &Boot) {
     let cell = MACHINE.call_once(|| SyncMachine(machine.into()));
     // SAFETY: the only reference ever made, see the assertion above.
     let strategies = unsafe { (*cell.0.get()).strategies() };
-    *HOST.lock() = Some(strategies.host);
+    *HOSTS[0].lock() = Some(strategies.host);
+    *PROCESSORS.lock() = Some(strategies.processors);
+    MODE.call_once(|| boot.mode);
     *VISIBILITY.lock() = Some(strategies.visibility);
     *ATTESTATION.lock() = Some(strategies.attestation);
     PM1A.store(boot.handoff.pm1a_cnt as u16, Ordering::Relaxed);
@@ -57,9 +66,33 @@ pub fn install(boot: &Boot) {
 /// exception interrupted another host call.
 pub fn with<R>(f: impl FnOnce(&mut dyn HostCalls) -> R) -> Option<R> {
     instr::without_interrupts(|| {
-        let mut guard = HOST.try_lock()?;
+        let mut guard = HOSTS[usize::from(processors::number())].try_lock()?;
         Some(f(&mut **guard.as_mut()?))
     })
+}
+
+/// Host calls of a further processor, made by itself. `None` where the mode has none.
+pub fn install_further(number: u8) -> Option<()> {
+    let mode = *MODE.get()?;
+    // SAFETY: the stub decided on the mode.
+    let calls = unsafe { Calls::further(mode)? };
+    // SAFETY: the processor of this number alone uses this slot, and refers to it once: where it was
+    // started a second time, its first try left nothing.
+    let slot = unsafe {
+        let all = &raw mut FURTHER;
+        &mut (*all)[usize::from(number)]
+    };
+    *HOSTS[usize::from(number)].lock() = Some(slot.insert(calls).calls());
+    Some(())
+}
+
+/// Runs `f` with the strategy that starts processors.
+pub fn processors<R>(f: impl FnOnce(&mut dyn Processors) -> R) -> R {
+    let mut guard = PROCESSORS.lock();
+    let Some(strategy) = guard.as_mut() else {
+        refuse(Refusal::HandoffInvalid)
+    };
+    f(&mut **strategy)
 }
 
 /// Runs `f` with the page-visibility strategy.

@@ -1,7 +1,7 @@
 //! Interrupts of devices: from a vector to the object whose driver is told.
 
 use crate::cpu::Kernel;
-use crate::{ioapic, timer};
+use crate::{apic, ioapic, processors, timer};
 use tessera_objects::system::interrupt::{INTERRUPTS, LINES};
 
 /// Vector of interrupt 1.
@@ -9,6 +9,7 @@ const FIRST: u64 = 0x50;
 /// Their vectors.
 pub const VECTORS: core::ops::Range<u64> = FIRST..FIRST + INTERRUPTS as u64 - 1;
 const _: () = assert!(VECTORS.end <= 0x80 && FIRST > timer::VECTOR as u64);
+const _: () = assert!(FIRST > processors::VECTOR as u64);
 
 /// The vector of an interrupt.
 pub fn vector(index: u8) -> u32 {
@@ -21,7 +22,7 @@ pub fn came(kernel: &mut Kernel, vector: u64) {
     let index = (vector - FIRST) as u8 + 1;
     end(index);
     if kernel.system.deliver_interrupt(index) {
-        timer::end_of_interrupt();
+        apic::end_of_interrupt();
     } else {
         timer::unasked_interrupt();
     }

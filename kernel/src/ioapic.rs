@@ -5,7 +5,7 @@
 //! never comes is a driver that waits.
 
 use crate::boot::{self, Boot};
-use crate::{interrupts, memory, timer, windows};
+use crate::{apic, interrupts, memory, windows};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tessera_handoff::layout::DIRECT_MAP;
 use tessera_objects::system::interrupt::LINES;
@@ -72,7 +72,7 @@ pub fn configure(line: u32, level: bool, low: bool) {
 /// Lets a line come, to this processor.
 pub fn open(line: u32) {
     OPEN.fetch_or(1 << line, Ordering::Relaxed);
-    write(ENTRIES + line * 2 + 1, timer::apic_id() << 24);
+    write(ENTRIES + line * 2 + 1, apic::id().unwrap_or_default() << 24);
     write(ENTRIES + line * 2, entry(line));
 }
 

@@ -3,6 +3,7 @@
 #![no_main]
 
 mod acpi_claims;
+mod apic;
 mod attestation;
 mod boot;
 mod clock;
@@ -17,6 +18,7 @@ mod memory;
 mod panic;
 mod probe;
 mod process;
+mod processors;
 mod spaces;
 mod stacks;
 mod syscall;
@@ -38,14 +40,16 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     console::install(&boot);
     console::banner(&boot);
     memory::install(&boot);
-    let ioapic = acpi_claims::read(&boot);
+    let claims = acpi_claims::read(&boot);
     features::read(&boot);
     attestation::bind(&boot);
     probe::hypercall(&boot);
-    ioapic::install(&boot, ioapic);
+    ioapic::install(&boot, claims.ioapic);
     probe::visibility_round_trip();
     memory::take_paravisor_room(&boot);
     timer::start();
     probe::halt_until_tick();
+    cpu::install();
+    processors::start_all(&boot, &claims);
     process::run_first(&boot)
 }

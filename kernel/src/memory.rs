@@ -1,7 +1,7 @@
 //! Frames, the kernel's tables, and the one place where memory changes visibility.
 
 use crate::boot::Boot;
-use crate::{host, stacks, windows};
+use crate::{host, processors, stacks, windows};
 use spin::Mutex;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
@@ -172,6 +172,31 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Maps fresh zeroed pages for the kernel, for good. `None` when there are no more.
+    pub fn map_pages(&mut self, virt: u64, pages: u64) -> Option<()> {
+        for page in 0..pages {
+            let gpa = self.frame()?.keep();
+            let (at, write) = (virt + page * PAGE, Mapping::kernel(Access::Write));
+            let Memory { tables, pool, .. } = self;
+            tables.map(pool, at, gpa, Size::Small, write).ok()?;
+        }
+        Some(())
+    }
+
+    /// Maps a page of memory below the image, which the frame allocator does not have, while `act`
+    /// writes it. `None` where tables are used up.
+    pub fn borrow_low(&mut self, gpa: u64, act: impl FnOnce(u64)) -> Option<()> {
+        let Memory { tables, pool, .. } = self;
+        let (virt, write) = (DIRECT_MAP + gpa, Mapping::kernel(Access::Write));
+        tables.map(pool, virt, gpa, Size::Small, write).ok()?;
+        act(gpa);
+        tables.unmap(pool, virt).ok()?;
+        instr::invlpg(virt);
+        Some(())
+    }
+}
+
 /// Gives a frame back.
 pub fn free(frame: Frame) {
     with(|memory| memory.frames.free(frame));
@@ -215,6 +240,7 @@ pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
             .unmap(&mut memory.pool, virt)
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(virt);
+        processors::flush_all();
         host::visibility(|strategy| strategy.share(gpa))?;
         let Memory { tables, pool, .. } = memory;
         tables
@@ -236,6 +262,7 @@ pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
             .unmap(pool, SHARED_MAP + gpa)
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(SHARED_MAP + gpa);
+        processors::flush_all();
         host::visibility(|strategy| strategy.unshare(gpa))?;
         tables
             .map(pool, virt, gpa, Size::Small, Mapping::kernel(Access::Write))

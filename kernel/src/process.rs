@@ -3,7 +3,7 @@
 use crate::boot::Boot;
 use crate::context::Registers;
 use crate::cpu::{self, Kernel};
-use crate::{console, host, interrupts, memory, spaces, syscall, timer, windows};
+use crate::{console, host, interrupts, memory, processors, spaces, syscall, timer, windows};
 use tessera_abi::number;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::bundle::Bundle;
@@ -25,7 +25,6 @@ pub const FIRST: u8 = 0;
 /// Loads the bundle's first program and enters ring 3.
 pub fn run_first(boot: &Boot) -> ! {
     syscall::install(boot);
-    cpu::install();
     let Some((tables, entry)) = load(boot) else {
         host::refuse(Refusal::ComponentInvalid)
     };
@@ -104,13 +103,12 @@ pub fn fault(frame: &TrapFrame) -> ! {
 /// Takes back what `objects` says has ended.
 pub struct Ends<'a> {
     regions: &'a mut spaces::Regions,
-    cpu: &'a mut cpu::Loaded,
 }
 
 impl<'a> Ends<'a> {
     /// For one operation.
-    pub fn new(regions: &'a mut spaces::Regions, cpu: &'a mut cpu::Loaded) -> Self {
-        Self { regions, cpu }
+    pub fn new(regions: &'a mut spaces::Regions) -> Self {
+        Self { regions }
     }
 }
 
@@ -121,11 +119,19 @@ impl Reclaim for Ends<'_> {
     fn unmap(&mut self, tables: u64, address: u64, pages: u64) {
         spaces::unmap(tables, address, pages);
     }
+    fn flush(&mut self, processors: u8) {
+        processors::flush(processors);
+    }
+    fn leave(&mut self) {
+        processors::own_tables();
+    }
+    fn stop(&mut self, cpu: u8) {
+        processors::stop(cpu);
+    }
     fn interrupt(&mut self, index: u8) {
         interrupts::end(index);
     }
     fn space(&mut self, tables: u64) {
-        self.cpu.leave_tables(tables);
         spaces::destroy(tables);
     }
 }
@@ -141,12 +147,9 @@ impl Kernel {
     /// The system, and what takes back what ends in it. `forget_dead` follows.
     pub fn ending(&mut self) -> (&mut System<Registers>, Ends<'_>) {
         let Self {
-            system,
-            regions,
-            loaded,
-            ..
+            system, regions, ..
         } = self;
-        (system, Ends::new(regions, loaded))
+        (system, Ends::new(regions))
     }
 }
 

@@ -75,6 +75,16 @@ pub fn map(cr3: u64, virt: u64, address: u64, access: Access) -> Option<()> {
     })
 }
 
+/// Maps a page of code at its own address, for processors that start on these tables.
+pub fn map_bridge(cr3: u64, page: u64) -> Option<()> {
+    memory::with(|memory| {
+        let space = tables(memory, cr3);
+        let code = Mapping::kernel(Access::Execute);
+        let mut user = UserTables(memory);
+        space.map(&mut user, page, page, Size::Small, code).ok()
+    })
+}
+
 /// Whether nothing is mapped in these pages.
 pub fn is_free(cr3: u64, virt: u64, pages: u64) -> bool {
     memory::with(|memory| {

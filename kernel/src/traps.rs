@@ -1,15 +1,18 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
-use crate::{clock, cpu, host, interrupts, process, stacks, syscall, timer, windows};
+use crate::{
+    apic, clock, cpu, host, interrupts, process, processors, stacks, syscall, timer, windows,
+};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::{SHARED_MAP, STACK_TOP};
-use tessera_hw::gdt::{Segments, Stacks};
+use tessera_hw::gdt::Segments;
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, TrapFrame};
 use tessera_hw::user::CpuLocal;
 use tessera_hw::{instr, probe, protect};
+use tessera_objects::system::cpu::CPUS;
 use tessera_protocol::error::{Error, HostFault};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{serve, vc};
@@ -18,9 +21,9 @@ use tessera_protocol::insn;
 /// Guest physical addresses end below the isolation bits.
 const SHARED_LEN: u64 = 1 << 46;
 
-static mut SEGMENTS: Segments = Segments::new();
+static mut SEGMENTS: [Segments; CPUS] = [const { Segments::new() }; CPUS];
 static mut TABLE: Idt = Idt::new();
-static mut LOCAL: CpuLocal = CpuLocal::new();
+static mut LOCALS: [CpuLocal; CPUS] = [const { CpuLocal::new() }; CPUS];
 
 /// Loads GDT, TSS, IDT and the system-call entry, and turns on SMEP, SMAP, UMIP. Called once, first.
 pub fn install() {
@@ -28,14 +31,27 @@ pub fn install() {
     // stack is used for nothing else.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
-        let local = &raw mut LOCAL;
-        (*segments).install(Stacks {
-            ring0: STACK_TOP,
-            ist: stacks::tops(),
-        });
+        let local = &raw mut LOCALS;
+        (*segments)[0].install(0, stacks::first(STACK_TOP));
         trap::set_handler(handle);
         (*table).install(stacks::ist);
-        (*local).install(STACK_TOP, syscall::entry);
+        (*local)[0].install(0, STACK_TOP, syscall::entry);
+        protect::enable();
+    }
+}
+
+/// The same on a further processor, whose stacks `stacks::map` made.
+pub fn install_further(number: u8) {
+    let slot = usize::from(number);
+    let stacks = stacks::further(number);
+    // SAFETY: as above; called by the processor of that number, which has tables of its own and shares
+    // the IDT.
+    unsafe {
+        let (segments, table) = (&raw mut SEGMENTS, &raw const TABLE);
+        let local = &raw mut LOCALS;
+        (*segments)[slot].install(number, stacks);
+        (*table).load();
+        (*local)[slot].install(number, stacks.ring0, syscall::entry);
         protect::enable();
     }
 }
@@ -44,7 +60,8 @@ fn handle(frame: &mut TrapFrame) {
     match frame.vector {
         _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
         v if v == u64::from(timer::VECTOR) => tick(frame),
-        v if v == u64::from(timer::SPURIOUS) => {}
+        v if v == u64::from(processors::VECTOR) => told(frame),
+        v if v == u64::from(apic::SPURIOUS) => {}
         v if v == u64::from(vector::VC) => communication(frame),
         v if v == u64::from(vector::VE) => virtualization(frame),
         v if v < 32 => exception(frame),
@@ -151,6 +168,15 @@ fn tick(frame: &TrapFrame) {
         cpu::from_user(frame, |kernel| kernel.system.tick(now));
     }
     cpu::kernel().system.tick(now);
+}
+
+/// Another processor wants something of this one. In the kernel it only ends the idle wait.
+fn told(frame: &TrapFrame) {
+    processors::answer();
+    apic::end_of_interrupt();
+    if frame.from_user() {
+        cpu::from_user(frame, |kernel| kernel.system.preempt());
+    }
 }
 
 /// An exception of a process is its end; the kernel raises none: an attack or a bug.

@@ -19,6 +19,11 @@ pub fn physical_words(gpa: u64, count: usize) -> &'static mut [u64] {
     unsafe { core::slice::from_raw_parts_mut((DIRECT_MAP + gpa) as *mut u64, count) }
 }
 
+/// Where the direct map has a frame that the caller owns.
+pub fn direct(gpa: u64) -> u64 {
+    DIRECT_MAP + gpa
+}
+
 /// One 8-byte word of physical memory.
 pub fn read_word(gpa: u64) -> u64 {
     // SAFETY: aligned word of a page table or an owned frame in the direct map.

@@ -27,7 +27,7 @@ pub fn install(door: Door) {
     // never used while the stack is.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
-        (*segments).install(stacks);
+        (*segments).install(0, stacks);
         trap::set_handler(handle);
         (*table).install(|_| 0);
     }

@@ -225,6 +225,9 @@ refusals! {
     0x6A BindingFailed "binding-failed" Host
         "the mode could not be bound into what the hardware signs (REPORT_DATA or RTMR)"
         "let the guest reach the security processor or the TDX module";
+    0x6B ProcessorNotStarted "processor-not-started" Host
+        "a processor that the host claims did not arrive, or did not answer an interrupt"
+        "claim only processors that run, and deliver interrupts between them";
 }
 
 impl Refusal {

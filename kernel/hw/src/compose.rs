@@ -5,7 +5,7 @@ use crate::ghcb_page::GhcbPage;
 use crate::host::{RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
 use crate::instr;
 use crate::message_pages::MessagePair;
-use crate::native::NativeCalls;
+use crate::native::{InitSipi, NativeCalls};
 use crate::shared::SharedPage;
 use tessera_defs::mode::Mode;
 use tessera_defs::snp::secrets::SecretsPage;
@@ -20,7 +20,9 @@ use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
 use tessera_isolation::strategy::hypercall::HvVisibility;
 use tessera_isolation::strategy::native::Plain;
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
-use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility};
+use tessera_isolation::strategy::traits::{
+    Alone, Attestation, HostCalls, PageVisibility, Processors,
+};
 use tessera_protocol::message::channel::Channel;
 
 /// What the kernel works with.
@@ -31,37 +33,46 @@ pub struct Strategies {
     pub visibility: &'static mut dyn PageVisibility,
     /// What the hardware signs.
     pub attestation: &'static mut dyn Attestation,
+    /// Starting further processors.
+    pub processors: &'static mut dyn Processors,
 }
 
 /// Storage of the strategies of one mode, in static memory.
 pub enum Machine {
     /// Nothing isolates.
-    None(NativeCalls, Plain, Unattested),
+    None(NativeCalls, Plain, Unattested, InitSipi),
     /// SNP, VMPL 0.
     Snp(
         GhcbCalls<GhcbPage>,
         PscVisibility<GhcbPage, RmpPort>,
         SnpReports<GhcbPage, MessagePair>,
+        Alone,
     ),
     /// SNP, VMPL 2 below our paravisor.
     Vmpl2(
         NativeCalls,
         HvVisibility<VmmcallPort>,
         ParavisorReports<VmmcallPort, MessagePair>,
+        Alone,
     ),
     /// L1 TD.
     Tdx(
         VmcallCalls<TdcallPort, VirtualApicPort>,
         AcceptVisibility<TdcallPort>,
         TdxReports<TdcallPort, MessagePair>,
+        Alone,
     ),
     /// L2 VM below our paravisor.
     L2(
         NativeCalls,
         HvVisibility<VmcallPort>,
         ParavisorReports<VmcallPort, MessagePair>,
+        Alone,
     ),
 }
+
+/// Processors of the modes in which none but the first is started yet.
+const NOT_YET: Alone = Alone("this mode has no way to start others yet");
 
 impl Machine {
     /// The machine of `mode`.
@@ -76,7 +87,7 @@ impl Machine {
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
             match mode {
-                Mode::None => Machine::None(NativeCalls::new(), Plain, Unattested),
+                Mode::None => Machine::None(NativeCalls::new(), Plain, Unattested, InitSipi::new()),
                 Mode::Snp => {
                     let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
                     let visibility = PscVisibility {
@@ -85,7 +96,7 @@ impl Machine {
                         comes_private,
                     };
                     let reports = reports(page.handle());
-                    Machine::Snp(GhcbCalls(page), visibility, reports)
+                    Machine::Snp(GhcbCalls(page), visibility, reports, NOT_YET)
                 }
                 Mode::Tdx => Machine::Tdx(
                     VmcallCalls(TdcallPort::new(), VirtualApicPort::new()),
@@ -95,6 +106,7 @@ impl Machine {
                         pages: own_page(TDREPORT_PAGE),
                         bound: false,
                     },
+                    NOT_YET,
                 ),
                 Mode::SnpParavisor => {
                     let visibility = below(VmmcallPort::new());
@@ -102,7 +114,7 @@ impl Machine {
                         call: VmmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Machine::Vmpl2(NativeCalls::new(), visibility, reports)
+                    Machine::Vmpl2(NativeCalls::new(), visibility, reports, NOT_YET)
                 }
                 Mode::TdxParavisor => {
                     let visibility = below(VmcallPort::new());
@@ -110,7 +122,7 @@ impl Machine {
                         call: VmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Machine::L2(NativeCalls::new(), visibility, reports)
+                    Machine::L2(NativeCalls::new(), visibility, reports, NOT_YET)
                 }
             }
         }
@@ -119,30 +131,35 @@ impl Machine {
     /// The strategies, for good.
     pub fn strategies(&'static mut self) -> Strategies {
         match self {
-            Machine::None(host, visibility, attestation) => Strategies {
+            Machine::None(host, visibility, attestation, processors) => Strategies {
                 host,
                 visibility,
                 attestation,
+                processors,
             },
-            Machine::Snp(host, visibility, attestation) => Strategies {
+            Machine::Snp(host, visibility, attestation, processors) => Strategies {
                 host,
                 visibility,
                 attestation,
+                processors,
             },
-            Machine::Vmpl2(host, visibility, attestation) => Strategies {
+            Machine::Vmpl2(host, visibility, attestation, processors) => Strategies {
                 host,
                 visibility,
                 attestation,
+                processors,
             },
-            Machine::Tdx(host, visibility, attestation) => Strategies {
+            Machine::Tdx(host, visibility, attestation, processors) => Strategies {
                 host,
                 visibility,
                 attestation,
+                processors,
             },
-            Machine::L2(host, visibility, attestation) => Strategies {
+            Machine::L2(host, visibility, attestation, processors) => Strategies {
                 host,
                 visibility,
                 attestation,
+                processors,
             },
         }
     }
@@ -201,5 +218,43 @@ unsafe fn own_page(gpa: u64) -> MessagePair {
     unsafe {
         let page = || SharedPage::new(DIRECT_MAP + gpa, gpa);
         MessagePair::new(page(), page())
+    }
+}
+
+/// Host calls of a further processor, in static memory.
+pub enum Calls {
+    /// The instructions themselves: nobody isolates, or a paravisor serves them.
+    Native(NativeCalls),
+    /// L1 TD.
+    Tdx(VmcallCalls<TdcallPort, VirtualApicPort>),
+}
+
+impl Calls {
+    /// Those of `mode`; `None` where only the first processor has any.
+    ///
+    /// # Safety
+    /// As for `Machine::new`, which made the first processor's; called on the processor itself.
+    pub unsafe fn further(mode: Mode) -> Option<Self> {
+        // SAFETY: as in `Machine::new`.
+        unsafe {
+            match mode {
+                Mode::None | Mode::SnpParavisor | Mode::TdxParavisor => {
+                    Some(Self::Native(NativeCalls::new()))
+                }
+                Mode::Tdx => Some(Self::Tdx(VmcallCalls(
+                    TdcallPort::new(),
+                    VirtualApicPort::new(),
+                ))),
+                Mode::Snp => None,
+            }
+        }
+    }
+
+    /// For use.
+    pub fn calls(&mut self) -> &mut dyn HostCalls {
+        match self {
+            Self::Native(calls) => calls,
+            Self::Tdx(calls) => calls,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Segment descriptors and the task-state segment of one processor.
 #![allow(unsafe_code)] // reason: LGDT, LTR and segment registers
 
+use core::arch::asm;
 use x86_64::VirtAddr;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::{lgdt, load_tss};
@@ -16,7 +17,11 @@ pub const KERNEL_DATA: u16 = 0x10;
 pub const USER_DATA: u16 = 0x18 | 3;
 /// Selector: user code, RPL 3.
 pub const USER_CODE: u16 = 0x20 | 3;
+/// Selector of the TSS of processor 0; the others' follow, 16 bytes each.
 const TSS: u16 = 0x28;
+/// Processors that a GDT has room for.
+pub const PROCESSORS: usize = 8;
+const TSS_SLOT: usize = TSS as usize / 8;
 
 // APM vol. 2, 4.8: present, 64-bit code (L) or writable data; DPL in bits 46:45; accessed.
 const CODE: u64 = 1 << 53 | 1 << 47 | 0b11011 << 40;
@@ -35,7 +40,7 @@ pub struct Stacks {
 /// GDT and TSS of one processor. Stands in static memory.
 #[derive(Debug)]
 pub struct Segments {
-    gdt: [u64; 7],
+    gdt: [u64; TSS_SLOT + 2 * PROCESSORS],
     tss: TaskStateSegment,
 }
 
@@ -48,22 +53,25 @@ impl Default for Segments {
 impl Segments {
     /// Flat segments, no TSS content yet.
     pub const fn new() -> Self {
-        let gdt = [0, CODE, DATA, DATA | DPL3, CODE | DPL3, 0, 0];
+        let mut gdt = [0; TSS_SLOT + 2 * PROCESSORS];
+        (gdt[1], gdt[2], gdt[3], gdt[4]) = (CODE, DATA, DATA | DPL3, CODE | DPL3);
         Self {
             gdt,
             tss: TaskStateSegment::new(),
         }
     }
 
-    /// Loads GDTR, CS, SS, DS, ES and TR. FS and GS are left (their bases live in MSRs).
+    /// Loads GDTR, CS, SS, DS, ES and TR. FS and GS are left (their bases live in MSRs). `number` is
+    /// this processor's, below `PROCESSORS`: `number()` reads it from TR.
     ///
     /// # Safety
     /// Ring 0, long mode. The stacks are mapped, writable, and used by nothing else.
-    pub unsafe fn install(&'static mut self, stacks: Stacks) {
+    pub unsafe fn install(&'static mut self, number: u8, stacks: Stacks) {
+        let slot = TSS_SLOT + 2 * usize::from(number);
         self.tss.privilege_stack_table[0] = VirtAddr::new(stacks.ring0);
         self.tss.interrupt_stack_table = stacks.ist.map(VirtAddr::new);
         self.tss.iomap_base = size_of::<TaskStateSegment>() as u16;
-        [self.gdt[5], self.gdt[6]] = tss_descriptor(&raw const self.tss as u64);
+        [self.gdt[slot], self.gdt[slot + 1]] = tss_descriptor(&raw const self.tss as u64);
         let limit = (size_of_val(&self.gdt) - 1) as u16;
         let pointer = DescriptorTablePointer {
             limit,
@@ -76,9 +84,18 @@ impl Segments {
             SS::set_reg(SegmentSelector(KERNEL_DATA));
             DS::set_reg(SegmentSelector(KERNEL_DATA));
             ES::set_reg(SegmentSelector(KERNEL_DATA));
-            load_tss(SegmentSelector(TSS));
+            load_tss(SegmentSelector(slot as u16 * 8));
         }
     }
+}
+
+/// The number of this processor, from TR, which nothing but `install` changes: GS may have ring 3's
+/// base where a host forces an event in. 0 before `install`.
+pub fn number() -> u8 {
+    let selector: u16;
+    // SAFETY: reads TR.
+    unsafe { asm!("str {:x}", out(reg) selector, options(nomem, nostack, preserves_flags)) }
+    (selector.saturating_sub(TSS) / 16) as u8
 }
 
 /// The 16-byte descriptor of an available 64-bit TSS (APM vol. 2, 4.8.3).

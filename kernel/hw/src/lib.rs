@@ -20,6 +20,7 @@ pub mod probe;
 pub mod protect;
 mod registers;
 pub mod shared;
+pub mod start;
 pub mod trap;
 pub mod user;
 pub mod ve;

@@ -1,8 +1,10 @@
 //! Host calls of a plain machine: the instructions themselves.
 #![allow(unsafe_code)] // reason: port I/O and MSRs
 
-use crate::{instr, probe};
+use crate::{instr, probe, start};
 use tessera_handoff::layout::SHARED_MAP;
+use tessera_isolation::refusal::Refusal;
+use tessera_isolation::strategy::traits::{Bridge, Pages, Processors, SendIpi, Start};
 use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 
@@ -96,5 +98,55 @@ impl Service for NativeCalls {
             }
         }
         Ok(())
+    }
+}
+
+/// Starts processors by INIT and start-up IPIs (SDM vol. 3, 9.4), through a page below 1 MiB.
+#[derive(Debug)]
+pub struct InitSipi {
+    page: u32,
+}
+
+/// Interrupt command: INIT, level asserted; start-up with the page's number as vector.
+const INIT: u32 = 0x4500;
+const STARTUP: u32 = 0x4600;
+/// Turns of a loop between the two, for processors that need the time (10 ms by the book).
+const PAUSE: u32 = 20_000;
+
+impl InitSipi {
+    /// Nothing started yet.
+    pub const fn new() -> Self {
+        Self { page: 0 }
+    }
+}
+
+impl Default for InitSipi {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Processors for InitSipi {
+    fn bridge(&self) -> Bridge {
+        Bridge::Low
+    }
+    fn code(&mut self, page: u32, start: &Start, into: &mut [u8]) {
+        let code = start::from_real_mode(page, start.cr3 as u32, start.rip);
+        into[..code.len()].copy_from_slice(&code);
+        self.page = page;
+    }
+    fn start(
+        &mut self,
+        _: u8,
+        apic_id: u32,
+        _: &Start,
+        _: Pages,
+        ipi: SendIpi<'_>,
+    ) -> core::result::Result<(), Refusal> {
+        let done = ipi(apic_id, INIT) && {
+            (0..PAUSE).for_each(|_| core::hint::spin_loop());
+            ipi(apic_id, STARTUP | self.page >> 12)
+        };
+        done.then_some(()).ok_or(Refusal::ProcessorNotStarted)
     }
 }

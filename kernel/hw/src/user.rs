@@ -1,7 +1,7 @@
 //! Ring 3: entering it, and coming back by SYSCALL.
 #![allow(unsafe_code)] // reason: MSRs of the system-call entry, assembly entry point
 
-use crate::gdt::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA};
+use crate::gdt::{KERNEL_CODE, KERNEL_DATA, PROCESSORS, USER_CODE, USER_DATA};
 use crate::instr::{rdmsr, wrmsr};
 use crate::trap::TrapFrame;
 use core::arch::{asm, naked_asm};
@@ -15,9 +15,24 @@ const USER_RFLAGS: u64 = 1 << 9 | 1 << 1;
 /// RFLAGS bits cleared on SYSCALL: TF, IF, DF, NT, AC and the arithmetic ones.
 const SYSCALL_MASK: u64 = 0x4_47D5;
 
-/// Serves the system call whose registers stand at the frame; returns the frame to go on with,
-/// which must be as `enter` demands.
-pub type Handler = extern "sysv64" fn(*mut TrapFrame) -> *mut TrapFrame;
+/// Serves the system call whose registers stand at the frame. It ends by `enter`, and so saves no
+/// registers for a caller.
+pub type Handler = extern "sysv64" fn(*mut TrapFrame) -> !;
+
+/// Number of this processor, by GS. Where GS may have ring 3's base (an event that a host forces
+/// in): `gdt::number`.
+#[inline(always)]
+pub fn number() -> u8 {
+    let number: u32;
+    // SAFETY: reads a byte of `CpuLocal`, which does not change after `install`.
+    unsafe {
+        asm!("movzx {:e}, byte ptr gs:[{}]", out(reg) number,
+            const offset_of!(CpuLocal, number), options(pure, readonly, nostack, preserves_flags));
+    }
+    // SAFETY: `install` checked it.
+    unsafe { core::hint::assert_unchecked(number < PROCESSORS as u32) }
+    number as u8
+}
 
 /// What SYSCALL finds at the kernel's GS base. One per processor, in static memory.
 #[repr(C)]
@@ -28,10 +43,11 @@ pub struct CpuLocal {
     /// Where the running thread's registers go.
     frame: u64,
     handler: Handler,
+    number: u8,
 }
 
 /// Until a handler is named.
-extern "sysv64" fn nobody(_: *mut TrapFrame) -> *mut TrapFrame {
+extern "sysv64" fn nobody(_: *mut TrapFrame) -> ! {
     crate::instr::halt_forever()
 }
 
@@ -52,6 +68,7 @@ impl CpuLocal {
             user_rsp: 0,
             frame: 0,
             handler: nobody,
+            number: 0,
         }
     }
 
@@ -61,8 +78,9 @@ impl CpuLocal {
     /// `Segments::install` and `Idt::install` ran; `kernel_rsp`, 16-byte aligned, is the top of
     /// a mapped stack that is nothing else's (it may be RSP0's: ring 3 uses one at a time).
     /// The handler keeps its promise about frames.
-    pub unsafe fn install(&'static mut self, kernel_rsp: u64, handler: Handler) {
-        assert!(kernel_rsp.is_multiple_of(16));
+    pub unsafe fn install(&'static mut self, number: u8, kernel_rsp: u64, handler: Handler) {
+        assert!(kernel_rsp.is_multiple_of(16) && usize::from(number) < PROCESSORS);
+        self.number = number;
         self.kernel_rsp = kernel_rsp;
         self.handler = handler;
         let star = u64::from(KERNEL_CODE) << 32 | u64::from(KERNEL_DATA | 3) << 48;
@@ -100,6 +118,7 @@ pub fn new_frame(entry: u64, stack: u64) -> TrapFrame {
 /// `CpuLocal::install` ran, and GS has the kernel's base. The frame is one of ring 3, with CS and
 /// SS as `new_frame` sets them, and stays where it is; nothing else uses it until the next system
 /// call or trap. The current page tables map nothing of the kernel for ring 3.
+#[inline(always)]
 pub unsafe fn enter(frame: *mut TrapFrame) -> ! {
     // SAFETY: the caller's promise; the kernel's stack is empty from here on.
     unsafe {
@@ -200,8 +219,8 @@ unsafe extern "C" fn syscall_entry() {
         "mov [rcx + {rsp}], rdx",
         "mov rdi, rcx",
         "call gs:[{handler}]",
-        "mov rdi, rax",
-        to_ring_3!();
+        // Fields that only the way back has a use for.
+        "/* {rcx} {r11} {cs} {ss} */";
         user_rsp, kernel_rsp, frame, handler
     )
 }

@@ -12,3 +12,4 @@ pub mod page_set;
 pub mod pair;
 pub mod system;
 pub mod tables;
+pub mod turn;

@@ -69,6 +69,7 @@ fn start(
         host,
         visibility,
         attestation,
+        ..
     } = context::strategies(mode, block);
     Partition::install(info, block.vp_count, memory, attestation);
     secondary::prepare(mode, block.profile, block.comes_private != 0);

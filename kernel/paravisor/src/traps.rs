@@ -47,7 +47,7 @@ pub fn install(index: usize) {
     // SAFETY: a processor's own segments, once; there is no ring 3. The first processor fills the
     // table while it is the only one.
     unsafe {
-        (*segments)[index].install(stacks);
+        (*segments)[index].install(index as u8, stacks);
         if index == 0 {
             trap::set_handler(handle);
             (*table).install(|_| 0);

@@ -2,7 +2,7 @@
 //! types say that it is the host's.
 
 use crate::cpu::Kernel;
-use crate::{boot, host, interrupts, ioapic, memory, probe, process, timer};
+use crate::{apic, boot, host, interrupts, ioapic, memory, probe, process, timer};
 use tessera_abi::{error::Error, kind::Kind, number, rights};
 use tessera_defs::hyperv::{HVCALL_NOTIFY_LONG_SPIN_WAIT, HYPERCALL_FAST};
 use tessera_objects::system::grant::{Channel, Place};
@@ -68,7 +68,7 @@ fn channel(kind: u64, first: u64, count: u64) -> Result<Channel, Error> {
             }
         }
         Channel::Memory { .. } => {
-            let kept = touches((timer::XAPIC, 4096)) || ioapic::overlaps(first, count);
+            let kept = touches((apic::XAPIC, 4096)) || ioapic::overlaps(first, count);
             if kept || boot::is_memory(first, count) {
                 return Err(Error::BadArgument);
             }

@@ -1,7 +1,7 @@
 //! Which call it is. The calls that a server's loop consists of come first and cost least.
 
 use super::{devices, inspect, memory, objects, system};
-use crate::context::Registers;
+use crate::context::{self, Registers};
 use crate::cpu::{self, Kernel};
 use crate::{clock, process};
 use tessera_abi::{error::Error, number};
@@ -13,28 +13,29 @@ use tessera_objects::system::thread::Context;
 pub type Arguments = [u64; 6];
 
 /// Serves the running thread's call. Its registers are saved already.
-pub extern "sysv64" fn entry(frame: *mut TrapFrame) -> *mut TrapFrame {
+pub extern "sysv64" fn entry(frame: *mut TrapFrame) -> ! {
+    if context::does_nothing(frame) {
+        cpu::go_on(frame);
+    }
     let mut kernel = cpu::kernel();
     let system = &mut kernel.system;
-    let me = system.current;
+    // 0 where another processor ended the thread meanwhile: thread 0 asks for nothing (`serve`).
+    let me = system.current();
     // The whole of RAX: a timeout takes the other way.
     let switched = match system.thread(me).context.0.rax {
         number::CALL_SHORT => call::<true>(system),
         number::REPLY_RECEIVE_SHORT => reply_receive::<true>(system),
         number::CALL => call::<false>(system),
         number::REPLY_RECEIVE => reply_receive::<false>(system),
-        number::NULL => {
-            system.thread(me).context.set_result(0);
-            // The same thread goes on.
-            return frame;
-        }
         number::YIELD => yield_now(system, me),
         _ => serve(&mut kernel, me),
     };
-    if switched {
-        return kernel.switch(me);
+    if !switched {
+        cpu::enter(kernel);
     }
-    cpu::resume(kernel)
+    let next = kernel.switch(me);
+    drop(kernel);
+    cpu::go_on(next)
 }
 
 /// Whether the server runs now.
@@ -67,6 +68,10 @@ fn yield_now(system: &mut System<Registers>, me: u8) -> bool {
 #[cold]
 #[inline(never)]
 fn serve(kernel: &mut Kernel, me: u8) -> bool {
+    if me == 0 {
+        kernel.system.preempt();
+        return false;
+    }
     let registers = kernel.system.thread(me).context.0;
     let wait = (registers.rax >> 32) as u32;
     let system = &mut kernel.system;

@@ -50,6 +50,9 @@ pub fn unmap(kernel: &mut Kernel, space: u64, address: u64) -> Result<u64, Error
 struct Nothing;
 
 impl tessera_objects::system::objects::Reclaim for Nothing {
+    fn stop(&mut self, _: u8) {}
+    fn flush(&mut self, _: u8) {}
+    fn leave(&mut self) {}
     fn region(&mut self, _: u8) {}
     fn unmap(&mut self, _: u64, _: u64, _: u64) {}
     fn space(&mut self, _: u64) {}

@@ -34,6 +34,6 @@ pub fn check(kernel: &mut Kernel, virt: u64, len: u64) -> Result<(), Error> {
 }
 
 fn tables(kernel: &mut Kernel) -> u64 {
-    let me = kernel.system.current;
+    let me = kernel.system.current();
     kernel.system.thread(me).tables
 }

@@ -8,15 +8,11 @@ use crate::{
 };
 use std::path::Path;
 
-const MACHINE: [&str; 17] = [
+const MACHINE: [&str; 13] = [
     "-machine",
     "q35",
-    "-accel",
-    "tcg,thread=single",
     "-cpu",
     "max",
-    "-icount",
-    "shift=0,sleep=off",
     "-seed",
     "1",
     "-nodefaults",
@@ -28,10 +24,24 @@ const MACHINE: [&str; 17] = [
     "-m",
 ];
 
+/// One processor counts instructions as time; several run at the same time.
+const ONE: [&str; 4] = [
+    "-accel",
+    "tcg,thread=single",
+    "-icount",
+    "shift=0,sleep=off",
+];
+const SEVERAL: [&str; 2] = ["-accel", "tcg,thread=multi"];
+
 /// QEMU for a direct boot of `scenario`; the console goes to `folder`.
 pub fn line(bench: &Bench, image: &Prepared, scenario: &Scenario, folder: &Path) -> Line {
     let mut args: Vec<_> = MACHINE.iter().map(Into::into).collect();
     args.push(format!("{}M", scenario.memory).into());
+    let how: &[&str] = match scenario.processors {
+        1 => &ONE,
+        _ => &SEVERAL,
+    };
+    args.extend(how.iter().map(Into::into));
     args.extend(["-smp".into(), scenario.processors.to_string().into()]);
     if !scenario.log.is_empty() {
         args.extend(["-append".into(), format!("log={}", scenario.log).into()]);

@@ -119,3 +119,72 @@ pub trait Attestation: Send {
     /// Evidence over 64 bytes of the caller's, written to `into`.
     fn evidence(&mut self, data: &[u8; 64], into: &mut [u8]) -> Result<Evidence, NoEvidence>;
 }
+
+/// Where a further processor begins, for all strategies: the kernel's entry takes care of the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// First instruction: 64-bit code in the kernel's half. It expects no stack and no register, and
+    /// interrupts off.
+    pub rip: u64,
+    /// CR3: the kernel's half, and the page of `Bridge` at its own address. Below 4 GiB.
+    pub cr3: u64,
+    /// CR0, CR4 and EFER of the first processor, for who makes a whole context.
+    pub cr0: u64,
+    /// See `cr0`.
+    pub cr4: u64,
+    /// See `cr0`.
+    pub efer: u64,
+}
+
+/// From where a processor that was started comes to `Start::rip`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bridge {
+    /// It begins there.
+    None,
+    /// From code in a page below 1 MiB, in real mode: `Processors::code` fills it.
+    Low,
+    /// From code of the image that stands in this page.
+    At(u64),
+}
+
+/// Sends an interprocessor interrupt: APIC ID, and the low half of the interrupt command register (Intel
+/// SDM vol. 3, 11.6.1). False where the host refuses.
+pub type SendIpi<'a> = &'a mut dyn FnMut(u32, u32) -> bool;
+
+/// Starts further processors. All of them are a host's claim until they have arrived.
+pub trait Processors: Send {
+    /// Why only the first processor runs; `None` where others can be started.
+    fn alone(&self) -> Option<&'static str> {
+        None
+    }
+    /// See `Bridge`.
+    fn bridge(&self) -> Bridge {
+        Bridge::None
+    }
+    /// Code for `Bridge::Low` at `page`, at most `into.len()` bytes.
+    fn code(&mut self, _page: u32, _start: &Start, _into: &mut [u8]) {}
+    /// Starts the processor with this APIC ID, of number `number` (1 and up). `room` is one private
+    /// page, accepted and zero, that the strategy keeps. It returns before the processor arrives.
+    /// Called again, with the same room, for one that did not arrive.
+    fn start(
+        &mut self,
+        number: u8,
+        apic_id: u32,
+        start: &Start,
+        room: Pages,
+        ipi: SendIpi<'_>,
+    ) -> Result<(), Refusal>;
+}
+
+/// Where no way to start processors is built yet.
+#[derive(Debug)]
+pub struct Alone(pub &'static str);
+
+impl Processors for Alone {
+    fn alone(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+    fn start(&mut self, _: u8, _: u32, _: &Start, _: Pages, _: SendIpi<'_>) -> Result<(), Refusal> {
+        Err(Refusal::ProcessorNotStarted)
+    }
+}

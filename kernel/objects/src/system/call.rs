@@ -20,7 +20,7 @@ impl<C: Context> System<C> {
     /// Changes nothing unless it returns true.
     #[inline(always)]
     pub fn call_at_once<const SHORT: bool>(&mut self) -> bool {
-        let me = self.current;
+        let me = self.current();
         let t = &self.threads[usize::from(me)];
         let tag = t.context.tag();
         let Some((index, badge)) = self.endpoint_of(t, rights::SEND) else {
@@ -50,7 +50,7 @@ impl<C: Context> System<C> {
         to.effective = to.base.max(from.effective);
         endpoint.list.pop(&self.threads);
         // Nobody ready is above the caller, so nobody is above its server.
-        self.current = server;
+        self.set_current(server);
         true
     }
 
@@ -58,7 +58,7 @@ impl<C: Context> System<C> {
     #[inline(never)]
     /// The long way; also right where the short one would do.
     pub fn call_slowly(&mut self, short: bool, deadline: u64) {
-        let me = self.current;
+        let me = self.current();
         self.thread(me).short = short;
         if let Err(error) = self.try_call(deadline) {
             self.thread(me).context.set_result(error.number());
@@ -66,7 +66,7 @@ impl<C: Context> System<C> {
     }
 
     fn try_call(&mut self, deadline: u64) -> Result<(), Error> {
-        let me = self.current;
+        let me = self.current();
         let t = *self.thread(me);
         let (index, badge) = self.endpoint(t.space, t.context.handle(), rights::SEND)?;
         let endpoint = &mut self.endpoints[usize::from(index)];

@@ -113,7 +113,7 @@ impl<C: Context> System<C> {
 
     /// `create` of a thread by the running one: at most of its own priority. The handle.
     pub fn start_thread(&mut self, space: u8, context: C, priority: u64) -> Result<u32, Error> {
-        let own = self.threads[usize::from(self.current)].base;
+        let own = self.threads[usize::from(self.current())].base;
         if priority > own.into() || self.space(space).life != Life::Alive {
             return Err(Error::BadArgument);
         }

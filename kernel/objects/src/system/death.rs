@@ -39,6 +39,7 @@ impl<C: Context> System<C> {
     /// Ends a thread; the last one of a process ends the process with `status`.
     pub fn kill_thread(&mut self, thread: u8, status: u64, reclaim: &mut impl Reclaim) {
         let space = self.thread(thread).space;
+        self.stop_elsewhere(thread, reclaim);
         self.retire_thread(thread);
         if self.space(space).threads == 0 {
             self.kill_space(space, status, reclaim);
@@ -46,7 +47,7 @@ impl<C: Context> System<C> {
         self.preempt();
     }
 
-    /// Frees a thread's slot; who waits for it learns that.
+    /// Frees the slot of a thread that no other processor runs; who waits for it learns that.
     pub(super) fn retire_thread(&mut self, thread: u8) {
         self.leave(thread);
         let caller = self.thread(thread).caller;
@@ -61,8 +62,8 @@ impl<C: Context> System<C> {
             ..Thread::EMPTY
         };
         self.space(space).threads -= 1;
-        if self.current == thread {
-            self.current = 0;
+        if self.current() == thread {
+            self.set_current(0);
         }
     }
 
@@ -82,6 +83,7 @@ impl<C: Context> System<C> {
         for thread in 1..THREADS {
             let t = &self.threads[thread];
             if t.state != State::Free && t.space == index {
+                self.stop_elsewhere(thread as u8, reclaim);
                 self.retire_thread(thread as u8);
             }
         }
@@ -95,7 +97,12 @@ impl<C: Context> System<C> {
                 self.close_entry(index, entry, reclaim);
             }
         }
-        reclaim.space(self.space(index).tables);
+        let tables = self.space(index).tables;
+        if self.cpu().tables == tables {
+            self.cpu().tables = 0;
+            reclaim.leave();
+        }
+        reclaim.space(tables);
         self.tell_end(index);
         if self.space(index).refs == 0 {
             self.release_space(index);

@@ -69,6 +69,10 @@ impl<C: Context> System<C> {
         mapping.address = 0;
         if address != 0 {
             reclaim.unmap(tables, address, pages);
+            let others = self.having(tables);
+            if others != 0 {
+                reclaim.flush(others);
+            }
             self.regions[usize::from(region)].mapped -= 1;
             self.free_region(region, reclaim);
         }

@@ -1,10 +1,12 @@
 //! Processes, threads, IPC and scheduling: everything that a system call can change, in flat
 //! arrays. Indices are checked by generation; nothing allocates and nothing is `dyn`.
 //!
-//! One `System` is one processor's. After every operation `current` is the thread that runs
-//! next (0: nobody); the kernel compares it with the one before and switches.
+//! One processor works in it at a time, behind the kernel's lock: `enter` says which. After every
+//! operation `current` is the thread that this one runs next (0: nobody); the kernel compares it with
+//! the one before and switches.
 
 mod call;
+pub mod cpu;
 mod create;
 mod death;
 pub mod grant;

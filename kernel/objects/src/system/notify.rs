@@ -33,7 +33,7 @@ impl<C: Context> System<C> {
 
     /// `bind` by the running thread; handle 0 ends it. Errors: `Busy`.
     pub fn bind(&mut self, handle: u64) -> Result<u64, Error> {
-        let me = self.current;
+        let me = self.current();
         if handle == 0 {
             self.unbind(me);
             return Ok(0);

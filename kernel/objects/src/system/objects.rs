@@ -1,11 +1,12 @@
 //! All state, and the objects that are neither threads nor processes.
 
+use super::cpu::{CPUS, Cpu};
 use super::grant::Grants;
 use super::handles::{Entry, Object};
 use super::interrupt::{INTERRUPTS, Interrupt};
 use super::list::List;
 use super::space::{SPACES, Space};
-use super::thread::{Context, Ready, THREADS, Thread};
+use super::thread::{Context, THREADS, Thread};
 use tessera_abi::{error::Error, kind::Kind};
 
 /// Endpoints, notifications, regions at most, each; number 0 is nobody.
@@ -75,11 +76,18 @@ pub struct Region {
 
 /// What the kernel takes back when something ends. Called once for each.
 pub trait Reclaim {
+    /// Processor `cpu` lets go of the thread that it runs, which ends: when this returns it neither
+    /// runs it nor uses its registers and its page tables, and works only when it is its turn again.
+    fn stop(&mut self, cpu: u8);
     /// The frames of region `index`.
     fn region(&mut self, index: u8);
     /// A mapping of `pages` pages at `address` in the page tables at `tables`.
     fn unmap(&mut self, tables: u64, address: u64, pages: u64);
-    /// The page tables at `tables`.
+    /// Those processors, a bit each, forget translations, before what they led to is used again.
+    fn flush(&mut self, processors: u8);
+    /// This processor goes to the kernel's own page tables.
+    fn leave(&mut self);
+    /// The page tables at `tables`, which no processor has.
     fn space(&mut self, tables: u64);
     /// Interrupt `index`: it must not come any more.
     fn interrupt(&mut self, _: u8) {}
@@ -99,13 +107,14 @@ pub struct System<C> {
     /// Interrupts.
     pub interrupts: [Interrupt; INTERRUPTS as usize],
     pub(super) grants: Grants,
-    pub(super) ready: Ready,
+    /// Processors.
+    pub(super) cpus: [Cpu; CPUS],
     /// The earliest deadline at most; 0: none.
     pub(super) earliest: u64,
-    /// Ticks that the running thread, with those whose time it was given, may still run.
-    pub(super) slice: u32,
-    /// The thread that runs next; 0: nobody.
-    pub current: u8,
+    /// The processor that works now.
+    pub(super) me: u8,
+    /// Processors that take part beside the first one, a bit each.
+    pub(super) others: u8,
 }
 
 impl<C: Context> System<C> {
@@ -132,10 +141,10 @@ impl<C: Context> System<C> {
         }; OBJECTS],
         interrupts: [Interrupt::EMPTY; INTERRUPTS as usize],
         grants: Grants::EMPTY,
-        ready: Ready::EMPTY,
+        cpus: [Cpu::EMPTY; CPUS],
         earliest: 0,
-        slice: 0,
-        current: 0,
+        me: 0,
+        others: 0,
     };
 
     /// The thread of an index.
@@ -152,7 +161,7 @@ impl<C: Context> System<C> {
 
     /// The process of the running thread.
     pub fn current_space(&self) -> u8 {
-        self.threads[usize::from(self.current)].space
+        self.threads[usize::from(self.current())].space
     }
 
     /// The common part of an object; `None` for processes, threads, and numbers that the kind does

@@ -15,7 +15,7 @@ pub(super) enum Source {
 impl<C: Context> System<C> {
     /// `receive` by the running thread; waits until `deadline` (0: for ever).
     pub fn receive(&mut self, deadline: u64) {
-        let me = self.current;
+        let me = self.current();
         self.thread(me).short = false;
         let handle = self.thread(me).context.handle();
         let done = self
@@ -42,7 +42,7 @@ impl<C: Context> System<C> {
 
     /// Receives, or begins to wait, which it tells; the caller then chooses who runs.
     pub(super) fn receive_from(&mut self, from: Source, deadline: u64) -> Result<bool, Error> {
-        self.drop_caller(self.current);
+        self.drop_caller(self.current());
         match from {
             Source::Endpoint(index) => self.receive_message(index, deadline),
             Source::Notification(index) => self.receive_bits(index, deadline),
@@ -58,7 +58,7 @@ impl<C: Context> System<C> {
     }
 
     fn receive_message(&mut self, index: u8, deadline: u64) -> Result<bool, Error> {
-        let me = self.current;
+        let me = self.current();
         let bound = self.thread(me).bound;
         if bound != 0 && self.notifications[usize::from(bound)].bits != 0 {
             self.take_bits(bound, me);
@@ -97,7 +97,7 @@ impl<C: Context> System<C> {
     }
 
     fn receive_bits(&mut self, index: u8, deadline: u64) -> Result<bool, Error> {
-        let me = self.current;
+        let me = self.current();
         let notification = &mut self.notifications[usize::from(index)];
         if notification.bits != 0 {
             self.take_bits(index, me);

@@ -1,5 +1,6 @@
 //! `reply`, and `reply_receive`, which is what a server's loop consists of.
 
+use super::cpu::CPUS;
 use super::objects::{Queue, System};
 use super::thread::{Context, State};
 use crate::pair::pair;
@@ -18,7 +19,7 @@ impl<C: Context> System<C> {
     /// caller runs now. Changes nothing unless it returns true.
     #[inline(always)]
     pub fn reply_receive_at_once<const SHORT: bool>(&mut self) -> bool {
-        let me = self.current;
+        let me = self.current();
         let t = &self.threads[usize::from(me)];
         let (tag, caller, bound) = (t.context.tag(), t.caller, t.bound);
         let Some((index, _)) = self.endpoint_of(t, rights::RECEIVE) else {
@@ -30,8 +31,7 @@ impl<C: Context> System<C> {
             || senders
             || message::handle(tag) != 0
             || (bound != 0 && self.notifications[usize::from(bound)].bits != 0)
-            || self
-                .ready
+            || self.cpus[usize::from(self.me) % CPUS]
                 .above(self.threads[usize::from(caller)].effective)
         {
             return false;
@@ -53,7 +53,7 @@ impl<C: Context> System<C> {
         from.effective = from.base;
         endpoint.queue = Queue::Receivers;
         endpoint.list.push(&mut self.threads, me);
-        self.current = caller;
+        self.set_current(caller);
         true
     }
 
@@ -61,7 +61,7 @@ impl<C: Context> System<C> {
     #[inline(never)]
     /// The long way; also right where the short one would do.
     pub fn reply_receive_slowly(&mut self, short: bool, deadline: u64) {
-        let me = self.current;
+        let me = self.current();
         self.thread(me).short = short;
         let t = *self.thread(me);
         let done = self
@@ -84,7 +84,7 @@ impl<C: Context> System<C> {
     fn run_next(&mut self, caller: u8) {
         let t = self.thread(caller);
         let (state, effective) = (t.state, t.effective);
-        if state == State::Ready && !self.ready.above(effective) {
+        if state == State::Ready && !self.cpu().above(effective) {
             self.not_ready(caller);
             self.switch_to(caller);
         } else {
@@ -94,7 +94,7 @@ impl<C: Context> System<C> {
 
     /// `reply` by the running thread.
     pub fn reply(&mut self) {
-        let me = self.current;
+        let me = self.current();
         self.thread(me).short = false;
         let result = self.answer().map_or_else(Error::number, |()| 0);
         self.thread(me).context.set_result(result);
@@ -103,7 +103,7 @@ impl<C: Context> System<C> {
 
     /// Sends the reply; the caller becomes ready.
     fn answer(&mut self) -> Result<(), Error> {
-        let me = self.current;
+        let me = self.current();
         let caller = self.thread(me).caller;
         if caller == 0 {
             return Err(Error::NoCaller);

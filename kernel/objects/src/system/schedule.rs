@@ -1,5 +1,6 @@
-//! Who runs: the first ready thread of the highest priority, for a time slice.
+//! Who runs: on each processor the first ready thread of the highest priority, for a time slice.
 
+use super::cpu::CPUS;
 use super::objects::System;
 use super::thread::{Context, State};
 
@@ -11,69 +12,96 @@ impl<C: Context> System<C> {
     /// Puts a thread behind the others of its priority. It waits for nothing any more.
     pub(super) fn make_ready(&mut self, thread: u8) {
         let t = self.thread(thread);
-        t.state = State::Ready;
         t.deadline = 0;
         t.left = 0;
+        self.queue(thread, false);
+    }
+
+    /// Puts a thread that can run into a queue of its priority: behind all, or before.
+    fn queue(&mut self, thread: u8, front: bool) {
+        let home = self.place(thread);
+        let t = self.thread(thread);
+        t.state = State::Ready;
+        t.home = home;
         let priority = t.effective & 31;
-        self.ready.lists[usize::from(priority)].push(&mut self.threads, thread);
-        self.ready.bits |= 1 << priority;
+        let cpu = &mut self.cpus[usize::from(home) % CPUS];
+        let list = &mut cpu.lists[usize::from(priority)];
+        match front {
+            true => list.push_front(&mut self.threads, thread),
+            false => list.push(&mut self.threads, thread),
+        }
+        cpu.bits |= 1 << priority;
     }
 
     /// Takes a thread out of its ready queue.
     pub(super) fn not_ready(&mut self, thread: u8) {
-        let priority = self.thread(thread).effective & 31;
-        let list = &mut self.ready.lists[usize::from(priority)];
+        let t = &self.threads[usize::from(thread)];
+        let (home, priority) = (t.home, t.effective & 31);
+        let cpu = &mut self.cpus[usize::from(home) % CPUS];
+        let list = &mut cpu.lists[usize::from(priority)];
         list.remove(&mut self.threads, thread);
         if list.is_empty() {
-            self.ready.bits &= !(1 << priority);
+            cpu.bits &= !(1 << priority);
         }
     }
 
-    /// Chooses who runs next, after the running thread stopped being runnable.
+    /// Chooses who runs next on this processor, after the running thread stopped being runnable: the
+    /// first of the highest priority here, or a higher one that waits for another processor.
     pub(super) fn schedule(&mut self) {
-        self.current = 0;
-        if self.ready.bits == 0 {
-            return;
+        let (cpu, priority) = self.best();
+        let head = self.cpus[usize::from(cpu) % CPUS].lists[usize::from(priority & 31)].head;
+        self.set_current(0);
+        if priority != 0 {
+            self.run(head);
         }
-        let priority = 31 - self.ready.bits.leading_zeros();
-        let thread = self.ready.lists[priority as usize].head;
+    }
+
+    /// Runs a ready thread here.
+    fn run(&mut self, thread: u8) {
         self.not_ready(thread);
+        let me = self.me;
         let t = self.thread(thread);
         t.state = State::Running;
+        t.home = me;
         // Who was preempted goes on with what was left.
         let left = core::mem::take(&mut t.left);
-        self.slice = if left == 0 { SLICE } else { left.into() };
-        self.current = thread;
+        let cpu = self.cpu();
+        cpu.slice = if left == 0 { SLICE } else { left.into() };
+        cpu.current = thread;
     }
 
-    /// Lets a thread of a higher priority run, if there is one. The running one keeps its place at
-    /// the front of its own, and the rest of its slice; if nothing is left, it goes to the back.
-    pub(super) fn preempt(&mut self) {
-        let me = self.current;
+    /// Lets a thread of a higher priority run here, if one waits here. The running one keeps its place
+    /// at the front of its own, and the rest of its slice; if nothing is left, it goes to the back.
+    pub fn preempt(&mut self) {
+        let me = self.current();
+        let effective = self.threads[usize::from(me)].effective & 31;
+        let cpu = self.cpu();
+        cpu.kicked = false;
         if me == 0 {
             return self.schedule();
         }
-        let effective = self.thread(me).effective & 31;
-        if !self.ready.above(effective) {
-            return;
+        if cpu.above(effective) {
+            self.give_up(me);
+            self.schedule();
         }
-        if self.slice == 0 {
-            self.make_ready(me);
-        } else {
-            let left = self.slice as u8;
-            let t = self.thread(me);
-            (t.state, t.left) = (State::Ready, left);
-            let list = &mut self.ready.lists[usize::from(effective)];
-            list.push_front(&mut self.threads, me);
-            self.ready.bits |= 1 << effective;
-        }
-        self.schedule();
     }
 
-    /// Runs a thread at once that was neither running nor ready, on the slice of the one before;
+    /// The running thread becomes a ready one.
+    fn give_up(&mut self, me: u8) {
+        let own = self.me;
+        let cpu = self.cpu();
+        cpu.current = 0;
+        let left = cpu.slice as u8;
+        let t = self.thread(me);
+        t.left = left;
+        t.home = own;
+        self.queue(me, left != 0);
+    }
+
+    /// Runs a thread here at once that was neither running nor ready, on the slice of the one before;
     /// unless somebody else of a higher priority is ready.
     pub(super) fn switch_to(&mut self, thread: u8) {
-        self.current = thread;
+        self.set_current(thread);
         let t = self.thread(thread);
         t.state = State::Running;
         t.deadline = 0;
@@ -83,36 +111,60 @@ impl<C: Context> System<C> {
     /// `yield`: behind the others of the same priority.
     #[inline(always)]
     pub fn yield_now(&mut self) {
-        let me = self.current;
-        let effective = self.thread(me).effective & 31;
-        self.slice = SLICE;
-        // Nobody ready is above the running thread.
-        let list = &mut self.ready.lists[usize::from(effective)];
+        let own = self.me;
+        let cpu = &mut self.cpus[usize::from(own) % CPUS];
+        let me = cpu.current;
+        let effective = self.threads[usize::from(me)].effective & 31;
+        cpu.slice = SLICE;
+        // Nobody who waits here is above the running thread.
+        let list = &mut cpu.lists[usize::from(effective)];
         let next = list.head;
         if next == 0 {
             return;
         }
         list.pop(&self.threads);
         list.push(&mut self.threads, me);
-        self.thread(me).state = State::Ready;
+        cpu.current = next;
+        let t = self.thread(me);
+        (t.state, t.home) = (State::Ready, own);
         self.thread(next).state = State::Running;
-        self.current = next;
     }
 
-    /// A timer interrupt at `now`: ends waits whose time is over, and the slice of the running
-    /// thread.
+    /// A timer interrupt of this processor at `now`: ends waits whose time is over, and the slice of
+    /// the running thread.
     pub fn tick(&mut self, now: u64) {
         if self.earliest != 0 && self.earliest <= now {
             self.expire(now);
         }
-        if self.current != 0 {
-            self.slice = self.slice.saturating_sub(1);
+        let me = self.current();
+        if me != 0 {
+            let effective = self.threads[usize::from(me)].effective;
+            let cpu = self.cpu();
+            cpu.slice = cpu.slice.saturating_sub(1);
             // Where somebody above woke up, `preempt` does it.
-            let effective = self.threads[usize::from(self.current)].effective;
-            if self.slice == 0 && !self.ready.above(effective) {
-                self.yield_now();
+            if cpu.slice == 0 && !cpu.above(effective) {
+                self.end_slice(me, effective);
             }
         }
         self.preempt();
+    }
+
+    /// The next of the same priority runs: of this processor, or else one that waits for another one.
+    fn end_slice(&mut self, me: u8, effective: u8) {
+        let (cpu, priority) = self.best();
+        if cpu != self.me && priority > effective {
+            self.give_up(me);
+            return self.schedule();
+        }
+        let own = self.cpu().bits >> (effective & 31) & 1;
+        let of = |cpu: &&super::cpu::Cpu| cpu.bits >> (effective & 31) & 1 == 1;
+        match self.cpus.iter().find(of) {
+            Some(other) if own == 0 && self.others != 0 => {
+                let thread = other.lists[usize::from(effective & 31)].head;
+                self.give_up(me);
+                self.run(thread);
+            }
+            _ => self.yield_now(),
+        }
     }
 }

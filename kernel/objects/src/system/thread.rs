@@ -1,7 +1,5 @@
 //! A thread, and the registers that the kernel keeps of it.
 
-use super::list::List;
-
 /// Threads at most, thread 0 included, which is nobody: an index is a `u8` and needs no check.
 pub const THREADS: usize = 256;
 
@@ -32,7 +30,7 @@ pub enum State {
     Free = 0,
     /// In a ready queue.
     Ready,
-    /// On the processor.
+    /// On a processor.
     Running,
     /// In an endpoint's queue, with a message.
     Sending,
@@ -80,6 +78,8 @@ pub struct Thread<C> {
     pub(super) bound: u8,
     /// What is left of its slice, after it was preempted; 0: a whole one.
     pub(super) left: u8,
+    /// The processor in whose queue it is, or that had it last.
+    pub(super) home: u8,
     /// Sends and takes short messages in its present call.
     pub(super) short: bool,
     pub(super) next: u8,
@@ -103,28 +103,9 @@ impl<C: Context> Thread<C> {
         serving: 0,
         bound: 0,
         left: 0,
+        home: 0,
         short: false,
         next: 0,
         previous: 0,
     };
-}
-
-/// Threads that can run: one list per priority, and a bit for each that is not empty.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ready {
-    pub lists: [List; 32],
-    pub bits: u32,
-}
-
-impl Ready {
-    pub const EMPTY: Self = Self {
-        lists: [List::EMPTY; 32],
-        bits: 0,
-    };
-
-    /// Whether somebody of a higher priority than `priority` (at most 31) is ready.
-    #[inline(always)]
-    pub fn above(&self, priority: u8) -> bool {
-        self.bits >> (priority & 31) > 1
-    }
 }

@@ -10,8 +10,9 @@ pub const POLL: u64 = 1;
 impl<C: Context> System<C> {
     /// The running thread waits. The caller puts it into a queue, and schedules.
     pub(super) fn wait(&mut self, state: State, peer: u8, deadline: u64) {
-        let me = self.current;
+        let (me, home) = (self.current(), self.me);
         let t = self.thread(me);
+        t.home = home;
         t.state = state;
         t.peer = peer;
         t.deadline = deadline;
@@ -26,7 +27,7 @@ impl<C: Context> System<C> {
 
     /// `sleep` until a deadline, which is not 0.
     pub fn sleep(&mut self, deadline: u64) {
-        let me = self.current;
+        let me = self.current();
         self.thread(me).context.set_result(0);
         if deadline == POLL {
             return self.yield_now();

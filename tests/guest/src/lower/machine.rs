@@ -44,7 +44,7 @@ impl Lower {
         // SAFETY: called once, on the only processor; there is no ring 3.
         unsafe {
             let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
-            (*segments).install(stacks);
+            (*segments).install(0, stacks);
             trap::set_handler(handle);
             (*table).install(|_| 0);
         }

@@ -57,7 +57,7 @@ pub fn prepare(index: usize) {
     // ring 3. The table of gates is written with the same values by each.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
-        (*segments)[index].install(stacks);
+        (*segments)[index].install(index as u8, stacks);
         trap::set_handler(handle);
         (*table).install(|_| 0);
         instr::wrmsr(MSR_GS_BASE, index as u64);

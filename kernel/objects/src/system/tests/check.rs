@@ -61,26 +61,51 @@ fn state(s: &Fake, thread: u8) -> State {
 
 fn scheduling(s: &Fake) {
     let mut ready = 0;
-    for (priority, list) in s.ready.lists.iter().enumerate() {
-        assert_eq!(list.is_empty(), s.ready.bits >> priority & 1 == 0);
-        for thread in list.iter(&s.threads) {
-            assert_eq!(state(s, thread), State::Ready);
-            assert_eq!(
-                usize::from(s.threads[usize::from(thread)].effective),
-                priority
-            );
-            ready += 1;
+    for (number, cpu) in (0u8..).zip(&s.cpus) {
+        for (priority, list) in cpu.lists.iter().enumerate() {
+            assert_eq!(list.is_empty(), cpu.bits >> priority & 1 == 0);
+            for thread in list.iter(&s.threads) {
+                let t = &s.threads[usize::from(thread)];
+                assert_eq!((t.state, t.home), (State::Ready, number));
+                assert_eq!(usize::from(t.effective), priority);
+                ready += 1;
+            }
         }
     }
     let count = |wanted| s.threads.iter().filter(|t| t.state == wanted).count();
     assert_eq!(ready, count(State::Ready), "a ready thread is in no queue");
-    match s.current {
-        0 => assert_eq!((ready, count(State::Running)), (0, 0), "idle with work"),
-        me => {
-            assert_eq!((state(s, me), count(State::Running)), (State::Running, 1));
-            let effective = s.threads[usize::from(me)].effective;
-            assert!(!s.ready.above(effective), "somebody above the running one");
+    let running: Vec<u8> = s.cpus.iter().map(|cpu| cpu.current).collect();
+    let mut named: Vec<u8> = running.iter().copied().filter(|t| *t != 0).collect();
+    assert_eq!(
+        named.len(),
+        count(State::Running),
+        "a running thread without a processor"
+    );
+    assert!(named.iter().all(|t| state(s, *t) == State::Running));
+    named.sort_unstable();
+    assert!(
+        named.is_sorted_by(|a, b| a < b),
+        "a thread on two processors"
+    );
+    let coming = s.cpus.iter().filter(|cpu| cpu.kicked && cpu.current == 0);
+    let coming = coming.count();
+    for (number, cpu) in (0u8..).zip(&s.cpus) {
+        if !s.taking_part().any(|part| part == number) {
+            assert_eq!(
+                (cpu.current, cpu.bits),
+                (0, 0),
+                "a processor that takes no part"
+            );
+            continue;
         }
+        // One that was told to look will.
+        if cpu.kicked {
+            continue;
+        }
+        let idles = cpu.current == 0 && ready > coming;
+        assert!(!idles, "processor {number} idles with work");
+        let effective = s.threads[usize::from(cpu.current)].effective;
+        assert!(!cpu.above(effective), "somebody above the running one");
     }
     assert_eq!(state(s, 0), State::Free);
 }

@@ -57,12 +57,21 @@ impl Context for Registers {
 /// Counts what comes back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Back {
+    pub stopped: Vec<u8>,
     pub regions: Vec<u8>,
     pub unmapped: u64,
+    pub flushed: u8,
     pub spaces: Vec<u64>,
 }
 
 impl Reclaim for Back {
+    fn stop(&mut self, cpu: u8) {
+        self.stopped.push(cpu);
+    }
+    fn flush(&mut self, processors: u8) {
+        self.flushed |= processors;
+    }
+    fn leave(&mut self) {}
     fn region(&mut self, index: u8) {
         self.regions.push(index);
     }
@@ -89,14 +98,14 @@ pub fn system(quota: u64) -> Box<Fake> {
     let first = system.create_first(quota, 1000).unwrap();
     system.create_thread(first, Registers::EMPTY, 8).unwrap();
     system.tick(2);
-    assert_eq!(system.current, 1);
+    assert_eq!(system.current(), 1);
     system
 }
 
 impl Fake {
     /// Sets the running thread's registers for a call.
     pub fn registers(&mut self, handle: u64, tag: u64, words: [u64; 2]) {
-        let me = self.current;
+        let me = self.current();
         let context = &mut self.thread(me).context;
         *context = Registers {
             handle,

@@ -104,6 +104,8 @@ enum Op {
     Attach(u8, u8),
     Acknowledge(u8),
     Deliver(u8),
+    /// Another processor works.
+    Processor(u8),
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -128,6 +130,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         (handle(), handle()).prop_map(|(i, n)| Op::Attach(i, n)),
         handle().prop_map(Op::Acknowledge),
         (1u8..5).prop_map(Op::Deliver),
+        (0u8..4).prop_map(Op::Processor),
     ];
     prop::collection::vec(op, 1..120)
 }
@@ -141,10 +144,13 @@ struct Pair {
     names: BTreeMap<u8, u64>,
     /// Name of the running thread's process.
     me: u64,
+    cpus: u8,
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(cpus: u8) -> Self {
+        let mut s = system(100);
+        (1..cpus).for_each(|cpu| s.join(cpu));
         let mut m = Model::default();
         let first = Process {
             alive: true,
@@ -153,11 +159,12 @@ impl Pair {
         m.processes.insert(0, first);
         m.next = 1;
         Self {
-            s: system(100),
+            s,
             m,
             back: Back::default(),
             names: [(0, 0)].into(),
             me: 0,
+            cpus,
         }
     }
 
@@ -260,8 +267,11 @@ impl Pair {
             Op::Attach(n, told) => self.attach(n, told),
             Op::Acknowledge(n) => self.acknowledge(n),
             Op::Deliver(index) => self.deliver(index),
+            Op::Processor(n) => self.s.enter(n % self.cpus),
         }
         self.m.sweep();
+        self.s.kicks();
+        self.settle();
         self.compare();
     }
 
@@ -390,6 +400,21 @@ impl Pair {
         self.m.end(name);
     }
 
+    /// A processor without a thread looks, and else the first one that has a thread works.
+    fn settle(&mut self) {
+        let own = self.s.me;
+        let works = (0..self.cpus)
+            .map(|cpu| (own + cpu) % self.cpus)
+            .find(|cpu| {
+                self.s.enter(*cpu);
+                self.s.preempt();
+                self.s.current() != 0
+            });
+        works.expect("nobody runs");
+        self.s.kicks();
+        self.me = self.names[&self.s.current_space()];
+    }
+
     /// From now on a thread of another process runs.
     fn become_process(&mut self, n: u8) {
         let handle = self.handle(n);
@@ -402,8 +427,14 @@ impl Pair {
         {
             return;
         }
-        self.s.tick(2);
-        while self.s.current_space() != index {
+        self.s.kicks();
+        // Where it waits among its equals, their turns end.
+        for cpu in (0..self.cpus).cycle() {
+            self.s.enter(cpu);
+            self.s.preempt();
+            if self.s.current_space() == index && self.s.current() != 0 {
+                break;
+            }
             self.s.yield_now();
         }
         self.me = name;
@@ -412,7 +443,7 @@ impl Pair {
     /// A handle in a message moves, here within one process.
     fn move_to_self(&mut self, n: u8) {
         let handle = self.handle(n);
-        let me = self.s.current;
+        let me = self.s.current();
         self.s
             .registers(0, tessera_abi::message::tag(0, handle), [0; 2]);
         let result = self.s.deliver(me, me, 0);
@@ -531,17 +562,14 @@ impl Pair {
                 }
             }
         }
-        if !self.m.processes[&self.me].alive {
-            self.me = self.names[&self.s.current_space()];
-        }
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn handles_behave_like_the_model(ops in ops()) {
-        let mut pair = Pair::new();
+    fn handles_behave_like_the_model(ops in ops(), cpus in prop::sample::select(&[1u8, 2, 4])) {
+        let mut pair = Pair::new(cpus);
         for op in &ops {
             pair.step(op);
         }

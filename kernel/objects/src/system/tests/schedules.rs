@@ -6,6 +6,7 @@ use super::super::thread::{Context, State};
 use super::check::{check, counts, quick};
 use super::fake::{Back, Fake, Registers, system};
 use super::random::{Random, Replay, seeds};
+use std::vec::Vec;
 use tessera_abi::{error::Error, kind::Kind, message, number, rights};
 
 /// Schedules that one run makes.
@@ -29,11 +30,13 @@ struct Run {
     /// Never takes the short way of calls and replies.
     slowly: bool,
     regions: usize,
+    cpus: u8,
 }
 
 impl Run {
-    fn new(seed: u64, slowly: bool) -> Self {
+    fn new(seed: u64, slowly: bool, cpus: u8) -> Self {
         let mut s = system(1_000);
+        (1..cpus).for_each(|cpu| s.join(cpu));
         let endpoint = s.create_object(Kind::Endpoint).unwrap().into();
         let notification = s.create_object(Kind::Notification).unwrap().into();
         Self {
@@ -49,6 +52,7 @@ impl Run {
             acknowledged: 0,
             slowly,
             regions: 0,
+            cpus,
         }
     }
 
@@ -79,7 +83,7 @@ impl Run {
 
     /// One thing that the running thread does.
     fn act(&mut self) {
-        let me = self.s.current;
+        let me = self.s.current();
         let space = self.s.current_space();
         let deadline = match self.random.below(4) {
             0 => self.now + self.random.below(20),
@@ -166,6 +170,24 @@ impl Run {
         }
     }
 
+    fn running(&self) -> Vec<u8> {
+        self.s.cpus.iter().map(|cpu| cpu.current).collect()
+    }
+
+    /// What another processor runs changes in one way only: it was stopped.
+    fn others_go_on(&self, before: &[u8]) {
+        for (cpu, (before, after)) in (0..).zip(before.iter().zip(self.running())) {
+            let stopped = self.back.stopped.contains(&cpu);
+            match cpu == self.s.me {
+                true => assert!(!stopped, "it stopped itself"),
+                false => assert_eq!(
+                    (*before != after, stopped),
+                    (stopped, stopped && after == 0)
+                ),
+            }
+        }
+    }
+
     /// Somebody outside ends a thread or a process at any point.
     fn kill(&mut self) {
         let thread = 2 + self.random.below(254) as u8;
@@ -187,19 +209,32 @@ impl Run {
         }
     }
 
+    /// A processor does something: its own, an interrupt, or a kill of anybody.
     fn step(&mut self) {
+        if self.cpus > 1 {
+            let cpu = self.random.below(self.cpus.into()) as u8;
+            self.s.enter(cpu);
+            // It was told to look, and is interrupted now, or later.
+            if self.s.cpu().kicked && self.random.below(2) == 0 {
+                self.s.preempt();
+            }
+        }
+        let before = self.running();
+        self.back.stopped.clear();
         match self.random.below(10) {
             0 => {
                 self.now += 1 + self.random.below(4);
                 self.s.tick(self.now);
             }
             1 => self.kill(),
-            _ if self.s.current != 0 => self.act(),
+            _ if self.s.current() != 0 => self.act(),
             _ => {
                 self.now += 10;
                 self.s.tick(self.now);
             }
         }
+        self.s.kicks();
+        self.others_go_on(&before);
         for thread in 1..256 {
             if self.s.threads[thread].state == State::Free {
                 self.sent[thread] = None;
@@ -213,12 +248,13 @@ impl Run {
     }
 }
 
+/// With one, two and four processors in turn.
 #[test]
 fn ten_thousand_schedules_with_kills_at_any_point() {
     let mut acknowledged = 0;
     for seed in seeds(SCHEDULES) {
         let _replay = Replay("schedules", seed);
-        let mut run = Run::new(seed, false);
+        let mut run = Run::new(seed, false, [1, 2, 4][seed as usize % 3]);
         for _ in 0..STEPS {
             run.step();
         }
@@ -233,11 +269,11 @@ fn ten_thousand_schedules_with_kills_at_any_point() {
 fn the_short_way_changes_nothing() {
     for seed in seeds(500) {
         let _replay = Replay("the_short_way", seed);
-        let (mut short, mut long) = (Run::new(seed, false), Run::new(seed, true));
+        let (mut short, mut long) = (Run::new(seed, false, 1), Run::new(seed, true, 1));
         for _ in 0..STEPS {
             short.step();
             long.step();
-            assert_eq!(short.s.current, long.s.current);
+            assert_eq!(short.s.current(), long.s.current());
             for (a, b) in short.s.threads.iter().zip(&long.s.threads) {
                 assert_eq!(
                     (a.context, a.state, a.effective),
@@ -255,6 +291,7 @@ fn finish(mut run: Run) {
         if run.s.spaces[index].life == Life::Alive {
             run.s
                 .kill_space(index as u8, number::STATUS_KILLED, &mut run.back);
+            run.s.kicks();
             check(&run.s);
         }
     }
