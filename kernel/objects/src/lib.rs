@@ -13,3 +13,4 @@ pub mod pair;
 pub mod system;
 pub mod tables;
 pub mod turn;
+pub mod walk;
