@@ -31,6 +31,8 @@ pub const FEATURE_EAX_TIME_REF_COUNT: u32 = 1 << 1;
 pub const FEATURE_EAX_INTERRUPT_CONTROL: u32 = 1 << 4;
 /// `CPUID_FEATURES`.EAX: frequency MSRs may be read; EDX bit 8: they exist.
 pub const FEATURE_EAX_FREQUENCIES: u32 = 1 << 11;
+/// `CPUID_FEATURES`.EAX: the time stamp runs at one rate, and `MSR_TSC_INVARIANT_CONTROL` says so.
+pub const FEATURE_EAX_TSC_INVARIANT: u32 = 1 << 15;
 /// `CPUID_FEATURES`.EDX: frequency MSRs exist.
 pub const FEATURE_EDX_FREQUENCIES: u32 = 1 << 8;
 /// `CPUID_FEATURES`.EAX: hypercall MSRs available.
@@ -71,6 +73,8 @@ pub const MSR_TSC_FREQUENCY: u32 = 0x4000_0022;
 pub const MSR_APIC_FREQUENCY: u32 = 0x4000_0023;
 /// VP assist page.
 pub const MSR_VP_ASSIST_PAGE: u32 = 0x4000_0073;
+/// Bit 0: CPUID shows the invariant time stamp.
+pub const MSR_TSC_INVARIANT_CONTROL: u32 = 0x4000_0118;
 /// Alias of the isolation leaf: EAX in the low half, EBX in the high half.
 /// No public number is known; this one is ours. Absence (#GP) is normal.
 pub const MSR_ISOLATION_CONFIG: u32 = 0x4000_0209;
@@ -87,6 +91,20 @@ pub const HVCALL_EVIDENCE: u16 = 0x7E01;
 /// enlightened SNP guest puts the address of a VMSA, with bit 0 set, into the first eight bytes of
 /// the context (Linux `arch/x86/hyperv/ivm.c`).
 pub const HVCALL_START_VP: u16 = 0x0099;
+/// `HvCallSetVpRegisters`, a rep hypercall. Input: partition id u64, virtual processor u32, VTL u8
+/// (bit 4: given in bits 3:0), three zero bytes, then per rep name u32, 12 zero bytes, value u128.
+pub const HVCALL_SET_VP_REGISTERS: u16 = 0x0051;
+/// Bytes before the registers in its input, and bytes of a register.
+pub const SET_REGISTERS_HEADER: usize = 16;
+/// Bytes of one register in its input.
+pub const SET_REGISTERS_ENTRY: usize = 32;
+/// The caller's own virtual processor.
+pub const VP_SELF: u32 = 0xFFFF_FFFE;
+/// VTL 0, said explicitly.
+pub const VTL0: u8 = 1 << 4;
+/// `HvX64RegisterGhcb`: as the GHCB MSR's registration request. Source: OpenVMM, `hvdef` and
+/// `virt_mshv_vtl` (SNP, direct overlays).
+pub const REGISTER_GHCB: u32 = 0x0009_0019;
 /// Partition id that means the caller.
 pub const PARTITION_SELF: u64 = u64::MAX;
 /// Visibility: private.

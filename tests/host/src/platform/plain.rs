@@ -195,7 +195,9 @@ impl Plain {
         let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
             Hypercall::Done(result) => result,
             Hypercall::Start(start) => self.start_vp(vmm, &start).into(),
-            Hypercall::Visibility { .. } => u64::from(hyperv::HV_STATUS_ACCESS_DENIED),
+            Hypercall::Visibility { .. } | Hypercall::Registers(_) => {
+                u64::from(hyperv::HV_STATUS_ACCESS_DENIED)
+            }
         };
         self.vcpu.regs[reg::RAX] = result;
         self.vcpu.skip(length);

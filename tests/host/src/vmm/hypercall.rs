@@ -1,6 +1,11 @@
 //! Hyper-V hypercalls: what is decoded from the input value and page. Source: TLFS chapter 3.
 
-use super::{Vmm, lies, missing::Request, start};
+use super::{
+    Vmm, lies,
+    missing::Request,
+    registers::{self, SetRegisters},
+    start,
+};
 use alloc::vec::Vec;
 use tessera_defs::{breach, hyperv as hv, start_vp::StartVpInput};
 
@@ -28,6 +33,8 @@ pub enum Hypercall {
     },
     /// Start a processor.
     Start(StartVpInput),
+    /// Set registers of a lower context; the result value is `repeated(done)`.
+    Registers(SetRegisters),
 }
 
 /// Result value of a rep hypercall that completed `done` repetitions.
@@ -52,6 +59,10 @@ impl Vmm {
         }
         match code {
             hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY => visibility(control, input),
+            hv::HVCALL_SET_VP_REGISTERS => match registers::decode(control, input) {
+                Ok(set) => Hypercall::Registers(set),
+                Err(status) => Hypercall::Done(status.into()),
+            },
             hv::HVCALL_START_VP => self.start_vp(control, input),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             code => {

@@ -16,6 +16,7 @@ pub enum Request {
     MmioRead(u64),
     MmioWrite(u64),
     Hypercall(u16),
+    Register(u32),
     Ghcb(u64),
     Tdvmcall(u64),
 }
@@ -31,6 +32,7 @@ impl fmt::Display for Request {
             Request::MmioRead(gpa) => write!(f, "mmio-read {gpa:#x}"),
             Request::MmioWrite(gpa) => write!(f, "mmio-write {gpa:#x}"),
             Request::Hypercall(code) => write!(f, "hypercall {code:#x}"),
+            Request::Register(name) => write!(f, "register {name:#x}"),
             Request::Ghcb(code) => write!(f, "ghcb {code:#x}"),
             Request::Tdvmcall(leaf) => write!(f, "tdvmcall {leaf:#x}"),
         }

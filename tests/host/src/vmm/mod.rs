@@ -20,6 +20,7 @@ pub mod parameters;
 pub mod pic;
 pub mod pm;
 pub mod port;
+pub mod registers;
 pub mod run;
 pub mod scenario;
 pub mod schedule;

@@ -12,6 +12,12 @@ pub fn environment(vmm: &Vmm) -> u32 {
 }
 
 impl Vmm {
+    /// There is memory at `FIRMWARE`.
+    pub fn firmware_memory(&self) -> bool {
+        let mode = self.scenario.mode;
+        matches!(mode, Mode::Tdx | Mode::TdxParavisor | Mode::SnpParavisor)
+    }
+
     /// Memory outside the image is not assigned to the guest at the start.
     pub fn memory_comes_shared(&self) -> bool {
         let snp = matches!(self.scenario.mode, Mode::Snp | Mode::SnpParavisor);
@@ -19,8 +25,8 @@ impl Vmm {
     }
 }
 
-/// Pages below 1 MiB where a PC has option ROMs and firmware: a TD scans them as private memory,
-/// so the host gives memory there and says that it is reserved.
+/// Pages below 1 MiB where a PC has option ROMs and firmware: a TD, and a guest below a paravisor,
+/// scans them as private memory, so the host gives memory there and says that it is reserved.
 pub const FIRMWARE: core::ops::Range<u64> = 0xC0..0x100;
 /// IGVM memory map: reserved by the platform.
 const RESERVED: u8 = 1;
@@ -50,7 +56,7 @@ pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
     ranges
         .into_iter()
         .for_each(|(first, pages)| entry(first, pages, 0));
-    if matches!(vmm.scenario.mode, Mode::Tdx | Mode::TdxParavisor) {
+    if vmm.firmware_memory() {
         entry(FIRMWARE.start, FIRMWARE.end - FIRMWARE.start, RESERVED);
     }
     entry(0, 0, 0);

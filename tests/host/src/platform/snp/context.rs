@@ -30,6 +30,8 @@ pub struct Context {
     pub npt: Npt,
     /// GHCB MSR.
     pub ghcb_msr: u64,
+    /// Address of the GHCB that is registered for it.
+    pub registered: Option<u64>,
 }
 
 impl Context {
@@ -52,6 +54,7 @@ impl Context {
             vcpu,
             npt,
             ghcb_msr: 0,
+            registered: None,
         };
         context.load(memory).then_some(context)
     }

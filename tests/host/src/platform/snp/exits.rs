@@ -190,6 +190,7 @@ impl Snp {
             return Step::Continue;
         };
         let (gpa, _) = context.view.split(info[1]);
+        let reflects = context.features & features::REFLECT_VC != 0;
         let walk = info[0] & exit::NPF_WALK != 0;
         let meant = if walk {
             context.view.table(info[1])
@@ -217,8 +218,13 @@ impl Snp {
                 Step::Continue
             }
             Outcome::NotValidated => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [info[0], gpa]),
-            Outcome::Host(Fault::Unmapped { private: false }) if !is_memory(memory, gpa) => {
-                self.vc(vmm, memory, vc::NPF, [info[0] & 0xFFFF_FFFF, gpa])
+            // The vmm sets a reserved bit where no memory is, so that the fault is a #VC; below a
+            // paravisor in the private half too, where its devices stand.
+            Outcome::Host(Fault::Unmapped { private })
+                if !is_memory(memory, gpa) && (!private || reflects) =>
+            {
+                let shown = if reflects { info[1] } else { gpa };
+                self.vc(vmm, memory, vc::NPF, [info[0] & 0xFFFF_FFFF, shown])
             }
             Outcome::Host(fault) => self.host_fault(vmm, memory, gpa, fault),
         }

@@ -1,6 +1,7 @@
 //! The GHCB page: what the vmm reads, does and answers. Source: 56421 rev. 2.04, chapter 4.
 
 mod psc;
+mod registers;
 
 use super::{Snp, msr_protocol, processor::Creation};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
         Vmm,
         hypercall::{Hypercall, repeated},
         lies,
+        missing::Request,
         vp::Activity,
     },
 };
@@ -39,6 +41,10 @@ const RAX: usize = offset_of!(GhcbPage, rax);
 const RBX: usize = offset_of!(GhcbPage, rbx);
 const RCX: usize = offset_of!(GhcbPage, rcx);
 const RDX: usize = offset_of!(GhcbPage, rdx);
+const INFO1: usize = offset_of!(GhcbPage, sw_exit_info1);
+const INFO2: usize = offset_of!(GhcbPage, sw_exit_info2);
+/// SW_EXITINFO2 of a malformed request: missing or invalid input.
+const MISSING_INPUT: u64 = 4;
 const SCRATCH: usize = offset_of!(GhcbPage, sw_scratch);
 
 fn set_valid(page: &mut GhcbPage, offset: usize) {
@@ -60,7 +66,9 @@ impl Snp {
         let Some(frame) = self.host_access(memory, gpa, Access::Write) else {
             return Step::End(msr_protocol::not_shared(vmm));
         };
-        if self.vp.registered != Some(gpa) {
+        let current = self.vp.current;
+        let context = self.vp.contexts[current].as_ref();
+        if context.and_then(|context| context.registered) != Some(gpa) {
             return Step::End(End::Breach(&breach::GHCB_NOT_REGISTERED));
         }
         let read = memory
@@ -76,6 +84,17 @@ impl Snp {
         };
         let next = match served {
             Ok(next) => next,
+            // Our own kernel and paravisor are blamed; a lower guest of any kind gets the answer of
+            // the standard (56421, table 7: missing or invalid input).
+            Err(INCOMPLETE) if current != 0 => {
+                vmm.missed(Request::Ghcb(page.sw_exit_code));
+                page.valid_bitmap = [0; 2];
+                (page.sw_exit_info1, page.sw_exit_info2) = (answer::MALFORMED, MISSING_INPUT);
+                [INFO1, INFO2]
+                    .into_iter()
+                    .for_each(|at| set_valid(&mut page, at));
+                None
+            }
             Err(end) => return Step::End(end),
         };
         if let Some(bytes) = memory.page(frame) {
@@ -91,11 +110,7 @@ impl Snp {
         gpa: u64,
         page: &mut GhcbPage,
     ) -> Result<Option<usize>, End> {
-        let always = [
-            offset_of!(GhcbPage, sw_exit_code),
-            offset_of!(GhcbPage, sw_exit_info1),
-            offset_of!(GhcbPage, sw_exit_info2),
-        ];
+        let always = [offset_of!(GhcbPage, sw_exit_code), INFO1, INFO2];
         need(page, &always)?;
         if !msr_protocol::VERSIONS.contains(&page.protocol_version) {
             return Err(INCOMPLETE);
@@ -205,6 +220,7 @@ impl Snp {
         let result = match call {
             Hypercall::Done(result) => result,
             Hypercall::Start(start) => self.start_vp(vmm, memory, &start)?.into(),
+            Hypercall::Registers(set) => self.set_registers(vmm, memory, &set),
             Hypercall::Visibility { frames, shared } => {
                 vmm.note("visibility");
                 let changed = frames

@@ -6,7 +6,7 @@ use crate::{
     platform::{LaunchPage, PageKind},
     report,
     silicon::snp::{messages::SecurityProcessor, report::Guest},
-    vmm::{Vmm, cpuid::MILAN, lies},
+    vmm::{Vmm, cpuid::MILAN, lies, parameters::FIRMWARE},
 };
 use alloc::{boxed::Box, format, string::String};
 use tessera_defs::{
@@ -149,6 +149,9 @@ impl Snp {
     fn give_memory(&mut self, vmm: &Vmm, memory: &mut Memory) {
         let pages = memory.size() / PAGE as u64;
         let image_end = layout::IMAGE_END / PAGE as u64;
+        if vmm.firmware_memory() {
+            FIRMWARE.for_each(|gfn| memory.map(gfn, Some(gfn as u32)));
+        }
         if vmm.scenario.lies(lies::PAGE_WITHHELD) {
             (image_end..pages).for_each(|gfn| memory.map(gfn, None));
         }

@@ -24,7 +24,9 @@ impl Snp {
         context.vcpu.skip(length);
         let request = context.ghcb_msr;
         if request & proto::INFO_MASK == 0 {
-            return self.ghcb_page(vmm, memory, request);
+            // Below a boundary the address is one of the shared half.
+            let (gpa, _) = context.view.split(request);
+            return self.ghcb_page(vmm, memory, gpa);
         }
         match self.msr_request(vmm, memory, request) {
             Ok((reply, next)) => {
@@ -120,7 +122,9 @@ impl Snp {
         if self.rmp.get(frame).assigned {
             return Err(not_shared(vmm));
         }
-        self.vp.registered = Some(gpa);
+        if let Some(context) = &mut self.vp.contexts[self.vp.current] {
+            context.registered = Some(gpa);
+        }
         Ok(gpa | proto::REGISTER_GHCB_RESPONSE)
     }
 

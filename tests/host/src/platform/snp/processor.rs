@@ -20,8 +20,6 @@ pub struct Processor {
     pub contexts: [Option<Box<Context>>; 4],
     /// VMPL that runs.
     pub current: usize,
-    /// Address of the GHCB that it registered.
-    pub registered: Option<u64>,
     /// Save area that runs from the next INIT on: VMPL and frame.
     pub on_init: Option<(usize, u32)>,
 }
@@ -121,7 +119,7 @@ impl Snp {
             lowest = processor.contexts[..vmpl].iter().all(Option::is_none);
             processor.contexts[vmpl] = Some(Box::new(context));
             if lowest {
-                (processor.current, processor.registered) = (vmpl, None);
+                processor.current = vmpl;
             }
         });
         if !lowest || vmm.vps[vp].activity == Activity::Runs {

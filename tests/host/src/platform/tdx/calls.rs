@@ -148,6 +148,8 @@ impl Tdx {
         };
         match call {
             Hypercall::Done(result) => result,
+            // An L1 sets nothing of its L2 VM by the host.
+            Hypercall::Registers(_) => hyperv::HV_STATUS_ACCESS_DENIED.into(),
             // Every processor of a TD runs from its launch on.
             Hypercall::Start(_) => {
                 vmm.offence = Some(&breach::PROCESSOR_RUNS);

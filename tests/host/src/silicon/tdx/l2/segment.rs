@@ -7,6 +7,10 @@ use tessera_defs::{
     vmx::{SEGMENT_UNUSABLE, vmcs::*},
 };
 
+const PRESENT: u32 = 1 << 7;
+const CODE_OR_DATA: u32 = 1 << 4;
+const ACCESSED: u32 = 1 << 0;
+
 /// Encodings of one register: selector, base, limit, access rights.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields {
@@ -118,12 +122,15 @@ pub fn load(vmcs: &Vmcs, of: Fields) -> Segment {
     }
 }
 
-/// Stores an image.
+/// Stores an image. A processor sets the accessed bit when it loads code or data; QEMU's far return
+/// leaves it as it stands in the descriptor (stock Linux found it).
 pub fn store(vmcs: &mut Vmcs, of: Fields, image: &Segment) {
     let attrib = u32::from(image.attrib);
     let mut rights = attrib & 0xFF | (attrib & 0xF00) << 4;
-    if attrib & 0x80 == 0 {
-        rights |= SEGMENT_UNUSABLE;
+    match attrib & (PRESENT | CODE_OR_DATA) {
+        both if both == PRESENT | CODE_OR_DATA => rights |= ACCESSED,
+        present if present & PRESENT != 0 => {}
+        _ => rights |= SEGMENT_UNUSABLE,
     }
     vmcs.set(of.selector, image.selector.into());
     vmcs.set(of.rights, rights.into());
@@ -144,6 +151,12 @@ mod tests {
         store(&mut vmcs, DS, &image);
         assert_eq!(vmcs.get(GUEST_DS_AR), 0xA09B);
         assert_eq!(load(&vmcs, LDTR).attrib, 0, "unusable");
+        let fresh = Segment {
+            attrib: 0xA9A,
+            ..image
+        };
+        store(&mut vmcs, CS, &fresh);
+        assert_eq!(vmcs.get(GUEST_CS_AR), 0xA09B, "accessed");
         store(&mut vmcs, DS, &Segment::default());
         assert_eq!(vmcs.get(GUEST_DS_AR), 0x1_0000);
     }
