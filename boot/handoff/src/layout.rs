@@ -103,6 +103,10 @@ pub const LINUX_UNACCEPTED: u64 = LINUX_BOOT_PARAMS + 0x7000;
 /// The TDX mailbox and the code that other processors wait in, one page each.
 pub const LINUX_MAILBOX: u64 = LINUX_BOOT_PARAMS + 0x9000;
 
+/// `UnknownBios` kind of memory regions that stand in the place of a PC's ROMs: private memory that
+/// nobody uses, but that guests scan.
+pub const REGION_FIRMWARE: u32 = 2;
+
 /// TDX reset vector page. Processors but the first wait in it until their word of `WAKE` is an entry:
 /// 64-bit, on `RESET_TABLES`, ESI their index, no stack. In the page and its tables nobody but L1
 /// can write: an L2 VM is never given them.
@@ -151,6 +155,8 @@ pub mod room {
     pub const LOWER: u64 = GHCB + 0x2000;
     /// TDX: virtual-APIC page of the L2 VM.
     pub const APIC: u64 = GHCB + 0x3000;
+    /// SNP: GHCB of the lower context, shared with the host.
+    pub const LOWER_GHCB: u64 = APIC;
 
     /// The room of a processor.
     pub const fn of(index: usize) -> u64 {

@@ -4,7 +4,9 @@ use crate::memory;
 use crate::pvh::StartInfo;
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::layout::{HANDOFF_DATA, IMAGE_END, IMAGE_START, PARAM_MEMORY_MAP};
+use tessera_handoff::layout::{
+    HANDOFF_DATA, IMAGE_END, IMAGE_START, PARAM_MEMORY_MAP, REGION_FIRMWARE,
+};
 use tessera_handoff::memory_map::{self, Range};
 
 /// Regions that fit in the hand-over page.
@@ -17,7 +19,8 @@ const NOTHING: Range = Range {
     ram: false,
 };
 
-/// Regions for BootInfo: usable RAM without the image, the image as `Bootloader`.
+/// Regions for BootInfo: usable RAM without the image, the image as `Bootloader`, memory behind a
+/// PC's ROMs as `layout::REGION_FIRMWARE`.
 /// Errors: `MemoryMapInvalid`, `MemoryMapOverlapsImage`, `MemoryTooSmall`.
 pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], Refusal> {
     let mut ranges = [NOTHING; MAX_REGIONS];
@@ -46,6 +49,10 @@ pub fn regions(pvh: Option<&StartInfo>) -> Result<&'static mut [MemoryRegion], R
         add(range.start.max(IMAGE_END), end, MemoryRegionKind::Usable);
     }
     add(IMAGE_START, IMAGE_END, MemoryRegionKind::Bootloader);
+    if pvh.is_none() {
+        let kind = MemoryRegionKind::UnknownBios(REGION_FIRMWARE);
+        firmware().for_each(|(start, end)| add(start, end, kind));
+    }
     Ok(memory::place(HANDOFF_DATA, len, |n| found[n]))
 }
 

@@ -25,7 +25,7 @@ pub fn launch_block(
     })
 }
 
-fn program(program: &Program) -> Component {
+pub(super) fn program(program: &Program) -> Component {
     let mut segments = [Segment::default(); MAX_SEGMENTS];
     segments[..program.segments.len()].copy_from_slice(&program.segments);
     Component {

@@ -1,7 +1,7 @@
 //! The image whose guest is Linux. `crate::linux` says what stands where.
 
 use super::assemble::{HashRange, Image, Loaded};
-use super::elf;
+use super::elf::{self, Program};
 use super::igvm_file::{self, Entries, Pages};
 use super::launch_block;
 use super::manifest::{self, About, ToolchainInfo};
@@ -17,6 +17,8 @@ use zerocopy::{FromZeros, IntoBytes};
 pub struct Linux<'a> {
     /// tessera-stub.
     pub stub_elf: &'a [u8],
+    /// tessera-paravisor, if the file brings one.
+    pub paravisor_elf: Option<&'a [u8]>,
     /// The whole bzImage, for the manifest.
     pub file: &'a [u8],
     /// Its protected-mode part.
@@ -46,18 +48,23 @@ pub fn assemble_linux(linux: &Linux<'_>) -> Result<Image> {
     let stub = elf::load(linux.stub_elf, &places::stub())?;
     let kernel = padded(linux.kernel);
     let initrd = padded(linux.initrd);
-    let block = launch_block(linux, &kernel)?;
-    let loaded = [
+    let paravisor = paravisor(linux)?;
+    let block = launch_block(linux, &kernel, paravisor.as_ref())?;
+    let mut loaded = vec![
         ("stub", linux.stub_elf, stub.base, &stub.loaded[..]),
         ("kernel", linux.file, linux.base, &kernel),
         ("bundle", linux.initrd, linux.initrd_base, &initrd),
     ];
-    let loaded = loaded.map(|(name, file, gpa, bytes)| Loaded {
+    if let (Some(file), Some(program)) = (linux.paravisor_elf, &paravisor) {
+        loaded.push(("paravisor", file, program.base, &program.loaded));
+    }
+    let loaded = loaded.into_iter().map(|(name, file, gpa, bytes)| Loaded {
         name,
         file,
         gpa,
         bytes,
     });
+    let loaded: Vec<_> = loaded.collect();
     let mut pages = Pages::new();
     for part in &loaded {
         igvm_file::spread(&mut pages, part.gpa, part.bytes);
@@ -98,7 +105,16 @@ fn padded(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn launch_block(linux: &Linux<'_>, kernel: &[u8]) -> Result<LaunchBlock> {
+fn paravisor(linux: &Linux<'_>) -> Result<Option<Program>> {
+    let load = |file| elf::load(file, &places::paravisor());
+    linux.paravisor_elf.map(load).transpose()
+}
+
+fn launch_block(
+    linux: &Linux<'_>,
+    kernel: &[u8],
+    paravisor: Option<&Program>,
+) -> Result<LaunchBlock> {
     let mut block = LaunchBlock::new_zeroed();
     (block.magic, block.version) = (launch::MAGIC, launch::VERSION);
     block.flags = linux.policy.flags() | launch::FLAG_LINUX;
@@ -124,6 +140,9 @@ fn launch_block(linux: &Linux<'_>, kernel: &[u8]) -> Result<LaunchBlock> {
         sha256: Sha256::digest(linux.initrd).into(),
         ..Component::default()
     };
+    if let Some(program) = paravisor {
+        block.paravisor = launch_block::program(program);
+    }
     block.commit = launch_block::commit(linux.commit)?;
     Ok(block)
 }

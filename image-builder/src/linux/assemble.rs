@@ -12,21 +12,20 @@ use tessera_handoff::linux::zero_page::{ENTRY_64, LOADER_OTHER, ZeroPage, at};
 
 /// The stub maps this much.
 const MAPPED: u64 = 1 << 30;
-/// Modes in which the stub can start Linux.
-const MODES: [Mode; 3] = [Mode::None, Mode::Snp, Mode::Tdx];
-
 /// What the file is made of.
 #[derive(Debug, Clone)]
 pub struct Inputs {
     /// tessera-stub.
     pub stub_elf: Vec<u8>,
+    /// tessera-paravisor; without it the modes with a paravisor are taken out of the policy.
+    pub paravisor_elf: Option<Vec<u8>>,
     /// The bzImage.
     pub kernel: Vec<u8>,
     /// The initrd; may be empty.
     pub initrd: Vec<u8>,
     /// The command line.
     pub command_line: String,
-    /// The owner's policy; modes with a paravisor are taken out of it.
+    /// The owner's policy.
     pub policy: Policy,
     /// Commit of the sources.
     pub commit: String,
@@ -41,19 +40,10 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
     let initrd = initrd_place(&kernel, inputs.initrd.len() as u64)?;
     let command_line = command_line(&kernel, &inputs.command_line)?;
     let zero_page = zero_page(&kernel, initrd, inputs.initrd.len());
-    let mut policy = inputs.policy.clone();
-    policy
-        .modes
-        .retain(|name| MODES.iter().any(|mode| mode.name() == name));
-    policy.placement = Placement::Direct;
-    if policy.modes.is_empty() {
-        return Err(Failure::user(
-            "the policy allows no mode in which the stub can start Linux",
-            "allow one of none, snp and tdx",
-        ));
-    }
+    let policy = policy(inputs)?;
     image::assemble_linux(&Linux {
         stub_elf: &inputs.stub_elf,
+        paravisor_elf: inputs.paravisor_elf.as_deref(),
         file: &inputs.kernel,
         kernel: kernel.kernel,
         base: kernel.base,
@@ -69,6 +59,23 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
         commit: &inputs.commit,
         toolchain: &inputs.toolchain,
     })
+}
+
+/// Without a paravisor the file cannot be what needs one.
+fn policy(inputs: &Inputs) -> Result<Policy> {
+    let mut policy = inputs.policy.clone();
+    if inputs.paravisor_elf.is_none() {
+        let paravisor = [Mode::SnpParavisor, Mode::TdxParavisor].map(Mode::name);
+        policy.modes.retain(|name| !paravisor.contains(&&**name));
+        policy.placement = Placement::Direct;
+    }
+    if policy.modes.is_empty() {
+        return Err(Failure::user(
+            "the policy allows only modes with a paravisor, and the file has none",
+            "add the paravisor, or allow one of none, snp and tdx",
+        ));
+    }
+    Ok(policy)
 }
 
 /// Behind the room that the kernel needs.

@@ -67,9 +67,9 @@ pub fn ensure(paravisor: &mut Paravisor<'_>, partition: &mut Partition, gpa: u64
     for (start, end) in partition.ram_ranges() {
         let (start, end) = (start.max(first), end.min(last));
         if start < end {
-            let pages = pages(start, end);
-            let done = paravisor.visibility.accept_again(pages);
-            let done = done.and_then(|()| paravisor.lower.grant(pages, Grant::All));
+            let done = accept_unloaded(paravisor, partition, (start, end));
+            let all = pages(start, end);
+            let done = done.and_then(|()| paravisor.lower.grant(all, Grant::All));
             if let Err(refusal) = done {
                 crate::door::refuse(refusal);
             }
@@ -77,6 +77,23 @@ pub fn ensure(paravisor: &mut Paravisor<'_>, partition: &mut Partition, gpa: u64
     }
     partition.accepted.set(chunk);
     partition.changed();
+}
+
+/// Accepts the range but for what came with the image.
+fn accept_unloaded(
+    paravisor: &mut Paravisor<'_>,
+    partition: &Partition,
+    (mut start, end): (u64, u64),
+) -> Result<(), Refusal> {
+    for (from, to) in partition.loaded {
+        if start < to && from < end {
+            paravisor
+                .visibility
+                .accept_again(pages(start, from.max(start)))?;
+            start = to.min(end);
+        }
+    }
+    paravisor.visibility.accept_again(pages(start, end))
 }
 
 /// The guest met a page that is not accepted, or that is not its own. Another processor may have
@@ -90,6 +107,7 @@ pub fn on_demand(paravisor: &mut Paravisor<'_>, gpa: u64) {
     let guests = partition.in_ram(gpa) || image_page_is_guests(gpa);
     // It may read this one, so it wrote there.
     if !guests || page == PFE_PAGE {
+        crate::door::say(paravisor, "page", gpa);
         crate::door::refuse(Refusal::LowerGuestFault);
     }
     if crate::partition::changes() == paravisor.seen {

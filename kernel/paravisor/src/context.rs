@@ -1,17 +1,21 @@
 //! The paravisor on one virtual processor: its host, its lower context, and what all have in common.
 #![allow(unsafe_code)] // composes the strategies of the context in which the paravisor runs
 
-use crate::apic::Apic;
+use crate::kept::Kept;
 use crate::lower::LowerGuest;
 use crate::partition::{self, Partition};
+use crate::synthetic::Synthetic;
 use spin::Mutex;
 use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
+use tessera_defs::snp::status::VTOM_BIT;
+use tessera_defs::tdx::page::SHARED_BIT;
 use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP, room};
 use tessera_hw::compose::{Machine, Strategies};
 use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+use tessera_objects::apic::local::LocalApic;
 
 static mut MACHINE: Option<Machine> = None;
 
@@ -28,7 +32,11 @@ pub struct Paravisor<'a> {
     /// The lower context.
     pub lower: &'a mut dyn LowerGuest,
     /// Its local APIC.
-    pub apic: Apic,
+    pub apic: LocalApic,
+    /// Its registers without effect.
+    pub kept: Kept,
+    /// Its Hyper-V registers.
+    pub synthetic: Synthetic,
     /// It has registers; otherwise it waits for its start.
     pub runs: bool,
     /// It waits for an interrupt.
@@ -97,7 +105,9 @@ impl<'a> Paravisor<'a> {
             host,
             visibility,
             lower,
-            apic: Apic::default(),
+            apic: LocalApic::new(index as u32),
+            kept: Kept::new(),
+            synthetic: Synthetic::default(),
             runs: false,
             halted: false,
             nmi: false,
@@ -122,6 +132,15 @@ impl Paravisor<'_> {
     /// Whether it is also private now, so that it may be read and written for the guest.
     pub fn is_guest_ram(&mut self, partition: &mut Partition, gpa: u64) -> bool {
         self.is_guest_page(partition, gpa) && !partition.shared.contains(gpa / PAGE_SIZE)
+    }
+
+    /// The address without the boundary's bit, where `gpa` is shared.
+    pub fn shared_gpa(&self, gpa: u64) -> Option<u64> {
+        let bit = match self.mode {
+            Mode::TdxParavisor => 1 << SHARED_BIT,
+            _ => 1 << VTOM_BIT,
+        };
+        (gpa & bit != 0).then_some(gpa & !bit)
     }
 
     /// The host broke the protocol of its calls.

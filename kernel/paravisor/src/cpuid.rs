@@ -1,32 +1,46 @@
 //! CPUID for the lower guest: the processor's answers, the paravisor's own leaves on top.
 
 use crate::context::Paravisor;
-use crate::pfe;
+use crate::{pfe, synthetic};
 use tessera_defs::hyperv as hv;
 use tessera_defs::mode::Mode;
 use tessera_defs::pfe as defs;
 use tessera_defs::snp::status::{CPUID_ENCRYPTION, VTOM_BIT};
 use tessera_defs::tdx;
+use tessera_handoff::layout::PARAVISOR_VPS;
+
+/// Leaf 1, ECX.
+const HYPERVISOR: u32 = 1 << 31;
+const X2APIC: u32 = 1 << 21;
+const CLOCKS: u32 =
+    hv::FEATURE_EAX_TIME_REF_COUNT | hv::FEATURE_EAX_FREQUENCIES | hv::FEATURE_EAX_TSC_INVARIANT;
 
 /// EAX, EBX, ECX, EDX. Isolation itself is hidden: the guest is not to use it by itself.
 pub fn answer(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
     match leaf {
-        0x4000_0000..=0x4FFF_FFFF => synthetic(paravisor, leaf),
+        0x4000_0000..=0x4FFF_FFFF => hypervisor(paravisor, leaf),
         CPUID_ENCRYPTION | tdx::cpuid::LEAF => [0; 4],
-        _ => own_id(paravisor, leaf, paravisor.lower.cpuid(leaf, subleaf)),
+        _ => processor(paravisor, leaf, subleaf),
     }
 }
 
-/// Answers that name the processor that asks; the page that was vetted names the first one. Source: Intel
-/// SDM vol. 2, CPUID, leaves 1 and 0Bh; APM vol. 3, appendix E, Fn8000_001E.
-fn own_id(paravisor: &Paravisor<'_>, leaf: u32, [a, b, c, d]: [u32; 4]) -> [u32; 4] {
-    let id = paravisor.index as u32;
+/// The processor's leaves, with a hypervisor below and the identifier of the processor that asks; the
+/// page that was vetted names the first one. Source: Intel SDM vol. 2, CPUID, leaves 1 and 0Bh; APM
+/// vol. 3, appendix E, Fn8000_001E.
+fn processor(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
+    let [mut a, mut b, mut c, mut d] = paravisor.lower.cpuid(leaf, subleaf);
+    let id = paravisor.apic.id();
     match leaf {
-        1 => [a, b & 0x00FF_FFFF | id << 24, c, d],
-        0xB if a | b != 0 => [a, b, c, id],
-        0x8000_001E if a | b != 0 => [id, b, c, d],
-        _ => [a, b, c, d],
+        1 => {
+            b = b & 0x00FF_FFFF | id << 24;
+            c |= HYPERVISOR | X2APIC;
+        }
+        // Levels that are not listed still say which they are (SDM vol. 2, leaf 0Bh).
+        0xB | 0x1F => (c, d) = (c & !0xFF | subleaf & 0xFF, id),
+        0x8000_001E if a | b != 0 => a = id,
+        _ => {}
     }
+    [a, b, c, d]
 }
 
 /// Isolation leaf: EAX and EBX.
@@ -42,7 +56,7 @@ pub const fn isolation(mode: Mode) -> [u32; 2] {
 const _: () = assert!(isolation(Mode::SnpParavisor)[1] == 0xBA2);
 const _: () = assert!(isolation(Mode::TdxParavisor)[1] == 0xBE3);
 
-fn synthetic(paravisor: &Paravisor<'_>, leaf: u32) -> [u32; 4] {
+fn hypervisor(paravisor: &Paravisor<'_>, leaf: u32) -> [u32; 4] {
     let [b, c, d] = hv::VENDOR_SIGNATURE;
     let [pb, pc, pd] = defs::SIGNATURE;
     match leaf {
@@ -50,8 +64,14 @@ fn synthetic(paravisor: &Paravisor<'_>, leaf: u32) -> [u32; 4] {
         hv::CPUID_INTERFACE => [hv::INTERFACE_SIGNATURE, 0, 0, 0],
         hv::CPUID_FEATURES => {
             let eax = hv::FEATURE_EAX_HYPERCALL | hv::FEATURE_EAX_VP_INDEX;
-            [eax, hv::FEATURE_EBX_ISOLATION, 0, 0]
+            let (clocks, exist) = match synthetic::has_clocks() {
+                true => (CLOCKS, hv::FEATURE_EDX_FREQUENCIES),
+                false => (0, 0),
+            };
+            [eax | clocks, hv::FEATURE_EBX_ISOLATION, 0, exist]
         }
+        // Virtual and logical processors at most.
+        hv::CPUID_LIMITS => [PARAVISOR_VPS as u32, PARAVISOR_VPS as u32, 0, 0],
         hv::CPUID_ISOLATION => {
             let [eax, ebx] = isolation(paravisor.mode);
             [eax, ebx, 0, 0]

@@ -55,6 +55,20 @@ pub fn give_to_guest(paravisor: &mut Paravisor<'_>, partition: &Partition) {
     }
 }
 
+/// Gives the lower guest what came with the image outside its room: accepted from the start, it
+/// would meet these pages without an exit to the paravisor.
+pub fn give_loaded(paravisor: &mut Paravisor<'_>, partition: &Partition) {
+    for (start, end) in partition.loaded {
+        for gpa in (start..end).step_by(PAGE as usize) {
+            if partition.in_ram(gpa)
+                && let Err(refusal) = paravisor.lower.grant(pages(gpa, gpa + PAGE), Grant::All)
+            {
+                crate::door::refuse(refusal);
+            }
+        }
+    }
+}
+
 /// The stub's boot tables again, without isolation bits: below the boundary all is private.
 fn boot_tables(memory: &Memory) {
     let table = |entry: u64| {
@@ -84,6 +98,8 @@ pub fn change(
     let done = if shared {
         let room = partition.shared.insert(number);
         room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
+        // What stood there is lost on hardware, and no guest may count on it.
+        partition.memory.clear(gpa);
         give_up(paravisor, page)
     } else {
         take_back(paravisor, page).map(|()| {

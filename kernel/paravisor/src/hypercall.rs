@@ -6,8 +6,9 @@ use crate::partition::Partition;
 use crate::{evidence, grant, processors};
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
-    HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HVCALL_EVIDENCE,
-    HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HVCALL_START_VP, HYPERCALL_REP_COUNT_SHIFT,
+    HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HV_STATUS_SUCCESS,
+    HVCALL_EVIDENCE, HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY, HVCALL_NOTIFY_LONG_SPIN_WAIT,
+    HVCALL_START_VP, HYPERCALL_FAST, HYPERCALL_REP_COUNT_SHIFT,
 };
 use tessera_defs::start_vp::StartVpInput;
 use tessera_protocol::hyperv::VisibilityRequest;
@@ -27,6 +28,10 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
     }
     if control as u16 == HVCALL_START_VP {
         return status(start(paravisor, partition, control, input));
+    }
+    // A hint to yield: there is nobody to yield to. Eight bytes of input, in memory or not.
+    if control & !HYPERCALL_FAST == HVCALL_NOTIFY_LONG_SPIN_WAIT.into() {
+        return status(HV_STATUS_SUCCESS);
     }
     if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
         return status(HV_STATUS_INVALID_HYPERCALL_CODE);

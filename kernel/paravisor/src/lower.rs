@@ -3,7 +3,7 @@
 use crate::memory::Memory;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::start_vp::InitialVpContext;
-use tessera_isolation::strategy::traits::Pages;
+use tessera_isolation::strategy::traits::{PageVisibility, Pages};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::registers::Registers;
 
@@ -19,8 +19,6 @@ pub enum Grant {
 /// What goes into the guest at its next entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Injection {
-    /// An external interrupt, after `takes_interrupts`.
-    Interrupt(u8),
     /// #GP(0).
     GeneralProtection,
     /// #UD.
@@ -38,6 +36,8 @@ pub struct Exit {
     pub length: u8,
     /// CPL of the instruction.
     pub ring: u8,
+    /// It is only the host's word that there was one; where nothing comes of it, the guest runs on.
+    pub hint: bool,
 }
 
 /// Registers of the guest while it does not run.
@@ -78,13 +78,23 @@ pub trait LowerGuest {
     fn registers(&self) -> GuestRegisters;
     /// Sets them, after an instruction was served.
     fn set_registers(&mut self, registers: &GuestRegisters);
-    /// Whether an external interrupt can be given to it now. Where not, it is left as soon as it
-    /// can.
-    fn takes_interrupts(&mut self) -> bool;
+    /// Offers an external interrupt, or none any longer: the guest gets it as soon as it takes
+    /// interrupts, and comes back then at the latest.
+    fn offer(&mut self, vector: Option<u8>);
+    /// The offered interrupt that the guest has got, or will get at its next entry for certain.
+    fn taken(&mut self) -> Option<u8>;
     /// Whether a non-maskable interrupt can be put into the next entry: nothing else goes in.
     fn takes_nmi(&self) -> bool;
     /// Puts an event into the next entry.
     fn inject(&mut self, injection: Injection);
+    /// CR3 of its page tables, in 64-bit mode with four levels.
+    fn tables(&mut self) -> u64;
+    /// Lets it call the host directly, where its kind of guest does so. Errors: who refused.
+    fn open_host_calls(&mut self, _: &mut dyn PageVisibility) -> Result<(), Refusal> {
+        Ok(())
+    }
+    /// The instruction by which it makes hypercalls.
+    fn hypercall_instruction(&self) -> [u8; 3];
     /// CPUID as nobody but the processor answers it.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4];
     /// RDMSR of a register of the processor that the context holds; `None` for all others.

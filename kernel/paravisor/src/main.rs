@@ -8,11 +8,14 @@ mod apic;
 mod bind;
 mod context;
 mod cpuid;
+mod devices;
 mod door;
 mod evidence;
 mod first_state;
 mod grant;
 mod hypercall;
+mod instruction;
+mod kept;
 mod lower;
 mod memory;
 mod msr;
@@ -25,6 +28,7 @@ mod secondary;
 mod service;
 mod snp;
 mod stacks;
+mod synthetic;
 mod tdx;
 mod traps;
 
@@ -71,9 +75,10 @@ fn start(
         attestation,
         ..
     } = context::strategies(mode, block);
-    Partition::install(info, block.vp_count, memory, attestation);
+    Partition::install(info, block, memory, attestation);
     secondary::prepare(mode, block.profile, block.comes_private != 0);
     let mut paravisor = Paravisor::new(mode, 0, host, visibility, lower);
+    synthetic::ask(&mut paravisor);
     processors::boot(block.lower_entry);
     boot(&mut paravisor);
     run::forever(&mut paravisor)
@@ -84,6 +89,7 @@ fn boot(paravisor: &mut Paravisor<'_>) {
     accept::prepare(paravisor, partition);
     pfe::publish(paravisor.mode, &partition.memory);
     grant::give_to_guest(paravisor, partition);
+    grant::give_loaded(paravisor, partition);
     bind::mode(paravisor.mode, partition);
     if partition.processors > 1 {
         secondary::listen(paravisor);

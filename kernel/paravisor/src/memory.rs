@@ -134,6 +134,15 @@ impl Memory {
         unsafe { ((DIRECT_MAP + gpa) as *mut u64).write_volatile(value) }
     }
 
+    /// Clears a page of private memory that is mapped.
+    pub fn clear(&self, gpa: u64) {
+        let to = (DIRECT_MAP + gpa) as *mut u64;
+        for at in 0..512 {
+            // SAFETY: as `read`.
+            unsafe { to.add(at).write_volatile(0) }
+        }
+    }
+
     /// Writes a value to private memory that is mapped.
     pub fn write<T: IntoBytes + Immutable + ?Sized>(&self, gpa: u64, value: &T) {
         let to = (DIRECT_MAP + gpa) as *mut u8;

@@ -12,8 +12,12 @@ use bootloader_api::info::MemoryRegionKind;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::{Mutex, Once};
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::layout::PARAVISOR_VPS;
+use tessera_defs::x86::PAGE_SIZE;
+use tessera_handoff::handoff::Handoff;
+use tessera_handoff::launch::Component;
+use tessera_handoff::layout::{PARAVISOR_VPS, REGION_FIRMWARE};
 use tessera_isolation::strategy::traits::Attestation;
+use tessera_objects::apic::io::IoApic;
 use tessera_objects::page_set::PageSet;
 
 /// RAM ranges at most.
@@ -37,21 +41,27 @@ pub struct Partition {
     pub memory: Memory,
     /// GUEST_OS_ID as the guest wrote it; it is the partition's (TLFS, 2.6).
     pub guest_os_id: u64,
+    /// HYPERCALL as the guest wrote it.
+    pub hypercall: u64,
+    /// The guest's IOAPIC.
+    pub io_apic: IoApic,
     /// What of RAM is accepted.
     pub accepted: Accepted,
     /// Which pages are not private: shared, or lost half-way to it.
     pub shared: &'static mut Shared,
     /// How many virtual processors it has: by the host's claim, as far as there is room.
     pub processors: usize,
-    /// Usable RAM outside the image: start and end; unused slots are empty.
+    /// RAM outside the image, in the place of ROMs too: start and end; unused slots are empty.
     ram: [(u64, u64); MAX_RAM],
+    /// Pages of RAM that came with the image, accepted from the start.
+    pub loaded: [(u64, u64); 2],
 }
 
 impl Partition {
     /// Copies what it needs of the memory map, whose pages the lower guest will use again. Called once.
     pub fn install(
         info: &'static mut BootInfo,
-        claimed: u32,
+        block: &Handoff,
         memory: Memory,
         attestation: &'static mut dyn Attestation,
     ) -> &'static Mutex<Self> {
@@ -64,10 +74,13 @@ impl Partition {
             attestation,
             memory,
             guest_os_id: 0,
+            hypercall: 0,
+            io_apic: IoApic::new(),
             accepted: Accepted::new(accepted),
             shared,
-            processors: (claimed as usize).clamp(1, PARAVISOR_VPS),
+            processors: (block.vp_count as usize).clamp(1, PARAVISOR_VPS),
             ram,
+            loaded: [&block.launch.kernel, &block.launch.bundle].map(loaded),
         };
         PARTITION.call_once(|| Mutex::new(partition))
     }
@@ -99,11 +112,19 @@ pub fn changes() -> u64 {
     CHANGES.load(Ordering::Acquire)
 }
 
+/// The pages of a component of the image; those in the image's own room are no RAM here.
+fn loaded(component: &Component) -> (u64, u64) {
+    let end = component.base.saturating_add(component.len);
+    (component.base, end.next_multiple_of(PAGE_SIZE))
+}
+
 fn ram(info: &'static mut BootInfo) -> [(u64, u64); MAX_RAM] {
     let mut ram = [(0, 0); MAX_RAM];
     let regions = info.memory_regions.iter();
     let mut slots = ram.iter_mut();
-    for region in regions.filter(|r| r.kind == MemoryRegionKind::Usable) {
+    let firmware = MemoryRegionKind::UnknownBios(REGION_FIRMWARE);
+    let given = |kind| kind == MemoryRegionKind::Usable || kind == firmware;
+    for region in regions.filter(|region| given(region.kind)) {
         match slots.next() {
             Some(slot) => *slot = (region.start, region.end),
             None => crate::door::refuse(Refusal::MemoryMapInvalid),

@@ -173,7 +173,8 @@ pub fn attend(paravisor: &mut Paravisor<'_>) -> bool {
         return false;
     }
     if let Some((vectors, nmi)) = processor.inbox.take() {
-        paravisor.apic.request_all(vectors);
+        let bits = (0..=255u8).filter(|n| vectors[usize::from(n / 64)] >> (n % 64) & 1 == 1);
+        bits.for_each(|vector| paravisor.apic.request(vector, false));
         paravisor.nmi |= nmi;
     }
     true
@@ -203,7 +204,9 @@ impl Paravisor<'_> {
     }
 
     fn begin(&mut self, start: Start) {
-        if let Err(refusal) = self.lower.build(&start.context) {
+        let built = self.lower.build(&start.context);
+        let ready = built.and_then(|()| self.lower.open_host_calls(self.visibility));
+        if let Err(refusal) = ready {
             crate::door::refuse(refusal);
         }
         if start.by_ipi {

@@ -7,6 +7,7 @@ use crate::partition;
 use crate::processors;
 use crate::service::Services;
 use crate::traps;
+use crate::{devices, door, instruction};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_hw::instr;
@@ -24,21 +25,50 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
         if traps::ticked(paravisor.index) {
             paravisor.tick();
         }
-        if !processors::attend(paravisor) || idles(paravisor) {
-            // Interrupts are off since what was sent was taken: a kick since then ends the wait.
-            if paravisor.host.halt().is_err() {
-                crate::door::refuse(paravisor.host_fault());
-            }
-            continue;
-        }
-        offer_interrupt(paravisor);
-        paravisor.seen = partition::changes();
-        let served = match paravisor.lower.enter() {
-            Ok(Some(exit)) => serve_exit(paravisor, exit),
-            Ok(None) => Ok(()),
-            Err(why) => Err(why),
-        };
+        let served = turn(paravisor);
         judge(paravisor, served);
+    }
+}
+
+/// One entry, or one wait, and what came of it.
+fn turn(paravisor: &mut Paravisor<'_>) -> Result<(), NotServed> {
+    devices::take_lines(paravisor)?;
+    if !processors::attend(paravisor) || idles(paravisor) {
+        // Interrupts are off since what was sent was taken: a kick since then ends the wait.
+        paravisor.host.halt()?;
+        return Ok(());
+    }
+    offer_interrupt(paravisor);
+    took_interrupt(paravisor);
+    paravisor.seen = partition::changes();
+    let exit = paravisor.lower.enter();
+    took_interrupt(paravisor);
+    match exit? {
+        Some(exit) => serve_exit(paravisor, exit),
+        None => Ok(()),
+    }
+}
+
+/// Whether the guest waits in HLT, and nothing came that ends it.
+fn idles(paravisor: &mut Paravisor<'_>) -> bool {
+    let came = paravisor.nmi || paravisor.apic.pending().is_some();
+    paravisor.halted &= !came;
+    paravisor.halted
+}
+
+/// What came goes in when the guest could take it on a real processor.
+fn offer_interrupt(paravisor: &mut Paravisor<'_>) {
+    if paravisor.nmi && paravisor.lower.takes_nmi() {
+        paravisor.nmi = false;
+        paravisor.lower.inject(Injection::Nmi);
+    }
+    paravisor.lower.offer(paravisor.apic.pending());
+}
+
+/// An interrupt is in service from the moment when the guest got it.
+fn took_interrupt(paravisor: &mut Paravisor<'_>) {
+    if let Some(vector) = paravisor.lower.taken() {
+        paravisor.apic.accept(vector);
     }
 }
 
@@ -50,10 +80,19 @@ fn serve_exit(paravisor: &mut Paravisor<'_>, exit: Exit) -> Result<(), NotServed
         return Ok(());
     }
     let mut registers = paravisor.lower.registers();
-    // No device of this paravisor stands in memory.
-    let mmio = || Err(NotServed::Mismatch(exit.event));
+    let (mut event, mut decoded) = (exit.event, Err(NotServed::Mismatch(exit.event)));
+    if let Event::Mmio { gpa } = event {
+        if exit.hint && !devices::stands_at(paravisor, gpa) {
+            return Ok(());
+        }
+        let (instruction, gpa) = instruction::decode(paravisor, &registers)?;
+        if exit.hint && !devices::stands_at(paravisor, gpa) {
+            return Ok(());
+        }
+        (event, decoded) = (Event::Mmio { gpa }, Ok(instruction));
+    }
     let service = &mut Services(paravisor);
-    serve::serve(service, exit.event, exit.length, mmio, &mut registers)?;
+    serve::serve(service, event, exit.length, || decoded, &mut registers)?;
     paravisor.lower.set_registers(&registers);
     Ok(())
 }
@@ -70,27 +109,6 @@ fn judge(paravisor: &mut Paravisor<'_>, served: Result<(), NotServed>) {
             crate::door::refuse(Refusal::LowerContextRefused)
         }
         Err(NotServed::Protocol(Error::Host(_))) => crate::door::refuse(paravisor.host_fault()),
-        Err(_) => crate::door::refuse(Refusal::LowerExitInvalid),
-    }
-}
-
-/// Whether the guest waits in HLT, and nothing came that ends it.
-fn idles(paravisor: &mut Paravisor<'_>) -> bool {
-    let came = paravisor.nmi || paravisor.apic.pending().is_some();
-    paravisor.halted &= !came;
-    paravisor.halted
-}
-
-/// What came goes in when the guest could take it on a real processor.
-fn offer_interrupt(paravisor: &mut Paravisor<'_>) {
-    if paravisor.nmi && paravisor.lower.takes_nmi() {
-        paravisor.nmi = false;
-        return paravisor.lower.inject(Injection::Nmi);
-    }
-    if let Some(vector) = paravisor.apic.pending()
-        && paravisor.lower.takes_interrupts()
-    {
-        paravisor.apic.accept(vector);
-        paravisor.lower.inject(Injection::Interrupt(vector));
+        Err(why) => door::not_served(paravisor, why),
     }
 }

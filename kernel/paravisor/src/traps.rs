@@ -3,18 +3,22 @@
 #![allow(unsafe_code)] // installs the processor's tables, once
 
 use crate::stacks;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::PARAVISOR_VPS;
 use tessera_hw::gdt::{Segments, Stacks};
 use tessera_hw::idt::Idt;
 use tessera_hw::trap::{self, TrapFrame};
+use tessera_objects::apic::io::PINS;
 
 /// Vector of the paravisor's own timer.
 pub const TIMER: u8 = 0x50;
 /// Vector by which another processor says that it sent something.
 pub const KICK: u8 = 0x51;
+/// Vectors of the host's IOAPIC pins, one each from here on.
+pub const LINES: u8 = 0x60;
+const LINES_END: u8 = LINES + PINS as u8;
 /// Vector of spurious interrupts, which are not ended.
 pub const SPURIOUS: u8 = 0xFF;
 
@@ -26,6 +30,7 @@ static CAME: [Came; PARAVISOR_VPS] = [const { Came::new() }; PARAVISOR_VPS];
 struct Came {
     tick: AtomicBool,
     stray: AtomicBool,
+    lines: AtomicU32,
 }
 
 impl Came {
@@ -33,6 +38,7 @@ impl Came {
         Self {
             tick: AtomicBool::new(false),
             stray: AtomicBool::new(false),
+            lines: AtomicU32::new(0),
         }
     }
 }
@@ -67,6 +73,11 @@ pub fn ticked(index: usize) -> bool {
     CAME[index].tick.swap(false, Ordering::Relaxed)
 }
 
+/// Pins of the host's IOAPIC that asked since the last call, a bit each. Each is in service.
+pub fn lines(index: usize) -> u32 {
+    CAME[index].lines.swap(0, Ordering::Relaxed)
+}
+
 fn handle(frame: &mut TrapFrame) {
     let came = &CAME[stacks::processor(&raw const *frame as u64)];
     match frame.vector as u8 {
@@ -77,6 +88,9 @@ fn handle(frame: &mut TrapFrame) {
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
         SPURIOUS => {}
+        line @ LINES..LINES_END => {
+            came.lines.fetch_or(1 << (line - LINES), Ordering::Relaxed);
+        }
         // Whoever was kicked looks at what was sent whenever it comes by; so does who was not.
         _ => came.stray.store(true, Ordering::Relaxed),
     }

@@ -90,7 +90,8 @@ static STRATEGIES: &[Strategy] = &[
         name: "hypercall",
         mode: Some(Mode::SnpParavisor),
         needs: &["ap-creation", "run-vmpl", "vmgexit"],
-        explains: &[],
+        // The paravisor registers the lower context's GHCB, where the host has Hyper-V's interface.
+        explains: &["hypercall", "set-vp-registers"],
     },
     Strategy {
         name: "hv-visibility",

@@ -6,8 +6,8 @@ use tessera_image_builder::{Failure, Result};
 
 /// Bytes of a kernel's .text.
 const KERNEL_TEXT: u64 = 128 << 10;
-/// Bytes of a paravisor's .text.
-const PARAVISOR_TEXT: u64 = 64 << 10;
+/// Bytes of a paravisor's .text: it emulates interrupt controllers and carries guests of others.
+const PARAVISOR_TEXT: u64 = 96 << 10;
 /// Bytes of the IGVM file.
 const IMAGE: u64 = 4 << 20;
 

@@ -85,6 +85,26 @@ pub const BOOTS: &[Boot] = &[
         quick: false,
         words: &[TDX],
     },
+    Boot {
+        mode: Mode::SnpParavisor,
+        profile: HostProfile::HyperV,
+        quick: true,
+        words: &[
+            "stock: dmesg Memory Encryption Features active: AMD SEV\r\n",
+            "stock: dmesg Hyper-V: Isolation Config: Group A 0x1, Group B 0xba2",
+            "stock: clock tsc",
+        ],
+    },
+    Boot {
+        mode: Mode::TdxParavisor,
+        profile: HostProfile::HyperV,
+        quick: false,
+        words: &[
+            "stock: dmesg Memory Encryption Features active: Intel TDX\r\n",
+            "stock: dmesg Hyper-V: Isolation Config: Group A 0x1, Group B 0xbe3",
+            "stock: clock tsc",
+        ],
+    },
 ];
 
 /// What every boot says.
@@ -125,6 +145,7 @@ impl Bench {
         let programs = programs(&toolchain, &workspace, false)?;
         let image = linux::assemble(&Inputs {
             stub_elf: read(programs.only("tessera-stub")?)?,
+            paravisor_elf: Some(read(programs.only("tessera-paravisor")?)?),
             kernel: read(&stock.kernel)?,
             initrd: initramfs(&read(&stock.busybox)?),
             command_line: COMMAND_LINE.into(),

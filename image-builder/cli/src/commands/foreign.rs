@@ -7,7 +7,7 @@ use super::{
 };
 use crate::args::Foreign;
 use std::{fs, path::Path, time::Duration};
-use tessera_defs::mode::{HostProfile, Mode};
+use tessera_defs::mode::HostProfile;
 use tessera_image_builder::{
     Failure, Party, Result,
     build::{self, PolicyName, Programs, Recipe, Workspace},
@@ -41,7 +41,7 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     })?;
     let packed = folder.path().join("guest.igvm");
     let programs = match (&options.linux, &options.igvm) {
-        (Some(kernel), _) => pack(host, options, mode, kernel, &packed)?,
+        (Some(kernel), _) => pack(host, options, kernel, &packed)?,
         _ => programs(host, options.offline)?,
     };
     let igvm = options.igvm.clone().unwrap_or(packed);
@@ -73,16 +73,7 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     }
 }
 
-fn pack(host: &Host, options: &Foreign, mode: Mode, kernel: &Path, to: &Path) -> Result<Programs> {
-    if matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor) {
-        let cause = format!(
-            "Linux in mode `{}` needs a paravisor that serves what Hyper-V's serves to Linux; \
-             ours does not yet, and the packed file carries none",
-            mode.name()
-        );
-        let remedy = "use --mode none, snp or tdx, or --igvm with a file that brings its paravisor";
-        return Err(Failure::user(cause, remedy));
-    }
+fn pack(host: &Host, options: &Foreign, kernel: &Path, to: &Path) -> Result<Programs> {
     let parts = Parts {
         kernel,
         initrd: options.initrd.as_deref(),

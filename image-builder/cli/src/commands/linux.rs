@@ -35,7 +35,7 @@ pub struct Parts<'a> {
     pub append: &'a str,
 }
 
-/// Builds the stub and packs the file. Returns the other programs too.
+/// Builds stub and paravisor and packs the file. Returns the other programs too.
 pub fn pack(
     host: &Host,
     parts: &Parts<'_>,
@@ -49,9 +49,13 @@ pub fn pack(
     let workspace = Workspace::find(host)?;
     let toolchain = setup::toolchain(host)?;
     let programs = build::programs(&toolchain, &workspace, offline)?;
-    let stub = programs.only("tessera-stub")?;
+    let read = |name| {
+        let path = programs.only(name)?;
+        fs::read(path).map_err(|error| Failure::io("read", path, &error))
+    };
     let image = linux::assemble(&Inputs {
-        stub_elf: fs::read(stub).map_err(|error| Failure::io("read", stub, &error))?,
+        stub_elf: read("tessera-stub")?,
+        paravisor_elf: Some(read("tessera-paravisor")?),
         kernel,
         initrd,
         command_line: parts.append.into(),

@@ -2,8 +2,9 @@
 //! it, ReflectVC brings its exits. Sources: APM vol. 2, 15.36; GHCB 56421 rev. 2.04, 4.1.
 #![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
 
+use super::ghcb;
 use super::vmsa::{self, LOWER_FEATURES};
-use crate::context::ghcb;
+use crate::context;
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
 use spin::Once;
@@ -19,7 +20,7 @@ use tessera_handoff::layout::{CPUID_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, room};
 use tessera_hw::ghcb_page::GhcbPage;
 use tessera_hw::host::RmpPort;
 use tessera_hw::shared::SharedPage;
-use tessera_isolation::strategy::traits::Pages;
+use tessera_isolation::strategy::traits::{PageVisibility, Pages};
 use tessera_protocol::error::Error;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::vc::reflected;
@@ -30,6 +31,25 @@ use tessera_protocol::rmp;
 pub const LOWER: u8 = 2;
 /// Where the paravisor keeps the whole secrets page.
 const SECRETS_COPY: u64 = PARAVISOR_PAGES;
+
+/// CPUID leaves that have subleaves; one that is not listed is zeros. Source: APM vol. 3, appendix E;
+/// Intel SDM vol. 2, CPUID.
+const INDEXED: [u32; 14] = [
+    4,
+    7,
+    0xB,
+    0xD,
+    0xF,
+    0x10,
+    0x12,
+    0x14,
+    0x17,
+    0x18,
+    0x1F,
+    0x8000_001D,
+    0x8000_0020,
+    0x8000_0026,
+];
 
 /// The page that the security processor vetted, before the lower guest could write it.
 static CPUID: Once<CpuidPage> = Once::new();
@@ -44,6 +64,11 @@ pub struct Vmpl2 {
     vmsa: OwnPage<Vmsa>,
     /// The host knows the VMSA.
     registered: bool,
+    /// GHCB of the lower context, and whether the host knows it.
+    lower_ghcb: u64,
+    open: bool,
+    /// The interrupt that stands in the VMSA.
+    offered: Option<u8>,
 }
 
 impl Vmpl2 {
@@ -55,7 +80,7 @@ impl Vmpl2 {
 
     /// Called once a processor, after `first`.
     pub fn new(index: usize) -> Self {
-        let (ghcb_virt, ghcb_gpa) = ghcb(index);
+        let (ghcb_virt, ghcb_gpa) = context::ghcb(index);
         // SAFETY: VMPL 0; this processor's GHCB is shared, registered and mapped there, and its
         // handles never meet in it; the VMSA's page is nothing else's.
         let (ghcb, rmp, vmsa) = unsafe {
@@ -73,6 +98,9 @@ impl Vmpl2 {
             cpuid: CPUID.get().expect("the first processor read it"),
             vmsa,
             registered: false,
+            lower_ghcb: room::of(index) + room::LOWER_GHCB,
+            open: false,
+            offered: None,
         }
     }
 
@@ -94,18 +122,21 @@ impl Vmpl2 {
             return Ok(None);
         }
         let event = reflected(code, area.guest_exit_info1, area.guest_exit_info2)?;
-        // HLT is an automatic exit, and RIP is behind it already (OpenVMM, SNP's HLT exit).
-        let least = u8::from(event != Event::Halt);
-        let length = area.guest_nrip.wrapping_sub(area.rip);
-        let length = u8::try_from(length)
-            .ok()
-            .filter(|n| (least..=15).contains(n));
+        let ahead = area.guest_nrip.wrapping_sub(area.rip);
+        let length = match event {
+            // HLT is an automatic exit, and RIP is behind it already (OpenVMM, SNP's HLT exit).
+            Event::Halt => Some(0).filter(|_| ahead == 0),
+            // The next RIP is not noted; the instruction is decoded.
+            Event::Mmio { .. } => Some(0),
+            _ => u8::try_from(ahead).ok().filter(|n| (1..=15).contains(n)),
+        };
         let length = length.ok_or(NotServed::Unknown(code))?;
         let ring = area.cpl;
         Ok(Some(Exit {
             event,
             length,
             ring,
+            hint: false,
         }))
     }
 }
@@ -131,6 +162,7 @@ impl LowerGuest for Vmpl2 {
 
     fn build(&mut self, context: &InitialVpContext) -> Result<(), Refusal> {
         *self.vmsa.get_mut() = vmsa::lower(context);
+        self.offered = None;
         if self.registered {
             return Ok(());
         }
@@ -181,9 +213,48 @@ impl LowerGuest for Vmpl2 {
         a.vintr_ctrl &= !vintr::SHADOW;
     }
 
-    /// The processor waits for RFLAGS.IF itself; one interrupt at a time has room.
-    fn takes_interrupts(&mut self) -> bool {
-        self.vmsa.get().vintr_ctrl & vintr::IRQ == 0
+    /// The processor waits for RFLAGS.IF itself. Priorities are the APIC's.
+    fn offer(&mut self, vector: Option<u8>) {
+        if self.offered == vector {
+            return;
+        }
+        self.offered = vector;
+        let area = self.vmsa.get_mut();
+        let kept = area.vintr_ctrl & (vintr::SHADOW | vintr::BUSY);
+        area.vintr_ctrl = kept
+            | vector.map_or(0, |vector| {
+                let (priority, vector) = (u64::from(vector >> 4), u64::from(vector));
+                vintr::IRQ
+                    | vintr::GIF
+                    | vintr::IGNORE_TPR
+                    | priority << vintr::PRIORITY_SHIFT
+                    | vector << vintr::VECTOR_SHIFT
+            });
+    }
+
+    /// The processor clears the request when it delivers the interrupt.
+    fn taken(&mut self) -> Option<u8> {
+        match self.vmsa.get().vintr_ctrl & vintr::IRQ {
+            0 => self.offered.take(),
+            _ => None,
+        }
+    }
+
+    fn tables(&mut self) -> u64 {
+        self.vmsa.get().cr3
+    }
+
+    fn open_host_calls(&mut self, visibility: &mut dyn PageVisibility) -> Result<(), Refusal> {
+        if !self.open {
+            ghcb::open(&mut self.ghcb, self.lower_ghcb, visibility)?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// VMMCALL.
+    fn hypercall_instruction(&self) -> [u8; 3] {
+        [0x0F, 0x01, 0xD9]
     }
 
     fn takes_nmi(&self) -> bool {
@@ -193,14 +264,6 @@ impl LowerGuest for Vmpl2 {
     fn inject(&mut self, injection: Injection) {
         let area = self.vmsa.get_mut();
         match injection {
-            Injection::Interrupt(vector) => {
-                let (priority, vector) = (u64::from(vector >> 4), u64::from(vector));
-                area.vintr_ctrl = vintr::IRQ
-                    | vintr::GIF
-                    | vintr::IGNORE_TPR
-                    | priority << vintr::PRIORITY_SHIFT
-                    | vector << vintr::VECTOR_SHIFT;
-            }
             Injection::GeneralProtection => {
                 let kind = event::TYPE_EXCEPTION << event::TYPE_SHIFT;
                 area.event_inj = event::VALID | event::ERROR_VALID | kind | u64::from(vector::GP);
@@ -218,12 +281,9 @@ impl LowerGuest for Vmpl2 {
 
     /// From the page that the security processor vetted.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        let functions = self.cpuid.functions.iter().take(self.cpuid.count as usize);
-        let of_leaf = functions.filter(|f| f.eax_in == leaf);
-        let found = of_leaf
-            .clone()
-            .find(|f| f.ecx_in == subleaf)
-            .or(of_leaf.clone().next());
+        let mut functions = self.cpuid.functions.iter().take(self.cpuid.count as usize);
+        let found = functions
+            .find(|f| f.eax_in == leaf && (!INDEXED.contains(&leaf) || f.ecx_in == subleaf));
         found.map_or([0; 4], |f| [f.eax, f.ebx, f.ecx, f.edx])
     }
 

@@ -2,7 +2,9 @@
 //! Sources: 354807, "L2 VM State"; Intel SDM vol. 3, 27.3 (checks on guest state).
 
 use tessera_defs::start_vp::{InitialVpContext, SegmentRegister};
-use tessera_defs::tdx::field::{L2_CTLS_SHARED_EPT, L2_CTLS_VM1, msr_bitmap1, vmcs1};
+use tessera_defs::tdx::field::{
+    L2_CTLS_SHARED_EPT, L2_CTLS_TDVMCALL, L2_CTLS_VM1, msr_bitmap1, vmcs1,
+};
 use tessera_defs::vmx::control::{entry, secondary};
 use tessera_defs::vmx::vmcs::*;
 use tessera_defs::x86::{
@@ -22,7 +24,10 @@ const UNUSABLE: u64 = 1 << 16;
 
 /// Registers of the processor that concern nobody but the context that uses it; the paravisor
 /// uses none of them. TSC reads too.
-const OWN_MSRS: [u32; 6] = [
+const OWN_MSRS: [u32; 9] = [
+    MSR_SYSENTER_CS,
+    MSR_SYSENTER_CS + 1,
+    MSR_SYSENTER_CS + 2,
     MSR_STAR,
     MSR_LSTAR,
     MSR_SFMASK,
@@ -31,12 +36,16 @@ const OWN_MSRS: [u32; 6] = [
     MSR_KERNEL_GS_BASE,
 ];
 const MSR_TSC: u32 = 0x10;
+/// IA32_SYSENTER_CS; ESP and EIP follow. The VMCS has them.
+const MSR_SYSENTER_CS: u32 = 0x174;
 
 /// Fields of the L2 VMCS and their values, but for segments. RIP, RSP and RFLAGS are no fields of it.
-fn fields(context: &InitialVpContext) -> [(u32, u64); 15] {
+fn fields(context: &InitialVpContext) -> [(u32, u64); 16] {
     [
         (GUEST_CR0, context.cr0 | CR0_FIXED),
         (CR0_READ_SHADOW, context.cr0),
+        // All that is not the module's is the guest's.
+        (CR0_GUEST_HOST_MASK, 0),
         (GUEST_CR3, context.cr3),
         (GUEST_CR4, context.cr4 | CR4_FIXED),
         (CR4_READ_SHADOW, context.cr4),
@@ -88,7 +97,8 @@ pub fn write(call: &mut impl Tdcall, context: &InitialVpContext, apic_page: u64)
         vmcs1(SECONDARY_CONTROLS),
         secondary::MODE_BASED_EXECUTE.into(),
     )?;
-    set(call, L2_CTLS_VM1, L2_CTLS_SHARED_EPT)?;
+    // The guest's TDG.VP.VMCALL goes to the host, as a guest below a paravisor expects it.
+    set(call, L2_CTLS_VM1, L2_CTLS_SHARED_EPT | L2_CTLS_TDVMCALL)?;
     for msr in OWN_MSRS {
         pass(call, msr, false)?;
         pass(call, msr, true)?;

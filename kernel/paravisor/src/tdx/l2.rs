@@ -9,8 +9,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::tdx::field::vmcs1;
 use tessera_defs::tdx::page::{SHARED_BIT, attr};
-use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState, VP_VMCALL};
-use tessera_defs::tdx::vmcall;
+use tessera_defs::tdx::tdcall::{L2_VM, L2EnterState};
 use tessera_defs::vmx::{self, control::primary, event, interruptibility, vmcs};
 use tessera_defs::x86::{MSR_EFER, MSR_PAT, MSR_TSC_AUX, efer, vector};
 use tessera_handoff::layout::room;
@@ -23,10 +22,17 @@ use tessera_protocol::exception::ve;
 use tessera_protocol::tdx::lower::{self, L2Exit};
 use tessera_protocol::tdx::memory as page;
 use tessera_protocol::tdx::module::{vp_rd, vp_wr};
-use tessera_protocol::tdx::vmcall as host;
 use zerocopy::FromZeros;
 
 const RFLAGS_IF: u64 = 1 << 9;
+
+/// Bits of CPUID leaves, EAX to EDX: FMA, XSAVE, OSXSAVE, AVX, F16C; AVX2, MPX, AVX-512, PKU,
+/// VAES, VPCLMULQDQ, AMX and their kin in all subleaves; the state components. SDM vol. 2, CPUID.
+const NEEDS_XSAVE: [(u32, [u32; 4]); 3] = [
+    (1, [0, 0, 1 << 12 | 0b111 << 26 | 1 << 29, 0]),
+    (7, [1 << 4 | 1 << 5, 0xDC23_4020, 0x5E5A, 0x0340_010C]),
+    (0xD, [u32::MAX; 4]),
+];
 
 /// An event for the next entry: entry interruption information, error code, and the length of
 /// a software interrupt's instruction.
@@ -49,6 +55,8 @@ pub struct L2Vm {
     stepped: bool,
     /// An exit was asked for as soon as the guest takes interrupts.
     window: bool,
+    /// The interrupt that goes in.
+    given: Option<u8>,
 }
 
 impl L2Vm {
@@ -64,6 +72,7 @@ impl L2Vm {
             injection: None,
             stepped: false,
             window: false,
+            given: None,
         }
     }
 
@@ -79,6 +88,28 @@ impl L2Vm {
         if self.window != wanted && self.write(vmcs::PRIMARY_CONTROLS, value, bit).is_ok() {
             self.window = wanted;
         }
+    }
+
+    /// Whether an external interrupt can be injected now.
+    fn takes_interrupts(&mut self) -> bool {
+        let shadow = u64::from(interruptibility::STI | interruptibility::MOV_SS);
+        let field = vmcs1(vmcs::GUEST_INTERRUPTIBILITY);
+        let blocked = if self.stepped {
+            vp_wr(&mut self.call, field, 0, shadow).is_err()
+        } else {
+            !vp_rd(&mut self.call, field).is_ok_and(|bits| bits & shadow == 0)
+        };
+        let open = self.state.get().rflags & RFLAGS_IF != 0;
+        open && !blocked && self.injection.is_none()
+    }
+
+    /// Injects an event without an error code, or with 0.
+    fn inject_event(&mut self, what: u32) {
+        self.injection = Some(Injected {
+            information: event::VALID | what,
+            error: 0,
+            length: 0,
+        });
     }
 
     /// The event for the next entry; none leaves the field invalid.
@@ -115,7 +146,8 @@ impl L2Vm {
                 self.inject(Injection::GeneralProtection);
                 Ok(None)
             }
-            vmx::TDCALL => self.tdcall(),
+            // TDG.VP.VMCALL is the host's; nothing else is served.
+            vmx::TDCALL => Err(NotServed::Unknown(vmx::TDCALL.into())),
             reason => {
                 let event = ve::event(reason, exit.qualification, exit.gpa)?;
                 let event = ve::shared_only(event, 1 << SHARED_BIT)?;
@@ -127,24 +159,22 @@ impl L2Vm {
                     event,
                     length,
                     ring,
+                    hint: false,
                 }))
             }
         }
     }
 }
 
-impl L2Vm {
-    /// A TDCALL of the L2. ReportFatalError is passed on, so that the guest's refusals leave by
-    /// the architectural door; nothing else is served.
-    fn tdcall(&mut self) -> Result<Option<Exit>, NotServed> {
-        let state = self.state.get();
-        let fatal = state.r11 == vmcall::REPORT_FATAL_ERROR && state.r10 == 0;
-        if state.rax != VP_VMCALL || !fatal {
-            return Err(NotServed::Unknown(vmx::TDCALL.into()));
-        }
-        host::fatal(&mut self.call, state.r12 as u32);
-        instr::halt_forever()
-    }
+/// The host has no page for a private address, and resumed L1: a device of the paravisor's may
+/// stand there, or the host only says so.
+fn host_routed(exit: &L2Exit) -> Option<Exit> {
+    (exit.reason & vmx::BASIC_REASON == vmx::EPT_VIOLATION).then_some(Exit {
+        event: Event::Mmio { gpa: exit.gpa },
+        length: 0,
+        ring: exit.cpl,
+        hint: true,
+    })
 }
 
 impl LowerGuest for L2Vm {
@@ -171,7 +201,7 @@ impl LowerGuest for L2Vm {
         (state.rip, state.rsp) = (context.rip, context.rsp);
         state.rflags = context.rflags | 2;
         *self.state.get_mut() = state;
-        (self.injection, self.stepped) = (None, false);
+        (self.injection, self.given, self.stepped) = (None, None, false);
         self.request_window(false);
         Ok(())
     }
@@ -182,9 +212,13 @@ impl LowerGuest for L2Vm {
         self.stepped = false;
         match left {
             lower::Exit::NotEntered => Ok(None),
-            lower::Exit::HostRouted(exit) | lower::Exit::PendingInterrupt(exit) => {
+            lower::Exit::PendingInterrupt(exit) => {
                 self.interrupted(&exit);
                 Ok(None)
+            }
+            lower::Exit::HostRouted(exit) => {
+                self.interrupted(&exit);
+                Ok(host_routed(&exit))
             }
             lower::Exit::L2(exit) => {
                 self.interrupted(&exit);
@@ -214,18 +248,30 @@ impl LowerGuest for L2Vm {
         self.stepped = true;
     }
 
-    fn takes_interrupts(&mut self) -> bool {
-        let shadow = u64::from(interruptibility::STI | interruptibility::MOV_SS);
-        let field = vmcs1(vmcs::GUEST_INTERRUPTIBILITY);
-        let blocked = if self.stepped {
-            vp_wr(&mut self.call, field, 0, shadow).is_err()
-        } else {
-            !vp_rd(&mut self.call, field).is_ok_and(|bits| bits & shadow == 0)
+    fn offer(&mut self, vector: Option<u8>) {
+        let Some(vector) = vector else {
+            return self.request_window(false);
         };
-        let open = self.state.get().rflags & RFLAGS_IF != 0;
-        let takes = open && !blocked && self.injection.is_none();
+        let takes = self.takes_interrupts();
         self.request_window(!takes);
-        takes
+        if takes {
+            self.inject_event(event::EXTERNAL | u32::from(vector));
+            self.given = Some(vector);
+        }
+    }
+
+    /// What was injected is delivered, whatever interrupts it.
+    fn taken(&mut self) -> Option<u8> {
+        self.given.take()
+    }
+
+    fn tables(&mut self) -> u64 {
+        vp_rd(&mut self.call, vmcs1(vmcs::GUEST_CR3)).unwrap_or(0)
+    }
+
+    /// VMCALL.
+    fn hypercall_instruction(&self) -> [u8; 3] {
+        [0x0F, 0x01, 0xC1]
     }
 
     fn takes_nmi(&self) -> bool {
@@ -234,28 +280,29 @@ impl LowerGuest for L2Vm {
 
     fn inject(&mut self, injection: Injection) {
         let what = match injection {
-            Injection::Interrupt(vector) => event::EXTERNAL | u32::from(vector),
             Injection::GeneralProtection => {
                 event::EXCEPTION | event::ERROR_CODE | u32::from(vector::GP)
             }
             Injection::InvalidOpcode => event::EXCEPTION | u32::from(vector::UD),
             Injection::Nmi => event::NMI | u32::from(vector::NMI),
         };
-        self.injection = Some(Injected {
-            information: event::VALID | what,
-            error: 0,
-            length: 0,
-        });
+        self.inject_event(what);
     }
 
     /// The module answers L1's CPUID itself, but for the hypervisor's leaves. XSETBV of an L2 VM
-    /// exits to L1 (SDM vol. 3, 26.1.2), which does not serve it: XSAVE, OSXSAVE and AVX are
-    /// not offered.
+    /// exits to L1 (SDM vol. 3, 26.1.2), which does not serve it: XSAVE and what needs it are not
+    /// offered.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> [u32; 4] {
-        const XSTATE: u32 = 1 << 26 | 1 << 27 | 1 << 28;
         let answer = instr::cpuid(leaf, subleaf);
-        let hidden = if leaf == 1 { XSTATE } else { 0 };
-        [answer.eax, answer.ebx, answer.ecx & !hidden, answer.edx]
+        let mut values = [answer.eax, answer.ebx, answer.ecx, answer.edx];
+        let hidden = NEEDS_XSAVE.iter().find(|(hidden, _)| *hidden == leaf);
+        if let Some((_, bits)) = hidden {
+            values
+                .iter_mut()
+                .zip(bits)
+                .for_each(|(value, bits)| *value &= !bits);
+        }
+        values
     }
 
     fn rdmsr(&mut self, msr: u32) -> Option<u64> {

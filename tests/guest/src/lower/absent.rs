@@ -59,9 +59,9 @@ pub const PROBES: &[(&str, Probe)] = &[
     ("start-processor-denied", processors::start_denied),
 ];
 
-/// Time reference counter, a parameter of PMUs, a register that no processor has, and a
-/// register of the controller that is not there (performance counters).
-const UNKNOWN_MSRS: [u32; 4] = [0x4000_0020, 0xC001_0200, 0xDEAD_BEEF, 0x834];
+/// Run time of a virtual processor, a parameter of PMUs, a register that no processor has, and a
+/// reserved register of the controller.
+const UNKNOWN_MSRS: [u32; 4] = [0x4000_0010, 0xC001_0200, 0xDEAD_BEEF, 0x804];
 /// Second serial port, POST codes, PCI configuration.
 const UNKNOWN_PORTS: [u16; 3] = [0x2F8, 0x80, 0xCF8];
 

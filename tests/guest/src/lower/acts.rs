@@ -5,8 +5,6 @@ use crate::window::{BEYOND, Guest, RAM, put, touch};
 use core::arch::asm;
 use tessera_handoff::layout::{EVENT_LOG, PARAVISOR_BASE, PFE_PAGE, room};
 
-/// Memory of a device, the IOAPIC, that this paravisor does not have.
-const DEVICE: u64 = 0xFEC0_0000;
 /// Where the paravisor keeps the lower guest's registers.
 const LOWER_STATE: u64 = room::of(0) + room::LOWER;
 
@@ -31,9 +29,6 @@ pub const DEEDS: crate::Deeds = &[
         touch(guest.private(BEYOND));
     }),
     ("unhandled-exception", |_| crate::window::die()),
-    ("device-memory", |guest| {
-        touch(guest.shared(DEVICE));
-    }),
     ("string-io", |_| string_io()),
 ];
 

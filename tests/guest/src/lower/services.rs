@@ -128,12 +128,14 @@ fn visibility(lower: &mut Lower, entry: &Entry) -> Result {
     check(entry.first == code, "the call's code")?;
     let pages = [RAM / 4096, RAM / 4096 + 3];
     let done = 2 << hv::HYPERCALL_REP_COUNT_SHIFT;
+    put(lower.guest.private(RAM), 0x5EC2E7);
     check(
         lower.visibility(&pages, hv::VISIBILITY_SHARED) == done,
         "sharing",
     )?;
     for page in pages {
         let window = lower.guest.shared(page * 4096);
+        check(touch(window) == 0, "what was private is shown")?;
         put(window, 0x5E55E4A);
         check(touch(window) == 0x5E55E4A, "a shared page")?;
     }

@@ -35,10 +35,6 @@ pub const DEEDS: crate::Deeds = &[
         visible(RAM);
         touch(guest.private(RAM));
     }),
-    ("private-data-shared", |guest| {
-        put(guest.private(RAM), 0x5EC2E7);
-        visible(RAM);
-    }),
     ("run-vmpl-1", |_| ask(1 << 32 | msr::RUN_VMPL_REQUEST)),
     ("run-vmpl-2", |_| ask(2 << 32 | msr::RUN_VMPL_REQUEST)),
     ("ghcb-of-its-own", |_| {

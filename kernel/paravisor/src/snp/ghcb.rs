@@ -1,0 +1,49 @@
+//! The GHCB of the lower context: a page that the paravisor shares with the host and registers for
+//! VMPL 2, so that a guest with vTOM can call its host directly. Its address, in the shared half, is
+//! what the guest finds in MSR C001_0130. Sources: OpenVMM `virt_mshv_vtl` (SNP, direct overlays),
+//! Linux `arch/x86/hyperv/hv_init.c` (`hyperv_init_ghcb`).
+
+use crate::grant::pages;
+use tessera_defs::hyperv::{
+    GUEST_OS_ID, HVCALL_SET_VP_REGISTERS, MSR_GUEST_OS_ID, PARTITION_SELF, REGISTER_GHCB,
+    SET_REGISTERS_ENTRY, SET_REGISTERS_HEADER, VP_SELF, VTL0,
+};
+use tessera_defs::refusal::Refusal;
+use tessera_defs::snp::ghcb_msr::REGISTER_GHCB_REQUEST;
+use tessera_defs::snp::status::VTOM_BIT;
+use tessera_hw::ghcb_page::GhcbPage;
+use tessera_isolation::strategy::traits::PageVisibility;
+use tessera_protocol::ghcb::{hypercall, request};
+use tessera_protocol::hyperv;
+
+const INPUT: usize = SET_REGISTERS_HEADER + SET_REGISTERS_ENTRY;
+
+/// Shares the page at `gpa` and registers it. A host without Hyper-V's interface has no such guests:
+/// there the MSR stays 0. Errors: the host refuses the page or the register.
+pub fn open(
+    ghcb: &mut GhcbPage,
+    gpa: u64,
+    visibility: &mut dyn PageVisibility,
+) -> Result<(), Refusal> {
+    if request::wrmsr(ghcb, MSR_GUEST_OS_ID, GUEST_OS_ID).is_err() {
+        return Ok(());
+    }
+    visibility.rescind(pages(gpa, gpa + 4096))?;
+    visibility.share(gpa)?;
+    let control = hyperv::control(HVCALL_SET_VP_REGISTERS, 1);
+    let register = gpa | 1 << VTOM_BIT | REGISTER_GHCB_REQUEST;
+    let done = hypercall::hypercall(ghcb, control, &input(register), 0);
+    done.and_then(|result| hyperv::check(control, result))
+        .map_err(|_| Refusal::GhcbRegistrationRefused)
+}
+
+fn input(value: u64) -> [u8; INPUT] {
+    let mut bytes = [0; INPUT];
+    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+    put(0, &PARTITION_SELF.to_le_bytes());
+    put(8, &VP_SELF.to_le_bytes());
+    put(12, &[VTL0]);
+    put(SET_REGISTERS_HEADER, &REGISTER_GHCB.to_le_bytes());
+    put(SET_REGISTERS_HEADER + 16, &value.to_le_bytes());
+    bytes
+}
