@@ -3,8 +3,8 @@
 #![allow(unsafe_code)] // the kernel's state behind its lock; switches page tables, vector state, stacks
 
 use crate::context::Registers;
-use crate::spaces::Regions;
-use crate::{host, processors};
+use crate::spaces::{self, Regions};
+use crate::{host, processors, windows};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicU32;
@@ -231,6 +231,15 @@ pub fn from_user(frame: &TrapFrame, act: impl FnOnce(&mut Kernel)) -> ! {
         kernel.system.preempt();
     }
     enter(kernel)
+}
+
+/// The instruction bytes at `rip` of the process that this processor runs, as `windows::code`; none
+/// where the page is gone, or the process.
+pub fn user_code(rip: u64) -> Option<([u8; 15], usize)> {
+    let mut kernel = kernel();
+    let me = kernel.system.current();
+    let tables = kernel.system.thread(me).tables;
+    (me != 0 && spaces::user_range(tables, rip, 1, false)).then(|| windows::code(rip))
 }
 
 /// Goes to ring 3. The stack is given up.

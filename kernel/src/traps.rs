@@ -72,7 +72,12 @@ fn handle(frame: &mut TrapFrame) {
 
 /// #VC: the host call behind it, if the instruction at RIP is one that asks for it.
 fn communication(frame: &mut TrapFrame) {
-    let (bytes, len) = windows::code(frame.rip);
+    let code = match frame.from_user() {
+        true => cpu::user_code(frame.rip),
+        false => Some(windows::code(frame.rip)),
+    };
+    // Another processor took the page away meanwhile: the instruction is fetched again, and faults.
+    let Some((bytes, len)) = code else { return };
     let bytes = &bytes[..len];
     let device = device(frame, bytes).unwrap_or(u64::MAX);
     let (event, length) = match vc::event(frame.error, bytes, frame, device) {

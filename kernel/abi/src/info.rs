@@ -18,8 +18,10 @@ pub struct SystemInfo {
     pub ticks: u64,
     /// Microseconds of the clock of timeouts, whose pace is the host's; it does not go back.
     pub now: u64,
+    /// Processors that run.
+    pub processors: u64,
 }
-const _: () = assert!(core::mem::size_of::<SystemInfo>() == 48);
+const _: () = assert!(core::mem::size_of::<SystemInfo>() == 56);
 
 /// What `number::USAGE` returns of one process.
 #[repr(C)]

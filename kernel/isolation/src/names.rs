@@ -23,7 +23,7 @@ const HYPERV: &[HostProfile] = &[HostProfile::HyperV];
 #[rustfmt::skip]
 static ROWS: [Row; 5] = [
     Row { mode: Mode::None, profiles: ANY, names: ["native", "plain", "no-acceptance",
-        "boot-processor", "x2apic", "unattested", "apic-timer"] },
+        "init-sipi", "x2apic", "unattested", "apic-timer"] },
     Row { mode: Mode::Snp, profiles: ANY, names: ["ghcb", "snp-psc", "pvalidate",
         "boot-processor", "ghcb-x2apic", "snp-report", "apic-timer"] },
     Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",

@@ -38,6 +38,7 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
         counts.shared,
         timer::ticks(),
         clock::now(),
+        kernel.system.processors().into(),
     ];
     user::write(
         kernel,

@@ -9,6 +9,10 @@ use tessera_handoff::command_line::Level;
 
 /// Lies that change loaded bytes; everywhere else they must be the builder's.
 const ALTERING: [&str; 1] = ["byte-changed"];
+/// Processors that the kernel uses at most.
+const MOST: u32 = 8;
+/// The strategy of a mode that starts no other processor.
+const ONE: &str = "boot-processor";
 /// The lie that leaves the guest no table of processors.
 const ACPI_GARBAGE: &str = "acpi-garbage";
 /// Pages beside the image that a boot to ring 3 and its end may accept: 4 MiB.
@@ -141,6 +145,17 @@ fn command_line(scenario: &Scenario, console: &Console) -> Vec<String> {
             console.processors
         ));
     }
+    let all = claimed.unwrap_or(1).min(MOST);
+    let wanted = match console.strategies.iter().any(|name| name == ONE) {
+        true => 1,
+        false => all,
+    };
+    if level >= Level::Info && console.running != Some(wanted) {
+        let run = console.running;
+        faults.push(format!(
+            "{wanted} processors were to run, the kernel says {run:?}"
+        ));
+    }
     faults
 }
 
@@ -233,6 +248,7 @@ mod tests {
             profile: Some("hyperv".into()),
             protections: PROTECTIONS.map(str::to_owned).into(),
             processors: Some(1),
+            running: Some(1),
             lines: true,
             panic_told: true,
             info: true,
@@ -259,6 +275,8 @@ mod tests {
         for change in [
             |said: &mut Console| said.processors = Some(2),
             |said: &mut Console| said.processors = None,
+            |said: &mut Console| said.running = Some(2),
+            |said: &mut Console| said.running = None,
             |said: &mut Console| said.lines = false,
             |said: &mut Console| said.panic_told = false,
             |said: &mut Console| said.info = false,

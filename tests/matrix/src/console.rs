@@ -23,6 +23,8 @@ pub struct Console {
     pub failed_check: Option<String>,
     /// Processors that the host claims, by the kernel.
     pub processors: Option<u32>,
+    /// Processors that run, by the kernel.
+    pub running: Option<u32>,
     /// The kernel printed a line of log level `info`.
     pub info: bool,
     /// The kernel printed a line of log level `debug`.
@@ -55,6 +57,10 @@ impl Console {
         } else if let Some(words) = line.strip_prefix("tessera: acpi: the host claims ") {
             let word = words.split_whitespace().next();
             self.processors = word.and_then(|word| word.parse().ok());
+        } else if let Some(words) = line.strip_prefix("tessera: processors: ")
+            && let Some((run, _)) = words.split_once(" of ")
+        {
+            self.running = run.parse().ok();
         } else if line.starts_with("tessera: policy=") {
             self.info = true;
         } else if line.starts_with("tessera: debug: ") {
@@ -109,7 +115,8 @@ mod tests {
         let console = Console::parse(
             "noise\ntessera: mode=none profile=hyperv strategies=native,plain protections=smep,umip\r\n\
              tessera: policy=demo\ntessera: debug: x\n\
-             tessera: acpi: the host claims 4 processor(s), 1 is used\n\
+             tessera: acpi: the host claims 4 processor(s)\n\
+             tessera: processors: 3 of 4 claimed run\n\
              init: mode=none pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
         );
         assert_eq!(console.mode.as_deref(), Some("none"));
@@ -118,7 +125,7 @@ mod tests {
         assert_eq!(console.protections, ["smep", "umip"]);
         assert_eq!(console.init_mode.as_deref(), Some("none"));
         assert!(console.shutdown && console.panic.is_none());
-        assert_eq!(console.processors, Some(4));
+        assert_eq!((console.processors, console.running), (Some(4), Some(3)));
         assert!(console.info && console.debug && !console.lines);
         assert!(Console::parse("init: interrupt lines come\r\n").lines);
     }

@@ -36,6 +36,7 @@ static STRATEGIES: &[Strategy] = &[
     silent("plain"),
     silent("no-acceptance"),
     silent("boot-processor"),
+    silent("init-sipi"),
     silent("x2apic"),
     silent("unattested"),
     silent("apic-timer"),

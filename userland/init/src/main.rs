@@ -5,6 +5,7 @@
 
 mod checks;
 mod devices;
+mod processors;
 mod supervisor;
 mod threads;
 
@@ -39,6 +40,7 @@ fn run(bundle: u64) -> Result<u64, Error> {
     let mut failed = checks::run();
     let timer = wait_for_timer()?;
     failed += threads::run(timer);
+    failed += processors::run();
     failed += devices::run();
     let before = process::usage(Handle::NONE)?;
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;

@@ -17,7 +17,9 @@ const PRIORITY: u8 = 10;
 
 #[repr(C, align(16))]
 struct Stack([u8; STACK]);
-static mut STACKS: [Stack; 3] = [const { Stack([0; STACK]) }; 3];
+static mut STACKS: [Stack; MOST] = [const { Stack([0; STACK]) }; MOST];
+/// Threads at most.
+const MOST: usize = 9;
 
 fn start(
     n: usize,
@@ -128,7 +130,7 @@ fn moved() -> Result<bool, Error> {
     Ok(good)
 }
 
-static ROUNDS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+static ROUNDS: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
 static BROKEN: AtomicU64 = AtomicU64::new(0);
 
 /// Keeps a pattern in XMM15 and at FS:0 and looks whether it is still there.
@@ -151,15 +153,18 @@ extern "sysv64" fn pattern(n: u64) -> ! {
     }
 }
 
-/// Two threads of one priority that never yield: only preemption lets both run.
+/// One thread more of one priority than there are processors, and none ever yields: only preemption
+/// lets all run, here or there.
 fn vectors() -> Result<bool, Error> {
-    let threads = [
-        start(0, pattern, PRIORITY, 0)?,
-        start(1, pattern, PRIORITY, 1)?,
-    ];
-    for _ in 0..8 {
+    let count = (system::info()?.processors as usize + 1).min(MOST);
+    let mut all = [Handle::NONE; MOST];
+    let threads = &mut all[..count];
+    for (n, thread) in threads.iter_mut().enumerate() {
+        *thread = start(n, pattern, PRIORITY, n as u64)?;
+    }
+    for _ in 0..8 * count {
         time::sleep(5_000)?;
-        if ROUNDS
+        if ROUNDS[..count]
             .iter()
             .all(|rounds| rounds.load(Ordering::Relaxed) > 1)
         {
@@ -167,10 +172,10 @@ fn vectors() -> Result<bool, Error> {
         }
     }
     for thread in threads {
-        process::kill(thread)?;
+        process::kill(*thread)?;
         thread.close()?;
     }
-    let ran = ROUNDS
+    let ran = ROUNDS[..count]
         .iter()
         .all(|rounds| rounds.load(Ordering::Relaxed) > 1);
     let broken = BROKEN.load(Ordering::Relaxed);

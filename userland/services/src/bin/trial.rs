@@ -96,7 +96,8 @@ async fn together(timer: bool) -> Result<bool, Error> {
         let long = executor::spawn(sleeps(20_000));
         let short = executor::spawn(sleeps(5_000));
         let (long, short) = (long.await?, short.await?);
-        good &= short < long && short >= before + 5_000 && long >= before + 20_000;
+        // Both late where the host runs nobody for a while.
+        good &= short <= long && short >= before + 5_000 && long >= before + 20_000;
     }
     Ok(good)
 }

@@ -5,5 +5,6 @@ mod fake;
 mod interrupts;
 mod model;
 mod priorities;
+mod processors;
 mod random;
 mod schedules;
