@@ -38,6 +38,8 @@ pub struct Boot {
     pub mode: Mode,
     /// How it looks.
     pub profile: HostProfile,
+    /// Virtual processors.
+    pub processors: u32,
     /// In `cargo test` too.
     pub quick: bool,
     /// Words that the kernel must say, beside those that it says everywhere.
@@ -45,6 +47,7 @@ pub struct Boot {
 }
 
 const SNP: &str = "stock: dmesg Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP";
+const TWO: &str = "smp: Brought up 1 node, 2 CPUs";
 const TDX: &str = "stock: dmesg Memory Encryption Features active: Intel TDX";
 
 /// All boots.
@@ -52,42 +55,49 @@ pub const BOOTS: &[Boot] = &[
     Boot {
         mode: Mode::None,
         profile: HostProfile::HyperV,
+        processors: 1,
         quick: true,
         words: &["stock: dmesg Hypervisor detected: Microsoft Hyper-V"],
     },
     Boot {
         mode: Mode::None,
         profile: HostProfile::Kvm,
+        processors: 1,
         quick: false,
         words: &["stock: dmesg Hypervisor detected: KVM", "stock: clock tsc"],
     },
     Boot {
         mode: Mode::Snp,
         profile: HostProfile::Kvm,
+        processors: 1,
         quick: false,
         words: &[SNP],
     },
     Boot {
         mode: Mode::Snp,
         profile: HostProfile::HyperV,
+        processors: 1,
         quick: false,
         words: &[SNP],
     },
     Boot {
         mode: Mode::Tdx,
         profile: HostProfile::Kvm,
+        processors: 1,
         quick: false,
         words: &[TDX],
     },
     Boot {
         mode: Mode::Tdx,
         profile: HostProfile::HyperV,
+        processors: 1,
         quick: false,
         words: &[TDX],
     },
     Boot {
         mode: Mode::SnpParavisor,
         profile: HostProfile::HyperV,
+        processors: 1,
         quick: true,
         words: &[
             "stock: dmesg Memory Encryption Features active: AMD SEV\r\n",
@@ -98,6 +108,7 @@ pub const BOOTS: &[Boot] = &[
     Boot {
         mode: Mode::TdxParavisor,
         profile: HostProfile::HyperV,
+        processors: 1,
         quick: false,
         words: &[
             "stock: dmesg Memory Encryption Features active: Intel TDX\r\n",
@@ -105,7 +116,24 @@ pub const BOOTS: &[Boot] = &[
             "stock: clock tsc",
         ],
     },
+    two(Mode::None, HostProfile::HyperV, &[TWO]),
+    two(Mode::None, HostProfile::Kvm, &[TWO]),
+    two(Mode::Snp, HostProfile::Kvm, &[TWO, SNP]),
+    two(Mode::Snp, HostProfile::HyperV, &[TWO, SNP]),
+    two(Mode::Tdx, HostProfile::Kvm, &[TWO, TDX]),
+    two(Mode::Tdx, HostProfile::HyperV, &[TWO, TDX]),
 ];
+
+/// With two processors, in the full tier.
+const fn two(mode: Mode, profile: HostProfile, words: &'static [&'static str]) -> Boot {
+    Boot {
+        mode,
+        profile,
+        processors: 2,
+        quick: false,
+        words,
+    }
+}
 
 /// What every boot says.
 const ALWAYS: [&str; 4] = [
@@ -116,9 +144,13 @@ const ALWAYS: [&str; 4] = [
 ];
 
 impl Boot {
-    /// `stock-linux none hyperv`.
+    /// `stock-linux none hyperv`, with the number of processors where there are several.
     pub fn name(&self) -> String {
-        format!("stock-linux {} {}", self.mode.name(), self.profile.name())
+        let (mode, profile) = (self.mode.name(), self.profile.name());
+        match self.processors {
+            1 => format!("stock-linux {mode} {profile}"),
+            count => format!("stock-linux {mode} {profile} {count}"),
+        }
     }
 }
 
@@ -173,7 +205,7 @@ impl Bench {
             mode: boot.mode,
             profile: boot.profile,
             memory: MEMORY,
-            processors: 1,
+            processors: boot.processors,
             most_instructions: MOST_INSTRUCTIONS,
         };
         let line = foreign::line(&self.qemu, &self.host, &guest, folder.path(), false);

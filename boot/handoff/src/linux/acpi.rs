@@ -11,6 +11,8 @@ const FADT: usize = 128;
 const DSDT: usize = 448;
 const MADT: usize = 512;
 const FADT_LEN: usize = 276;
+/// Bytes of a multiprocessor wake-up structure.
+const WAKE_UP: usize = 16;
 /// SCI line.
 const SCI: u16 = 9;
 /// Index of the century in the real-time clock.
@@ -23,12 +25,15 @@ const FLAGS: u32 = 1 << 0 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10;
 /// `Name (_S5, Package () {0, 0, 0, 0})`: soft off is sleep type 0.
 const AML: [u8; 12] = *b"\x08_S5_\x12\x06\x04\0\0\0\0";
 
-/// Lays the tables out in `buffer`, which will stand at `base`; the RSDP comes first.
-/// `None`: the MADT does not fit.
-pub fn build(buffer: &mut [u8], base: u64, madt: &[u8]) -> Option<()> {
+/// Lays the tables out in `buffer`, which will stand at `base`; the RSDP comes first. `mailbox`: where
+/// the other processors wait, for the MADT. `None`: the MADT does not fit.
+pub fn build(buffer: &mut [u8], base: u64, madt: &[u8], mailbox: Option<u64>) -> Option<()> {
     buffer
         .get_mut(MADT..MADT + madt.len())?
         .copy_from_slice(madt);
+    if let Some(mailbox) = mailbox {
+        wake_up(buffer.get_mut(MADT..MADT + madt.len() + WAKE_UP)?, mailbox);
+    }
     let place = |at: usize| base + at as u64;
     let dsdt = table(buffer, DSDT, b"DSDT", HEADER + AML.len(), 2);
     dsdt[HEADER..].copy_from_slice(&AML);
@@ -49,6 +54,18 @@ pub fn build(buffer: &mut [u8], base: u64, madt: &[u8]) -> Option<()> {
     rsdp[8] = checksum(&rsdp[..20]);
     rsdp[32] = checksum(rsdp);
     Some(())
+}
+
+/// Adds the multiprocessor wake-up structure, version 0, to a MADT that has room for it at its end
+/// (5.2.12.19).
+fn wake_up(madt: &mut [u8], mailbox: u64) {
+    let len = madt.len();
+    madt[4..8].copy_from_slice(&(len as u32).to_le_bytes());
+    let entry = &mut madt[len - WAKE_UP..];
+    entry.fill(0);
+    entry[..2].copy_from_slice(&[0x10, WAKE_UP as u8]);
+    entry[8..].copy_from_slice(&mailbox.to_le_bytes());
+    sum(madt);
 }
 
 fn fadt(table: &mut [u8], dsdt: u64) {
@@ -112,7 +129,7 @@ mod tests {
     fn every_table_sums_to_zero_and_is_found() {
         let mut buffer = [0; 8192];
         let madt = [0x55; 100];
-        build(&mut buffer, 0x20_2000, &madt).unwrap();
+        build(&mut buffer, 0x20_2000, &madt, None).unwrap();
         let zero = |bytes: &[u8]| assert_eq!(checksum(bytes), 0);
         zero(&buffer[..20]);
         zero(&buffer[..36]);
@@ -127,5 +144,18 @@ mod tests {
         assert_eq!(buffer[FADT + 140..FADT + 144], 0x20_21C0u32.to_le_bytes());
         assert_eq!(buffer[MADT..MADT + 100], madt);
         assert_eq!(build(&mut buffer, 0, &[0; 8000]), None);
+    }
+
+    #[test]
+    fn the_mailbox_is_the_last_entry_of_the_madt() {
+        let mut buffer = [0; 8192];
+        build(&mut buffer, 0x20_2000, &[0x55; 100], Some(0x20_9000)).unwrap();
+        let madt = &buffer[MADT..MADT + 116];
+        assert_eq!(
+            (checksum(madt), madt[4..8].try_into()),
+            (0, Ok([116, 0, 0, 0]))
+        );
+        assert_eq!(madt[100..108], [0x10, 16, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(madt[108..], 0x20_9000u64.to_le_bytes());
     }
 }

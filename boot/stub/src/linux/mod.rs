@@ -2,6 +2,7 @@
 
 mod accept;
 mod enter;
+mod mailbox;
 mod ranges;
 mod tables;
 
@@ -11,7 +12,7 @@ use crate::platform::Platform;
 use bootloader_api::info::MemoryRegion;
 use ranges::Ranges;
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::launch::LaunchBlock;
+use tessera_handoff::{launch::LaunchBlock, layout::LINUX_MAILBOX};
 
 /// Makes everything ready; Linux' entry. `comes_private`: memory outside the image is the
 /// guest's already. Errors: what `Ranges`, `tables` and `accept` name.
@@ -22,7 +23,12 @@ pub fn prepare(
     comes_private: bool,
 ) -> Result<u64, Refusal> {
     let ranges = Ranges::new(launch, regions, accept::needed(platform))?;
-    tables::write(&ranges, matches!(platform, Platform::Snp(_)))?;
+    let snp = matches!(platform, Platform::Snp(_));
+    let mailbox = matches!(platform, Platform::Tdx).then_some(LINUX_MAILBOX);
+    tables::write(&ranges, snp, mailbox)?;
     accept::accept(&ranges, platform, comes_private)?;
+    if mailbox.is_some() {
+        mailbox::open();
+    }
     Ok(launch.kernel.entry)
 }

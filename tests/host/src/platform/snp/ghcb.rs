@@ -5,7 +5,7 @@ mod registers;
 
 use super::{Snp, msr_protocol, processor::Creation};
 use crate::{
-    memory::frames::Memory,
+    memory::frames::{Memory, PAGE},
     platform::{Access, Step, Technology},
     report::End,
     vmm::{
@@ -19,6 +19,7 @@ use crate::{
 use core::mem::offset_of;
 use tessera_defs::{
     breach, hyperv,
+    mode::HostProfile,
     snp::{
         ghcb::{self, GhcbPage, answer, ap_creation, exit},
         ghcb_msr::hv_features,
@@ -35,6 +36,8 @@ const DONE: Served = Ok((answer::OK, 0, None));
 const MALFORMED: Served = Ok((answer::MALFORMED, 6, None));
 /// SW_EXITINFO2 that asks the guest to raise #GP(0).
 const RAISE_GP: u64 = event::VALID | event::TYPE_EXCEPTION << event::TYPE_SHIFT | 13;
+/// KVM's answer to a hypercall that it does not have (Linux `include/uapi/linux/kvm_para.h`).
+const KVM_ENOSYS: u64 = -1000i64 as u64;
 const INCOMPLETE: End = End::Breach(&breach::GHCB_MALFORMED);
 
 const RAX: usize = offset_of!(GhcbPage, rax);
@@ -147,6 +150,7 @@ impl Snp {
                 // Read after the startup IPI: not zero says that one came.
                 Ok((answer::OK, 1, None))
             }
+            vc::VMMCALL => self.vmmcall(vmm, memory, request, page),
             exit::MMIO_READ | exit::MMIO_WRITE => mmio(vmm, gpa, request, page),
             exit::PSC => {
                 scratch(gpa, request)?;
@@ -217,7 +221,45 @@ impl Snp {
             u64::from_le_bytes(control),
             &bytes[..ghcb::HYPERCALL_OUTPUT_GPA],
         );
-        let result = match call {
+        let result = self.hypercall(vmm, memory, call)?;
+        bytes[at..at + 8].copy_from_slice(&result.to_le_bytes());
+        Ok(None)
+    }
+
+    /// VMMCALL that the guest's #VC handler passes on: Hyper-V's registers (TLFS 3.7); the input
+    /// page must be one that the host can read.
+    fn vmmcall(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        request: &GhcbPage,
+        page: &mut GhcbPage,
+    ) -> Served {
+        need(request, &[RAX])?;
+        if vmm.scenario.profile != HostProfile::HyperV {
+            vmm.missed(Request::Ghcb(vc::VMMCALL));
+            page.rax = KVM_ENOSYS;
+        } else {
+            need(request, &[RCX, RDX])?;
+            let (control, gpa) = (request.rcx, request.rdx);
+            let frame = self.host_access(memory, gpa, Access::Read);
+            let input = frame.and_then(|frame| memory.page(frame));
+            let input = input.map(|page| &page[gpa as usize % PAGE..]);
+            let call = vmm.hypercall(control, input.unwrap_or(&[]));
+            page.rax = self.hypercall(vmm, memory, call)?;
+        }
+        set_valid(page, RAX);
+        DONE
+    }
+
+    /// The result of a decoded hypercall.
+    fn hypercall(
+        &mut self,
+        vmm: &mut Vmm,
+        memory: &mut Memory,
+        call: Hypercall,
+    ) -> Result<u64, End> {
+        Ok(match call {
             Hypercall::Done(result) => result,
             Hypercall::Start(start) => self.start_vp(vmm, memory, &start)?.into(),
             Hypercall::Registers(set) => self.set_registers(vmm, memory, &set),
@@ -231,9 +273,7 @@ impl Snp {
                     done => repeated(hyperv::HV_STATUS_ACCESS_DENIED, done),
                 }
             }
-        };
-        bytes[at..at + 8].copy_from_slice(&result.to_le_bytes());
-        Ok(None)
+        })
     }
 }
 
