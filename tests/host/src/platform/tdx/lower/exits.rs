@@ -51,7 +51,7 @@ impl Tdx {
             shared: &self.shared,
             memory,
         };
-        let count = walk::read(save, &mut seen, save.rip, &mut bytes);
+        let count = walk::read(save, &mut seen, self.lower.vcpu.linear_rip(), &mut bytes);
         insn::decode(&bytes[..count])
     }
 

@@ -25,6 +25,19 @@ const MOV_FROM: u64 = 1 << 4;
 const CLTS: u64 = 2 << 4;
 const GENERAL_SHIFT: u32 = 8;
 
+/// L, in the attributes of CS.
+const CS_LONG: u16 = 1 << 9;
+
+/// What a change of CR0.PG comes to.
+enum Paging {
+    /// The register may have it.
+    Same,
+    /// #GP(0).
+    Fault,
+    /// Paging of 32 bits, which is not modelled.
+    Legacy,
+}
+
 impl Tdx {
     /// RDMSR or WRMSR.
     pub(super) fn msr_lower(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
@@ -116,7 +129,7 @@ impl Tdx {
                 let value = self.lower.vcpu.regs[usize::from(general)];
                 let qualification = 4 | u64::from(general) << GENERAL_SHIFT;
                 match fields.cr4.write_cr4(cr4, value) {
-                    Write::Done(new) if new & CR4_PAE != 0 => {
+                    Write::Done(new) if new & CR4_PAE != 0 || !self.lower.vcpu.long_mode() => {
                         self.lower.vcpu.vmcb.save.cr4 = new & !CR4_VMXE;
                         self.lower.vcpu.skip(length);
                         Step::Continue
@@ -142,22 +155,34 @@ impl Tdx {
         length: u64,
     ) -> Step {
         match written {
-            Write::Done(new) if new & CR0_PG == 0 => {
-                // In 64-bit mode a processor refuses it; without paging nothing runs here.
-                let long = self.lower.vcpu.vmcb.save.efer & efer::LMA != 0;
-                match long {
-                    true => self.general_protection_lower(),
-                    false => Step::End(End::Denied("l2-without-paging")),
+            Write::Done(new) => match self.paging_lower(new) {
+                Paging::Same => {
+                    self.lower.vcpu.vmcb.save.cr0 = new;
+                    self.lower.vcpu.skip(length);
+                    Step::Continue
                 }
-            }
-            Write::Done(new) => {
-                self.lower.vcpu.vmcb.save.cr0 = new;
-                self.lower.vcpu.skip(length);
-                Step::Continue
-            }
+                Paging::Fault => self.general_protection_lower(),
+                Paging::Legacy => Step::End(End::Denied("l2-without-long-mode")),
+            },
             Write::Fault => self.general_protection_lower(),
             Write::Exit => self.leave_cr(memory, qualification, length),
         }
+    }
+
+    /// What a new CR0 makes of EFER.LMA (Intel SDM vol. 3, 9.8.5): long mode begins with paging and
+    /// ends with it, outside 64-bit code.
+    fn paging_lower(&mut self, new: u64) -> Paging {
+        let save = &mut self.lower.vcpu.vmcb.save;
+        let code64 = save.efer & efer::LMA != 0 && save.cs.attrib & CS_LONG != 0;
+        match (save.cr0 & CR0_PG != 0, new & CR0_PG != 0) {
+            (true, false) if code64 => return Paging::Fault,
+            (true, false) => save.efer &= !efer::LMA,
+            (false, true) if save.efer & efer::LME == 0 => return Paging::Legacy,
+            (false, true) if save.cr4 & CR4_PAE == 0 => return Paging::Fault,
+            (false, true) => save.efer |= efer::LMA,
+            _ => {}
+        }
+        Paging::Same
     }
 
     fn leave_cr(&mut self, memory: &mut Memory, qualification: u64, length: u64) -> Step {

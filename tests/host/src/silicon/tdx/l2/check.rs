@@ -1,5 +1,6 @@
-//! Whether a processor would enter this guest state. Source: Intel SDM vol. 3, 27.3.1. Only
-//! long mode is modelled: QEMU fetches through no nested tables while a guest's paging is off.
+//! Whether a processor would enter this guest state. Source: Intel SDM vol. 3, 27.3.1 (an L2 VM is an
+//! unrestricted guest). Modelled is long mode, and code without paging below 640 KiB: there QEMU
+//! uses no nested tables, and only those frames stand at their own addresses (`memory::frames`).
 
 use super::{event::Entry, segment, vmcs::Vmcs};
 use tessera_defs::{
@@ -8,6 +9,8 @@ use tessera_defs::{
     x86::efer,
 };
 
+/// End of what real mode can name, but for the video memory.
+const LOW_END: u64 = 0xA_0000;
 const CR0_PE: u64 = 1 << 0;
 const CR0_PG: u64 = 1 << 31;
 const CR4_PAE: u64 = 1 << 5;
@@ -37,12 +40,13 @@ pub fn guest_state(
     valid(msrs(fields))?;
     let flags = state.rflags;
     valid(flags & 2 != 0 && flags & RFLAGS_ZERO == 0)?;
-    if !long {
+    valid(flags & RFLAGS_VM == 0 || !long)?;
+    valid(segments(fields, long))?;
+    let at = segment::base(fields, segment::CS).wrapping_add(state.rip);
+    if !long && (flags & RFLAGS_VM != 0 || at >= LOW_END) {
         return Err(Refused::NotModelled("l2-without-paging"));
     }
-    valid(flags & RFLAGS_VM == 0)?;
-    valid(segments(fields))?;
-    let code64 = segment::rights(fields, segment::CS) & 1 << 13 != 0;
+    let code64 = long && segment::rights(fields, segment::CS) & 1 << 13 != 0;
     valid(if code64 {
         canonical(state.rip)
     } else {
@@ -83,20 +87,20 @@ fn msrs(fields: &Vmcs) -> bool {
         && sysenter.iter().all(|field| canonical(fields.get(*field)))
 }
 
-fn segments(fields: &Vmcs) -> bool {
+fn segments(fields: &Vmcs, long: bool) -> bool {
     let of = |register| segment::rights(fields, register);
     let usable = |rights: u32| rights & SEGMENT_UNUSABLE == 0;
     let (cs, ss, tr) = (of(segment::CS), of(segment::SS), of(segment::TR));
     let dpl = |rights: u32| rights >> 5 & 3;
     // Code, accessed; L and D not both; conforming code no more privileged than SS.
-    let code = usable(cs)
-        && cs & 0x99 == 0x99
-        && cs >> 13 & 3 != 3
-        && if cs & 4 == 0 {
-            dpl(cs) == dpl(ss)
-        } else {
-            dpl(cs) <= dpl(ss)
-        };
+    let privileges = match cs & 0xF {
+        // Data, as real mode may have it.
+        3 => dpl(cs) == 0,
+        kind if kind & 4 == 0 => dpl(cs) == dpl(ss),
+        _ => dpl(cs) <= dpl(ss),
+    };
+    let kind = cs & 0x99 == 0x99 || cs & 0x9F == 0x93;
+    let code = usable(cs) && kind && cs >> 13 & 3 != 3 && privileges;
     let stack = !usable(ss) || ss & 0x9B == 0x93;
     let data = [segment::DS, segment::ES, segment::FS, segment::GS];
     let data = data.map(of);
@@ -115,8 +119,9 @@ fn segments(fields: &Vmcs) -> bool {
         let rights = of(*register);
         !usable(rights) || granularity(rights, segment::limit(fields, *register))
     });
-    // A busy 64-bit TSS in the GDT.
-    let task = usable(tr) && tr & 0x9F == 0x8B && segment::selector(fields, segment::TR) & 4 == 0;
+    // A busy TSS in the GDT, of 64 bits in long mode.
+    let busy = tr & 0x9F == 0x8B || !long && tr & 0x9F == 0x83;
+    let task = usable(tr) && busy && segment::selector(fields, segment::TR) & 4 == 0;
     let ldtr = of(segment::LDTR);
     let local = !usable(ldtr) || ldtr & 0x9F == 0x82;
     let bases = [segment::FS, segment::GS, segment::TR];
@@ -196,6 +201,34 @@ mod tests {
         };
         let reset = guest_state(&Vmcs::new(u64::MAX), &state, None);
         assert_eq!(reset, Err(Refused::NotModelled("l2-without-paging")));
+    }
+
+    #[test]
+    fn real_mode_is_entered_below_640_kib() {
+        let (mut fields, mut state) = good();
+        fields.set(vmcs::GUEST_CR0, 0x30);
+        fields.set(vmcs::GUEST_CR4, 0x2040);
+        fields.set(vmcs::GUEST_EFER, 0x801);
+        let controls = fields.get(vmcs::ENTRY_CONTROLS) & !u64::from(entry::IA32E);
+        fields.set(vmcs::ENTRY_CONTROLS, controls);
+        for (rights, limit, value) in [
+            (vmcs::GUEST_CS_AR, vmcs::GUEST_CS_LIMIT, 0x9B),
+            (vmcs::GUEST_DS_AR, vmcs::GUEST_DS_LIMIT, 0x93),
+            (vmcs::GUEST_SS_AR, vmcs::GUEST_SS_LIMIT, 0x93),
+        ] {
+            fields.set(rights, value);
+            fields.set(limit, 0xFFFF);
+        }
+        fields.set(vmcs::GUEST_CS_BASE, 0x9_0000);
+        state.rip = 0;
+        assert_eq!(guest_state(&fields, &state, None), Ok(()));
+        fields.set(vmcs::GUEST_TR_AR, 0x83);
+        assert_eq!(guest_state(&fields, &state, None), Ok(()));
+        fields.set(vmcs::GUEST_CS_BASE, 0xF_0000);
+        let high = guest_state(&fields, &state, None);
+        assert_eq!(high, Err(Refused::NotModelled("l2-without-paging")));
+        fields.set(vmcs::GUEST_CS_AR, 0x92);
+        assert_eq!(guest_state(&fields, &state, None), Err(Refused::Invalid));
     }
 
     #[test]
