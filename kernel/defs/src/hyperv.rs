@@ -105,6 +105,10 @@ pub const VTL0: u8 = 1 << 4;
 /// `HvX64RegisterGhcb`: as the GHCB MSR's registration request. Source: OpenVMM, `hvdef` and
 /// `virt_mshv_vtl` (SNP, direct overlays).
 pub const REGISTER_GHCB: u32 = 0x0009_0019;
+/// `HvCallGetVpIndexFromApicId`, a rep hypercall. Input: partition id u64, VTL u8, seven bytes of
+/// padding, then one APIC id (u32) per rep; output: one VP index (u32) per rep (Linux
+/// `include/hyperv/hvgdk_mini.h`, `arch/x86/hyperv/ivm.c`).
+pub const HVCALL_GET_VP_INDEX: u16 = 0x009A;
 /// Partition id that means the caller.
 pub const PARTITION_SELF: u64 = u64::MAX;
 /// Visibility: private.

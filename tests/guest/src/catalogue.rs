@@ -11,6 +11,8 @@ pub enum Ends {
     Breach(&'static Breach),
     /// The paravisor stops the guest with this.
     Refusal(Refusal),
+    /// The host withholds what this lie names.
+    Denied(&'static str),
     /// Nothing is wrong.
     Shutdown,
 }
@@ -57,6 +59,31 @@ pub const PROCESSORS: &str = "processors";
 /// The same on a host without Hyper-V's interface.
 pub const PROCESSORS_KVM: &str = "processors-kvm";
 
+/// The same on a host that starts a processor again, or with other registers, where silicon lets it.
+pub const LIED_TWICE: &str = "lied-twice";
+/// See `LIED_TWICE`.
+pub const LIED_OTHER: &str = "lied-other";
+/// The act of a guest that waits for a processor which never comes.
+pub const LIED_WITHHELD: &str = "lied-withheld";
+/// The act of a guest that waits for an interrupt of another processor which never comes.
+pub const LIED_LOST: &str = "lied-lost";
+
+/// The host's lie in an act of several processors.
+pub fn lie(name: &str) -> Option<&'static str> {
+    Some(match name {
+        LIED_TWICE => "processor-twice",
+        LIED_OTHER => "processor-other",
+        LIED_WITHHELD => "processor-withheld",
+        LIED_LOST => "ipis-lost",
+        _ => return None,
+    })
+}
+
+const fn denied(mode: Mode, name: &'static str, lie: &'static str) -> Act {
+    let ends = Ends::Denied(lie);
+    Act { name, mode, ends }
+}
+
 /// An honest guest of several processors.
 const fn processors(mode: Mode, name: &'static str) -> Act {
     let ends = Ends::Shutdown;
@@ -83,6 +110,14 @@ pub static ALL: &[Act] = &[
     processors(TDX, PROCESSORS_KVM),
     processors(VMPL2, PROCESSORS),
     processors(L2, PROCESSORS),
+    processors(Mode::None, LIED_TWICE),
+    processors(SNP, LIED_TWICE),
+    processors(SNP, LIED_OTHER),
+    denied(Mode::None, LIED_WITHHELD, "processor-withheld"),
+    denied(SNP, LIED_WITHHELD, "processor-withheld"),
+    denied(Mode::None, LIED_LOST, "ipis-lost"),
+    denied(SNP, LIED_LOST, "ipis-lost"),
+    denied(TDX, LIED_LOST, "ipis-lost"),
     act(SNP, &breach::UNVALIDATED_ACCESS),
     act(SNP, &breach::DOUBLE_VALIDATION),
     act(SNP, &breach::C_BIT_MISSING),

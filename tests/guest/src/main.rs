@@ -11,7 +11,7 @@ mod tdx;
 mod window;
 
 use tessera_defs::mode::Mode;
-use tessera_guest::catalogue::{PROBE, PROCESSORS, PROCESSORS_KVM};
+use tessera_guest::catalogue::{self, PROBE, PROCESSORS, PROCESSORS_KVM};
 use tessera_handoff::handoff::Handoff;
 use window::Guest;
 
@@ -41,11 +41,9 @@ extern "sysv64" fn guest_entry(
     if name == PROBE.as_bytes() {
         lower::probes::run(info, handoff);
     }
-    if [PROCESSORS, PROCESSORS_KVM]
-        .iter()
-        .any(|known| known.as_bytes() == name)
-    {
-        processors::run(handoff);
+    let act = core::str::from_utf8(name).unwrap_or("");
+    if [PROCESSORS, PROCESSORS_KVM].contains(&act) || catalogue::lie(act).is_some() {
+        processors::run(handoff, act);
     }
     let mut all = deeds.into_iter().flatten();
     match all.find(|(known, _)| known.as_bytes() == name) {

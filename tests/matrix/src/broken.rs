@@ -8,7 +8,7 @@ use crate::{
     report::{Ended, Report},
     scenario::{self, Boot, Scenario, Variant},
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::LazyLock};
 use tessera_defs::mode::Mode;
 use tessera_guest::catalogue::{self, Act, Ends, stands_as_l1};
 use tessera_image_builder::image::{self, Inputs};
@@ -26,6 +26,9 @@ pub fn name(act: &Act) -> String {
 pub fn boot(bench: &Bench, inputs: &Inputs, guest: &[u8], act: &Act) -> Result<(), String> {
     let (ended, console) = run(bench, inputs, guest, act.mode, act.name)?;
     let last = console.lines().last().unwrap_or("nothing");
+    if catalogue::lie(act.name).is_some() && ended.lie_told + ended.lie_stopped == 0 {
+        return Err("the host did not even try to lie".into());
+    }
     judge(&ended, act.ends).map_err(|error| format!("{error}; it said last: {last}"))
 }
 
@@ -57,8 +60,28 @@ pub fn run(
     Ok((ended, String::from_utf8_lossy(&console).into_owned()))
 }
 
-/// An honest host. For an L1 without a paravisor it shows no leaf that could ask for one.
+/// Hosts that lie about processors. A guest that waits in vain is ended soon.
+static LYING: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
+    let all = catalogue::ALL
+        .iter()
+        .filter_map(|act| catalogue::lie(act.name));
+    let host = |lie| Scenario {
+        name: lie,
+        lie,
+        processors: 4,
+        words: "max_instructions=100000000",
+        ..scenario::BASE
+    };
+    all.map(host).collect()
+});
+
+/// An honest host, unless the act is about a lie. For an L1 without a paravisor it shows no leaf that
+/// could ask for one.
 fn host(act: &str) -> Result<&'static Scenario, String> {
+    if let Some(lie) = catalogue::lie(act) {
+        let found = LYING.iter().find(|scenario| scenario.lie == lie);
+        return found.ok_or_else(|| format!("no host tells `{lie}`"));
+    }
     let name = match act {
         catalogue::PROCESSORS => "friendly-smp",
         catalogue::PROCESSORS_KVM => "friendly-smp-kvm",
@@ -108,6 +131,7 @@ fn judge(ended: &Ended, ends: Ends) -> Result<(), String> {
     let wanted = match ends {
         Ends::Breach(breach) => ("breach", breach.name),
         Ends::Refusal(refusal) => ("refused", refusal.name()),
+        Ends::Denied(lie) => ("denied", lie),
         Ends::Shutdown => ("shutdown", NO_REASON),
     };
     let reason = ended.reason.as_deref().unwrap_or(NO_REASON);

@@ -34,6 +34,8 @@ pub mod kind {
     pub const CONVENTIONAL: u32 = 7;
     /// EfiACPIReclaimMemory.
     pub const ACPI: u32 = 9;
+    /// EfiACPIMemoryNVS.
+    pub const ACPI_NVS: u32 = 10;
     /// EfiUnacceptedMemoryType.
     pub const UNACCEPTED: u32 = 15;
 }

@@ -72,6 +72,8 @@ pub mod e820 {
     pub const RESERVED: u32 = 2;
     /// ACPI tables.
     pub const ACPI: u32 = 3;
+    /// Kept for firmware: ACPI non-volatile storage.
+    pub const NVS: u32 = 4;
 }
 
 /// A zero page that is filled in.

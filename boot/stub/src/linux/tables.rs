@@ -5,11 +5,12 @@ use crate::{claims, memory};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
     CPUID_PAGE, IMAGE_END, IMAGE_START, LINUX_ACPI, LINUX_ACPI_PAGES, LINUX_BOOT_PARAMS,
-    LINUX_CC_BLOB, LINUX_EFI, LINUX_UNACCEPTED, SECRETS_PAGE,
+    LINUX_CC_BLOB, LINUX_EFI, LINUX_MAILBOX, LINUX_UNACCEPTED, SECRETS_PAGE,
 };
 use tessera_handoff::linux::zero_page::{ZeroPage, at, e820};
 use tessera_handoff::linux::{acpi, cc_blob, efi};
 
+const MAILBOX_END: u64 = LINUX_MAILBOX + 4096;
 const ACPI_END: u64 = LINUX_ACPI + LINUX_ACPI_PAGES * 4096;
 
 /// Completes all tables. `snp`: with the confidential-computing blob. `mailbox`: where the other
@@ -40,7 +41,10 @@ fn map(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
     zero.e820(ACPI_END, LINUX_CC_BLOB, e820::RESERVED)?;
     // Setup data must be RAM: Linux maps what is reserved as shared with the host.
     zero.e820(LINUX_CC_BLOB, LINUX_CC_BLOB + 4096, e820::RAM)?;
-    zero.e820(LINUX_CC_BLOB + 4096, IMAGE_END, e820::RESERVED)?;
+    zero.e820(LINUX_CC_BLOB + 4096, LINUX_MAILBOX, e820::RESERVED)?;
+    // The mailbox is of a kind that Linux maps as private; what is reserved it does not.
+    zero.e820(LINUX_MAILBOX, MAILBOX_END, e820::NVS)?;
+    zero.e820(MAILBOX_END, IMAGE_END, e820::RESERVED)?;
     let mut ram = ranges.now().chain(ranges.later());
     ram.try_for_each(|(start, end)| zero.e820(start, end, e820::RAM))
 }
@@ -56,7 +60,9 @@ fn write_efi(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
     }
     tables.memory(IMAGE_START, LINUX_ACPI, efi::kind::RESERVED)?;
     tables.memory(LINUX_ACPI, ACPI_END, efi::kind::ACPI)?;
-    tables.memory(ACPI_END, IMAGE_END, efi::kind::RESERVED)?;
+    tables.memory(ACPI_END, LINUX_MAILBOX, efi::kind::RESERVED)?;
+    tables.memory(LINUX_MAILBOX, MAILBOX_END, efi::kind::ACPI_NVS)?;
+    tables.memory(MAILBOX_END, IMAGE_END, efi::kind::RESERVED)?;
     tables.finish(zero);
     efi::unaccepted(&mut bits, ranges.later())?;
     memory::write(LINUX_EFI, &buffer);

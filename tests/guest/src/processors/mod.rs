@@ -12,6 +12,7 @@ pub mod work;
 
 use crate::window::Guest;
 use tessera_defs::mode::{HostProfile, Mode};
+use tessera_guest::catalogue;
 use tessera_handoff::handoff::Handoff;
 
 /// What a way of starting needs.
@@ -26,8 +27,9 @@ pub struct Machine {
     pub count: usize,
 }
 
-/// Runs every probe; the first that fails is told to the host by its number. Does not return.
-pub fn run(handoff: &'static Handoff) -> ! {
+/// Does what `act` says: most run every probe, and the first that fails is told to the host by its
+/// number.
+pub fn run(handoff: &'static Handoff, act: &str) -> ! {
     let mode = Mode::from_u32(handoff.mode).unwrap_or(Mode::None);
     let mut machine = Machine {
         guest: Guest::new(handoff),
@@ -37,6 +39,15 @@ pub fn run(handoff: &'static Handoff) -> ! {
     };
     machine::prepare(0);
     calls::prepare(&mut machine);
+    match (act, mode) {
+        (catalogue::LIED_WITHHELD, _) => probes::wait_for_one(&mut machine, 1),
+        (catalogue::LIED_TWICE, Mode::None) => {
+            probes::wait_for_one(&mut machine, 2);
+            calls::end(mode, None)
+        }
+        (catalogue::LIED_LOST, _) => probes::wait_for_signal(&mut machine),
+        _ => {}
+    }
     let failed = probes::ALL
         .iter()
         .position(|(_, probe)| !probe(&mut machine));

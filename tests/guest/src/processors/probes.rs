@@ -63,6 +63,23 @@ fn order(index: usize, what: u64) -> Option<u64> {
     soon(|| post.order.load(Acquire) == 0).then(|| post.answer.load(SeqCst))
 }
 
+/// Starts processor 1, and waits until it started so often.
+pub fn wait_for_one(machine: &mut Machine, starts: u64) {
+    machine.start(1);
+    while POSTS[1].starts.load(SeqCst) < starts {
+        spin_loop();
+    }
+}
+
+/// Starts processor 1, and waits for a signal from it.
+pub fn wait_for_signal(machine: &mut Machine) {
+    wait_for_one(machine, 1);
+    POSTS[1].order.store(order::SIGNAL, Release);
+    while signals(0) == 0 {
+        spin_loop();
+    }
+}
+
 fn start(machine: &mut Machine) -> bool {
     let ran = |index: usize| POSTS[index].starts.load(SeqCst) == 1;
     machine.count > 1 && others(machine).all(|index| machine.start(index) && soon(|| ran(index)))

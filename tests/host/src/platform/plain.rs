@@ -194,6 +194,10 @@ impl Plain {
             .map(|page| &page[gpa as usize % PAGE..]);
         let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
             Hypercall::Done(result) => result,
+            Hypercall::Output(result, bytes) => {
+                vmm.writes.push((self.vcpu.regs[reg::R8], bytes));
+                result
+            }
             Hypercall::Start(start) => self.start_vp(vmm, &start).into(),
             Hypercall::Visibility { .. } | Hypercall::Registers(_) => {
                 u64::from(hyperv::HV_STATUS_ACCESS_DENIED)

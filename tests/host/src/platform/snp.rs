@@ -153,6 +153,9 @@ impl Technology for Snp {
         if let Err(end) = entered {
             return Step::End(end);
         }
+        if let Some(context) = &mut self.vp.contexts[current] {
+            context.note_paging();
+        }
         let step = self.exit(vmm, memory);
         let over = vmm.end.is_some() || matches!(step, Step::End(_));
         if over && self.leaked(memory) {

@@ -31,6 +31,8 @@ pub enum Hypercall {
         /// Shared with the host, or private.
         shared: bool,
     },
+    /// The result value, and what goes to the output page.
+    Output(u64, Vec<u8>),
     /// Start a processor.
     Start(StartVpInput),
     /// Set registers of a lower context; the result value is `repeated(done)`.
@@ -63,6 +65,7 @@ impl Vmm {
                 Ok(set) => Hypercall::Registers(set),
                 Err(status) => Hypercall::Done(status.into()),
             },
+            hv::HVCALL_GET_VP_INDEX => self.vp_indices(control, input),
             hv::HVCALL_START_VP => self.start_vp(control, input),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             code => {
@@ -87,6 +90,26 @@ impl Vmm {
             Ok(start) => Hypercall::Start(start),
             Err(status) => Hypercall::Done(status.into()),
         }
+    }
+
+    /// APIC ids are indices here.
+    fn vp_indices(&self, control: u64, input: &[u8]) -> Hypercall {
+        let invalid = Hypercall::Done(hv::HV_STATUS_INVALID_PARAMETER.into());
+        let count = (control >> hv::HYPERCALL_REP_COUNT_SHIFT & 0xFFF) as usize;
+        let Some((head, ids)) = input.split_first_chunk::<16>() else {
+            return invalid;
+        };
+        let ids = ids.as_chunks::<4>().0.get(..count).unwrap_or_default();
+        if head[..8] != [0xFF; 8] || head[8..] != [0; 8] || ids.is_empty() {
+            return invalid;
+        }
+        let known = |id: &&[u8; 4]| (u32::from_le_bytes(**id) as usize) < self.vps.len();
+        let found: Vec<_> = ids.iter().take_while(known).copied().collect();
+        let status = match found.len() == count {
+            true => hv::HV_STATUS_SUCCESS,
+            false => hv::HV_STATUS_INVALID_PARAMETER,
+        };
+        Hypercall::Output(repeated(status, found.len()), found.as_flattened().to_vec())
     }
 
     /// TLFS: a simple call of 8 bytes.
@@ -153,5 +176,20 @@ mod tests {
         assert_eq!(vmm.hypercall(control | 1 << 16, &input), Hypercall::Done(3));
         assert_eq!(vmm.hypercall(0x1_0008, &input), Hypercall::Done(0));
         assert_eq!(vmm.hypercall(8, &input[..4]), Hypercall::Done(3));
+    }
+
+    #[test]
+    fn an_apic_id_is_an_index_where_there_is_such_a_processor() {
+        let scenario = Scenario::parse("smp=3").unwrap();
+        let mut vmm = Vmm::new(scenario, crate::machine::FAKE);
+        vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+        let mut input = [0u8; 24];
+        input[..8].fill(0xFF);
+        (input[16], input[20]) = (2, 3);
+        let control = u64::from(hv::HVCALL_GET_VP_INDEX) | 2 << 32;
+        let found = Hypercall::Output(5 | 1 << 32, [2, 0, 0, 0].into());
+        assert_eq!(vmm.hypercall(control, &input), found);
+        input[8] = 1;
+        assert_eq!(vmm.hypercall(control, &input), Hypercall::Done(5));
     }
 }

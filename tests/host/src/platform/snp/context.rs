@@ -15,6 +15,8 @@ use tessera_defs::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
+const CR0_PG: u64 = 1 << 31;
+
 /// A context that can run.
 #[derive(Debug)]
 pub struct Context {
@@ -46,7 +48,11 @@ impl Context {
         let tables = memory.size() as usize / (512 * PAGE) * 2 + 64;
         let npt = Npt::new(tables);
         let vcpu = Vcpu::new(bitmaps, npt.root());
-        let view = View { vmpl, vtom: None };
+        let view = View {
+            vmpl,
+            vtom: None,
+            unpaged: false,
+        };
         let mut context = Self {
             frame,
             features: 0,
@@ -71,10 +77,20 @@ impl Context {
             self.view.vtom = vtom;
         }
         vmsa::load(&area, &mut self.vcpu);
+        self.note_paging();
         area.efer & efer::SVME != 0
             && area.sev_features & features::SNP_ACTIVE != 0
             && usize::from(area.vmpl) == self.view.vmpl
             && vtom.is_none_or(u64::is_power_of_two)
+    }
+
+    /// Paging went on or off: addresses mean something else now.
+    pub fn note_paging(&mut self) {
+        let unpaged = self.vcpu.vmcb.save.cr0 & CR0_PG == 0;
+        if self.view.unpaged != unpaged {
+            self.view.unpaged = unpaged;
+            self.npt.clear();
+        }
     }
 
     /// Stores the save area.

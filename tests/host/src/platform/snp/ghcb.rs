@@ -48,6 +48,8 @@ const INFO1: usize = offset_of!(GhcbPage, sw_exit_info1);
 const INFO2: usize = offset_of!(GhcbPage, sw_exit_info2);
 /// SW_EXITINFO2 of a malformed request: missing or invalid input.
 const MISSING_INPUT: u64 = 4;
+/// Among the reserved ones of `GhcbPage`: only hypercalls use it.
+const R8: usize = 0x340;
 const SCRATCH: usize = offset_of!(GhcbPage, sw_scratch);
 
 fn set_valid(page: &mut GhcbPage, offset: usize) {
@@ -221,7 +223,9 @@ impl Snp {
             u64::from_le_bytes(control),
             &bytes[..ghcb::HYPERCALL_OUTPUT_GPA],
         );
-        let result = self.hypercall(vmm, memory, call)?;
+        let mut output = [0; 8];
+        output.copy_from_slice(&bytes[ghcb::HYPERCALL_OUTPUT_GPA..ghcb::HYPERCALL_CONTROL]);
+        let result = self.hypercall(vmm, memory, call, u64::from_le_bytes(output))?;
         bytes[at..at + 8].copy_from_slice(&result.to_le_bytes());
         Ok(None)
     }
@@ -246,7 +250,9 @@ impl Snp {
             let input = frame.and_then(|frame| memory.page(frame));
             let input = input.map(|page| &page[gpa as usize % PAGE..]);
             let call = vmm.hypercall(control, input.unwrap_or(&[]));
-            page.rax = self.hypercall(vmm, memory, call)?;
+            let mut output = [0; 8];
+            output.copy_from_slice(&request.as_bytes()[R8..R8 + 8]);
+            page.rax = self.hypercall(vmm, memory, call, u64::from_le_bytes(output))?;
         }
         set_valid(page, RAX);
         DONE
@@ -258,9 +264,14 @@ impl Snp {
         vmm: &mut Vmm,
         memory: &mut Memory,
         call: Hypercall,
+        output: u64,
     ) -> Result<u64, End> {
         Ok(match call {
             Hypercall::Done(result) => result,
+            Hypercall::Output(result, bytes) => {
+                vmm.writes.push((output, bytes));
+                result
+            }
             Hypercall::Start(start) => self.start_vp(vmm, memory, &start)?.into(),
             Hypercall::Registers(set) => self.set_registers(vmm, memory, &set),
             Hypercall::Visibility { frames, shared } => {

@@ -150,6 +150,10 @@ impl Tdx {
             Hypercall::Done(result) => result,
             // An L1 sets nothing of its L2 VM by the host.
             Hypercall::Registers(_) => hyperv::HV_STATUS_ACCESS_DENIED.into(),
+            Hypercall::Output(result, bytes) => {
+                vmm.writes.push((registers[1] & !SHARED, bytes));
+                result
+            }
             // Every processor of a TD runs from its launch on.
             Hypercall::Start(_) => {
                 vmm.offence = Some(&breach::PROCESSOR_RUNS);

@@ -18,6 +18,8 @@ pub struct View {
     pub vmpl: usize,
     /// vTOM, where the context has it.
     pub vtom: Option<u64>,
+    /// Its paging is off: nothing can say that an access is shared (APM vol. 2, 15.34.5).
+    pub unpaged: bool,
 }
 
 /// Kind of access.
@@ -63,7 +65,10 @@ impl View {
     pub fn split(&self, gpa: u64) -> (u64, bool) {
         match self.vtom {
             Some(top) => (gpa & !top, gpa & top == 0),
-            None => (gpa & !(1 << status::C_BIT), gpa >> status::C_BIT & 1 == 1),
+            None => {
+                let private = self.unpaged || gpa >> status::C_BIT & 1 == 1;
+                (gpa & !(1 << status::C_BIT), private)
+            }
         }
     }
 

@@ -205,6 +205,7 @@ mod tests {
         let view = View {
             vmpl: 0,
             vtom: None,
+            unpaged: false,
         };
         let private = 0x20_0000 | 1 << 51;
         let see =
@@ -227,6 +228,7 @@ mod tests {
         let lower = View {
             vmpl: 2,
             vtom: Some(1 << 46),
+            unpaged: false,
         };
         memory.map(0x200, Some(0x200));
         let denied = lower.resolve(&rmp, &memory, 0x20_0000, Wants::default());
