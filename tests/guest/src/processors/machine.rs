@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // reason: installs tables; the number stands in GS.base
 
 use super::calls;
+use crate::window;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tessera_defs::x86::{MSR_GS_BASE, vector};
 use tessera_hw::gdt::{Segments, Stacks};
@@ -84,8 +85,10 @@ fn handle(frame: &mut TrapFrame) {
         }
         TIMER => &counts.ticks,
         SIGNAL => &counts.signals,
-        // No death by name: an exception here is nobody's breach.
-        _ => instr::halt_forever(),
+        _ => {
+            window::forget_handlers();
+            window::die()
+        }
     };
     counter.fetch_add(1, Ordering::Relaxed);
     calls::end_of_interrupt();
