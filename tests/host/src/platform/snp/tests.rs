@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::{
-    machine::FAKE, platform::PageKind, silicon::snp::messages, svm::vcpu::reg,
-    vmm::scenario::Scenario,
+    machine::FAKE,
+    platform::PageKind,
+    silicon::snp::messages,
+    svm::vcpu::reg,
+    vmm::{scenario::Scenario, vp::Start},
 };
 use core::mem::offset_of;
 use std::{vec, vec::Vec};
@@ -231,4 +234,96 @@ fn sev_status_shows_the_features_and_cannot_be_intercepted() {
         Step::Continue
     );
     assert_eq!(host.snp.vp.contexts[0].as_ref().unwrap().vcpu.edx_eax(), 7);
+}
+
+/// A page of the guest's as a save area that could run, or not.
+fn save_area(host: &mut Guest, gpa: u64, vmsa: bool) -> u32 {
+    let frame = host.memory.frame(gpa / PAGE as u64).unwrap();
+    let mut area = Vmsa::new_zeroed();
+    (area.efer, area.sev_features, area.rip) = (1 << 12, 1, 0x1234);
+    host.snp.rmp.launch(frame, gpa / PAGE as u64, vmsa);
+    let page = host.memory.page(frame).unwrap();
+    page.copy_from_slice(area.as_bytes());
+    frame
+}
+
+fn ap_creation(host: &mut Guest, info: u64, gpa: u64, features: u64) -> Result<u64, End> {
+    let rax = (offset_of!(GhcbPage, rax), features);
+    let place = (offset_of!(GhcbPage, sw_exit_info2), gpa);
+    let page = host.send(exit::AP_CREATION, info, &[rax, place])?;
+    Ok(page.sw_exit_info1)
+}
+
+const ONE: u64 = 1 << 32;
+const AREA: u64 = 0x30_0000;
+
+#[test]
+fn a_processor_runs_from_a_save_area_of_the_guests() {
+    let mut host = guest("mode=snp smp=2");
+    host.shared_ghcb();
+    save_area(&mut host, AREA, false);
+    let invalid = Err(End::Breach(&breach::VMSA_INVALID));
+    assert_eq!(ap_creation(&mut host, ONE | 1, AREA, 1), invalid);
+    let frame = save_area(&mut host, AREA, true);
+    let differ = Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
+    assert_eq!(ap_creation(&mut host, ONE | 1, AREA, 9), differ);
+    assert_eq!(ap_creation(&mut host, 2 << 32 | 1, AREA, 1), Ok(2));
+    assert_eq!(host.vmm.offence, Some(&breach::PROCESSOR_UNKNOWN));
+    assert_eq!(host.vmm.vps[1].activity, Activity::Absent);
+    assert_eq!(ap_creation(&mut host, ONE | 1, AREA, 1), Ok(0));
+    assert_eq!(host.vmm.vps[1].activity, Activity::Runs);
+    let runs = Err(End::Breach(&breach::PROCESSOR_RUNS));
+    assert_eq!(ap_creation(&mut host, ONE | 1, AREA, 1), runs);
+    assert!(host.snp.in_use(&host.vmm, frame));
+    assert_eq!(ap_creation(&mut host, 1, AREA, 1), runs, "it asks itself");
+    host.vmm.vps[1].activity = Activity::Halted { interrupts: true };
+    save_area(&mut host, AREA + 4096, true);
+    let again = ap_creation(&mut host, ONE | 1, AREA + 4096, 1);
+    assert_eq!((again, host.snp.in_use(&host.vmm, frame)), (Ok(0), false));
+    assert_eq!(ap_creation(&mut host, ONE | 2, 0, 0), Ok(0));
+    assert_eq!(host.vmm.vps[1].activity, Activity::Absent);
+}
+
+#[test]
+fn one_save_area_is_one_processors() {
+    let mut host = guest("mode=snp smp=3");
+    host.shared_ghcb();
+    save_area(&mut host, AREA, true);
+    assert_eq!(ap_creation(&mut host, ONE | 1, AREA, 1), Ok(0));
+    let twice = ap_creation(&mut host, 2 << 32 | 1, AREA, 1);
+    assert_eq!(twice, Err(End::Breach(&breach::VMSA_IN_USE)));
+}
+
+#[test]
+fn at_init_the_prepared_save_area_runs_and_without_one_nothing_does() {
+    let mut host = guest("mode=snp smp=2");
+    host.shared_ghcb();
+    save_area(&mut host, AREA, true);
+    assert_eq!(ap_creation(&mut host, ONE, AREA, 1), Ok(0));
+    assert_eq!(host.vmm.vps[1].activity, Activity::Absent);
+    for expected in [Activity::Runs, Activity::Runs] {
+        host.vmm.vps[0].activity = Activity::Halted { interrupts: false };
+        host.vmm.vps[1].signal(Start::Init);
+        host.vmm.pause();
+        host.vmm.next_turn().unwrap();
+        assert_eq!(host.vmm.current(), 1);
+        host.snp.take_turn(&mut host.vmm, &mut host.memory).unwrap();
+        assert_eq!(host.vmm.vps[1].activity, expected);
+        assert_eq!(host.snp.rip(), 0x1234);
+    }
+}
+
+#[test]
+fn a_reset_hold_ends_with_a_startup_and_not_before() {
+    let mut host = guest("mode=snp");
+    host.shared_ghcb();
+    let held = host.msr(proto::AP_RESET_HOLD_REQUEST).unwrap();
+    assert_eq!(held & 0xFFF, proto::AP_RESET_HOLD_RESPONSE);
+    assert!(held >> 12 != 0);
+    assert_eq!(host.vmm.vp().activity, Activity::ResetHold);
+    assert!(host.vmm.next_turn().is_err());
+    host.vmm.vp().signal(Start::Startup(8));
+    host.vmm.next_turn().unwrap();
+    host.snp.take_turn(&mut host.vmm, &mut host.memory).unwrap();
+    assert_eq!(host.vmm.vp().activity, Activity::Runs);
 }
