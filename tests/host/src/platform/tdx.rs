@@ -165,6 +165,7 @@ impl Technology for Tdx {
         self.tables = state::tables(memory).ok_or("no frame is left for the reset state")?;
         state::reset(&mut self.vcpu, 0);
         self.add_others(memory, vmm.scenario.smp);
+        self.withhold(vmm);
         Ok(Some(report::hex(&self.td.mrtd.value())))
     }
 

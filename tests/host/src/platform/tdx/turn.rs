@@ -7,7 +7,7 @@ use crate::{
     memory::frames::{Memory, PAGE},
     silicon::tdx::{l2::vm::Vm, state, ve::Info},
     svm::vcpu::Vcpu,
-    vmm::{Vmm, vp::Start},
+    vmm::{Vmm, lies, vp::Activity},
 };
 use core::mem::swap;
 
@@ -64,17 +64,22 @@ impl Tdx {
         (vmm.machine.load_fpu)(&self.vcpu);
     }
 
-    /// What the guest's interrupt commands and the host ask for: the module starts a processor
-    /// once, by no INIT and no startup IPI, and runs it on one processor of the machine at a time.
+    /// INIT and startup IPIs do nothing. The module starts a processor once, with its own registers,
+    /// and runs it on one processor of the machine at a time: a host that tries otherwise is stopped.
     fn signals(&mut self, vmm: &mut Vmm) {
-        if vmm
-            .vp()
-            .start
-            .take()
-            .is_some_and(|start| start != Start::Init)
-            && vmm.told()
-        {
+        vmm.vp().start = None;
+        let tries = [lies::PROCESSOR_TWICE, lies::PROCESSOR_OTHER];
+        if tries.contains(&vmm.scenario.lie) && vmm.lies_told() == [0, 0] {
             vmm.stopped();
+        }
+    }
+
+    /// The vmm never enters the processors that it withholds.
+    pub(super) fn withhold(&self, vmm: &mut Vmm) {
+        if vmm.vps.len() > 1 && vmm.tells(lies::PROCESSOR_WITHHELD) {
+            vmm.vps[1..]
+                .iter_mut()
+                .for_each(|vp| vp.activity = Activity::Absent);
         }
     }
 
