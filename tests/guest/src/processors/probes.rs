@@ -200,6 +200,8 @@ fn stop_and_start(machine: &mut Machine) -> bool {
     if !machine.stop(1) {
         return false;
     }
+    // An INIT takes its time.
+    for_a_while(|| true);
     let before = turns();
     for_a_while(|| turns() == before)
         && machine.start(1)
