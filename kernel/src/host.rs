@@ -2,16 +2,16 @@
 #![allow(unsafe_code)] // composes the strategies that the stub's decision allows
 
 use crate::boot::Boot;
-use crate::processors;
-use core::sync::atomic::{AtomicU16, Ordering};
+use crate::{memory, processors};
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use spin::{Mutex, Once};
-use tessera_defs::mode::Mode;
+use tessera_defs::mode::{HostProfile, Mode};
 use tessera_defs::port::PM1A_SOFT_OFF;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
 use tessera_hw::compose::{Calls, Machine};
-use tessera_hw::instr;
+use tessera_hw::{ghcb_page, instr};
 use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility, Processors};
 use tessera_objects::system::cpu::CPUS;
 
@@ -23,6 +23,8 @@ static PROCESSORS: Mutex<Option<&'static mut dyn Processors>> = Mutex::new(None)
 /// Of each processor its own.
 static HOSTS: [Mutex<Option<&'static mut dyn HostCalls>>; CPUS] =
     [const { Mutex::new(None) }; CPUS];
+/// Pages of further processors that the host sees, for their calls.
+static PAGES: [AtomicU64; CPUS] = [const { AtomicU64::new(0) }; CPUS];
 static mut FURTHER: [Option<Calls>; CPUS] = [const { None }; CPUS];
 static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
 static ATTESTATION: Mutex<Option<&'static mut dyn Attestation>> = Mutex::new(None);
@@ -49,7 +51,11 @@ pub fn install(boot: &Boot) {
     let private = boot.handoff.comes_private != 0;
     let ghcb = SHARED_MAP + GHCB_PAGE;
     // SAFETY: the stub decided on the mode and prepared its GHCB.
-    let machine = unsafe { Machine::new(boot.mode, private, ghcb, GHCB_PAGE) };
+    let machine = unsafe {
+        let hyperv = boot.handoff.profile == HostProfile::HyperV as u32;
+        ghcb_page::one_a_processor(own_page);
+        Machine::new(boot.mode, hyperv, private, ghcb, GHCB_PAGE)
+    };
     assert!(!MACHINE.is_completed(), "strategies are selected once");
     let cell = MACHINE.call_once(|| SyncMachine(machine.into()));
     // SAFETY: the only reference ever made, see the assertion above.
@@ -71,11 +77,32 @@ pub fn with<R>(f: impl FnOnce(&mut dyn HostCalls) -> R) -> Option<R> {
     })
 }
 
+/// Where this processor's page is that it shares with the host: mapped at, and address.
+fn own_page() -> (u64, u64) {
+    let gpa = match processors::number() {
+        0 => GHCB_PAGE,
+        number => PAGES[usize::from(number)].load(Ordering::Acquire),
+    };
+    (SHARED_MAP + gpa, gpa)
+}
+
+/// What a further processor will need of the host, made by another one before it starts. Errors: who
+/// shares no page.
+pub fn prepare_further(number: u8) -> Result<(), Refusal> {
+    let page = &PAGES[usize::from(number)];
+    let needed = MODE.get().is_some_and(|mode| Calls::need_page(*mode));
+    if needed && page.load(Ordering::Acquire) == 0 {
+        let shared = memory::share(memory::frame())?;
+        page.store(shared.address(), Ordering::Release);
+    }
+    Ok(())
+}
+
 /// Host calls of a further processor, made by itself. `None` where the mode has none.
 pub fn install_further(number: u8) -> Option<()> {
     let mode = *MODE.get()?;
     // SAFETY: the stub decided on the mode.
-    let calls = unsafe { Calls::further(mode)? };
+    let calls = unsafe { Calls::further(mode, own_page())? };
     // SAFETY: the processor of this number alone uses this slot, and refers to it once: where it was
     // started a second time, its first try left nothing.
     let slot = unsafe {

@@ -184,6 +184,15 @@ impl Memory {
         Some(())
     }
 
+    /// Maps private pages beside all RAM in the direct map, for good. `None` where tables are used up.
+    pub fn map_beside(&mut self, gpa: u64, pages: u64) -> Option<()> {
+        let Memory { tables, pool, .. } = self;
+        let write = Mapping::kernel(Access::Write);
+        tables
+            .map_range(pool, DIRECT_MAP + gpa, gpa, pages * PAGE, write)
+            .ok()
+    }
+
     /// Maps a page of memory below the image, which the frame allocator does not have, while `act`
     /// writes it. `None` where tables are used up.
     pub fn borrow_low(&mut self, gpa: u64, act: impl FnOnce(u64)) -> Option<()> {

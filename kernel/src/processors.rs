@@ -142,6 +142,11 @@ pub fn start_all(boot: &Boot, claims: &Claims) {
 
 fn start_claimed(boot: &Boot, claims: &Claims, own: u32) -> u32 {
     APIC_IDS[0].store(own, Ordering::Relaxed);
+    let (first, count) = host::processors(|strategy| strategy.pages());
+    if memory::with(|memory| memory.map_beside(first, count)).is_none() {
+        log::warn!("processors: no tables for where the others wait");
+        return 1;
+    }
     let others = claims.ids().filter(|id| *id != own).take(CPUS - 1);
     let Some(bridge) = Road::build(boot) else {
         log::warn!("processors: no memory below 1 MiB from which others could start");
@@ -172,6 +177,7 @@ fn start_one(number: u8, id: u32, start: &Start) -> Result<(), Refusal> {
     STATES[slot].store(STARTED, Ordering::Release);
     let stack =
         memory::with(|memory| stacks::map(memory, number)).ok_or(Refusal::MemoryTooSmall)?;
+    host::prepare_further(number)?;
     let gpa = memory::frame().keep();
     let room = Pages {
         gpa,

@@ -61,7 +61,9 @@ fn handle(frame: &mut TrapFrame) {
         _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
         v if v == u64::from(timer::VECTOR) => tick(frame),
         v if v == u64::from(processors::VECTOR) => told(frame),
-        v if v == u64::from(apic::SPURIOUS) => {}
+        // A host can send this vector like any other: then it is in service, and holds back the rest. A
+        // spurious one ends nothing: no handler runs inside of another.
+        v if v == u64::from(apic::SPURIOUS) => timer::unasked_interrupt(),
         v if v == u64::from(vector::VC) => communication(frame),
         v if v == u64::from(vector::VE) => virtualization(frame),
         v if v < 32 => exception(frame),

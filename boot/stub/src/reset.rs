@@ -24,7 +24,7 @@ global_asm!(
     "mov eax, {tables}",
     "mov cr3, eax",
     "mov eax, cr0",
-    "or eax, 0x80000000",
+    "or eax, 0x80010000", // PG, WP
     "mov cr0, eax",
     ".set reset_gdtr_at, {code} + (reset_gdtr - entry_reset)",
     "lgdt [reset_gdtr_at]",

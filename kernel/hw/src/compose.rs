@@ -2,13 +2,15 @@
 #![allow(unsafe_code)] // reason: makes the ports, each in the mode that has their instructions
 
 use crate::ghcb_page::GhcbPage;
-use crate::host::{RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
+use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
 use crate::instr;
 use crate::message_pages::MessagePair;
 use crate::native::{InitSipi, NativeCalls};
+use crate::processors::{DirectFill, ResetPort};
 use crate::shared::SharedPage;
 use tessera_defs::mode::Mode;
 use tessera_defs::snp::secrets::SecretsPage;
+use tessera_defs::snp::status::MSR_SEV_STATUS;
 use tessera_handoff::layout::{
     DIRECT_MAP, EVIDENCE_PAGE, MESSAGE_REQUEST, MESSAGE_RESPONSE, SECRETS_PAGE, SHARED_MAP,
     TDREPORT_PAGE,
@@ -19,10 +21,12 @@ use tessera_isolation::strategy::attestation::{
 use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
 use tessera_isolation::strategy::hypercall::HvVisibility;
 use tessera_isolation::strategy::native::Plain;
+use tessera_isolation::strategy::processors::{SaveAreas, WakeWords};
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
 use tessera_isolation::strategy::traits::{
     Alone, Attestation, HostCalls, PageVisibility, Processors,
 };
+use tessera_protocol::ghcb_msr;
 use tessera_protocol::message::channel::Channel;
 
 /// What the kernel works with.
@@ -46,7 +50,7 @@ pub enum Machine {
         GhcbCalls<GhcbPage>,
         PscVisibility<GhcbPage, RmpPort>,
         SnpReports<GhcbPage, MessagePair>,
-        Alone,
+        SaveAreas<GhcbPage, RmpPort, DirectFill>,
     ),
     /// SNP, VMPL 2 below our paravisor.
     Vmpl2(
@@ -60,7 +64,7 @@ pub enum Machine {
         VmcallCalls<TdcallPort, VirtualApicPort>,
         AcceptVisibility<TdcallPort>,
         TdxReports<TdcallPort, MessagePair>,
-        Alone,
+        WakeWords<ResetPort>,
     ),
     /// L2 VM below our paravisor.
     L2(
@@ -71,6 +75,8 @@ pub enum Machine {
     ),
 }
 
+/// Where SEV_STATUS has SEV_FEATURES (APM vol. 2, 15.34.10).
+const FEATURES_SHIFT: u32 = 2;
 /// Processors of the modes in which none but the first is started yet.
 const NOT_YET: Alone = Alone("this mode has no way to start others yet");
 
@@ -82,7 +88,13 @@ impl Machine {
     /// mapped at `ghcb_virt` for nobody else. The stub's tables, and a component's hand-over,
     /// are as it left them: called once, before the pages of messages, reports or evidence are
     /// used by anybody.
-    pub unsafe fn new(mode: Mode, comes_private: bool, ghcb_virt: u64, ghcb_gpa: u64) -> Self {
+    pub unsafe fn new(
+        mode: Mode,
+        hyperv: bool,
+        comes_private: bool,
+        ghcb_virt: u64,
+        ghcb_gpa: u64,
+    ) -> Self {
         crate::exit::set_mode(mode);
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
@@ -96,7 +108,15 @@ impl Machine {
                         comes_private,
                     };
                     let reports = reports(page.handle());
-                    Machine::Snp(GhcbCalls(page), visibility, reports, NOT_YET)
+                    let processors = SaveAreas {
+                        ghcb: page.handle(),
+                        rmp: RmpPort::new(),
+                        memory: DirectFill::new(),
+                        features: instr::rdmsr(MSR_SEV_STATUS) >> FEATURES_SHIFT,
+                        hyperv,
+                        made: [0; 2],
+                    };
+                    Machine::Snp(GhcbCalls(page), visibility, reports, processors)
                 }
                 Mode::Tdx => Machine::Tdx(
                     VmcallCalls(TdcallPort::new(), VirtualApicPort::new()),
@@ -106,7 +126,7 @@ impl Machine {
                         pages: own_page(TDREPORT_PAGE),
                         bound: false,
                     },
-                    NOT_YET,
+                    WakeWords(ResetPort::new()),
                 ),
                 Mode::SnpParavisor => {
                     let visibility = below(VmmcallPort::new());
@@ -225,16 +245,25 @@ unsafe fn own_page(gpa: u64) -> MessagePair {
 pub enum Calls {
     /// The instructions themselves: nobody isolates, or a paravisor serves them.
     Native(NativeCalls),
+    /// SNP, VMPL 0: its own GHCB.
+    Snp(GhcbCalls<GhcbPage>),
     /// L1 TD.
     Tdx(VmcallCalls<TdcallPort, VirtualApicPort>),
 }
 
 impl Calls {
-    /// Those of `mode`; `None` where only the first processor has any.
+    /// Whether the processors of `mode` need a page each that is shared with the host.
+    pub fn need_page(mode: Mode) -> bool {
+        mode == Mode::Snp
+    }
+
+    /// Those of `mode`; `None` where the host refuses. `page` is the processor's own, where one is needed:
+    /// where it is mapped, and its address.
     ///
     /// # Safety
-    /// As for `Machine::new`, which made the first processor's; called on the processor itself.
-    pub unsafe fn further(mode: Mode) -> Option<Self> {
+    /// As for `Machine::new`, which made the first processor's; called on the processor itself. The page is
+    /// shared and nothing else's.
+    pub unsafe fn further(mode: Mode, page: (u64, u64)) -> Option<Self> {
         // SAFETY: as in `Machine::new`.
         unsafe {
             match mode {
@@ -245,7 +274,11 @@ impl Calls {
                     TdcallPort::new(),
                     VirtualApicPort::new(),
                 ))),
-                Mode::Snp => None,
+                Mode::Snp => {
+                    ghcb_msr::register_ghcb(&mut GhcbMsrPort::new(), page.1).ok()?;
+                    let page = SharedPage::new(page.0, page.1);
+                    Some(Self::Snp(GhcbCalls(GhcbPage::new(page))))
+                }
             }
         }
     }
@@ -254,6 +287,7 @@ impl Calls {
     pub fn calls(&mut self) -> &mut dyn HostCalls {
         match self {
             Self::Native(calls) => calls,
+            Self::Snp(calls) => calls,
             Self::Tdx(calls) => calls,
         }
     }

@@ -17,6 +17,7 @@ pub mod isolation;
 pub mod message_pages;
 pub mod native;
 pub mod probe;
+pub mod processors;
 pub mod protect;
 mod registers;
 pub mod shared;

@@ -6,7 +6,7 @@ use crate::lower::LowerGuest;
 use crate::partition::{self, Partition};
 use crate::synthetic::Synthetic;
 use spin::Mutex;
-use tessera_defs::mode::Mode;
+use tessera_defs::mode::{HostProfile, Mode};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::status::VTOM_BIT;
 use tessera_defs::tdx::page::SHARED_BIT;
@@ -79,12 +79,13 @@ pub const fn ghcb(index: usize) -> (u64, u64) {
 /// What the paravisor works with. Called once.
 pub fn strategies(mode: Mode, block: &Handoff) -> Strategies {
     let (private, (virt, gpa)) = (block.comes_private != 0, ghcb(0));
+    let hyperv = block.profile == HostProfile::HyperV as u32;
     // SAFETY: the stub proved the platform; on SNP it shared and registered this GHCB and
     // mapped it there. Called once, so this is the only reference to the storage.
     unsafe {
         let machine = &raw mut MACHINE;
         let machine = &mut *machine;
-        let new = Machine::new(own_mode(mode), private, virt, gpa);
+        let new = Machine::new(own_mode(mode), hyperv, private, virt, gpa);
         machine.insert(new).strategies()
     }
 }

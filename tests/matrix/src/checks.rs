@@ -15,6 +15,7 @@ const MOST: u32 = 8;
 const ONE: &str = "boot-processor";
 /// The lie that leaves the guest no table of processors.
 const ACPI_GARBAGE: &str = "acpi-garbage";
+const PROCESSOR_WITHHELD: &str = "processor-withheld";
 /// Pages beside the image that a boot to ring 3 and its end may accept: 4 MiB.
 const ACCEPTED: u64 = 1024;
 /// What the processors of the matrix have, so that the kernel must have it on.
@@ -146,7 +147,8 @@ fn command_line(scenario: &Scenario, console: &Console) -> Vec<String> {
         ));
     }
     let all = claimed.unwrap_or(1).min(MOST);
-    let wanted = match console.strategies.iter().any(|name| name == ONE) {
+    let alone = console.strategies.iter().any(|name| name == ONE);
+    let wanted = match alone || scenario.lie == PROCESSOR_WITHHELD {
         true => 1,
         false => all,
     };

@@ -37,6 +37,14 @@ static STRATEGIES: &[Strategy] = &[
     silent("no-acceptance"),
     silent("boot-processor"),
     silent("init-sipi"),
+    silent("wake-words"),
+    // With one processor nothing is asked for; `checks` counts those that run.
+    Strategy {
+        name: "save-areas",
+        mode: None,
+        needs: &[],
+        explains: &["ap-creation", "start-vp", "rmpadjust"],
+    },
     silent("x2apic"),
     silent("unattested"),
     silent("apic-timer"),

@@ -4,5 +4,6 @@ pub mod attestation;
 pub mod ghcb;
 pub mod hypercall;
 pub mod native;
+pub mod processors;
 pub mod tdvmcall;
 pub mod traits;

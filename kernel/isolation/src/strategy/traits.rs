@@ -161,6 +161,10 @@ pub trait Processors: Send {
     fn bridge(&self) -> Bridge {
         Bridge::None
     }
+    /// Private pages beside all RAM that `start` writes by the direct map: address of the first, count.
+    fn pages(&self) -> (u64, u64) {
+        (0, 0)
+    }
     /// Code for `Bridge::Low` at `page`, at most `into.len()` bytes.
     fn code(&mut self, _page: u32, _start: &Start, _into: &mut [u8]) {}
     /// Starts the processor with this APIC ID, of number `number` (1 and up). `room` is one private

@@ -69,7 +69,11 @@ impl Vmm {
     pub fn unasked(&mut self) {
         if self.scenario.lies(lies::IPIS_UNASKED) && self.random().is_multiple_of(16) {
             let to = self.random() as usize % self.vps.len();
-            let vector = 32 + (self.random() % 224) as u8;
+            // 0x80 is another lie: `inject-0x80`.
+            let vector = match 32 + (self.random() % 224) as u8 {
+                0x80 => 0x81,
+                vector => vector,
+            };
             self.tell();
             self.vps[to].apic.request(vector);
         }
@@ -87,13 +91,14 @@ impl Vmm {
         }
     }
 
-    /// Starts the processor again that was started before, once, at some turn of another one.
+    /// Starts the processor again that was started before, once, at some turn of another one. What
+    /// comes of it is the technology's: `tell` or `stopped`.
     pub fn restart(&mut self) {
-        if let Some((vp, start)) = self.again.filter(|(vp, _)| *vp != self.current())
-            && !self.told()
+        let again = self.again.filter(|(vp, _)| *vp != self.current());
+        if let Some((vp, start)) = again
+            && self.lies_told() == [0, 0]
             && self.random().is_multiple_of(64)
         {
-            self.tell();
             self.vps[vp].start = Some(start);
         }
     }

@@ -31,6 +31,9 @@ impl Plain {
             self.vcpu.init(signature);
             vmm.vp().apic.reset();
         }
+        if vmm.vp().activity == Activity::Runs {
+            vmm.tells(lies::PROCESSOR_TWICE);
+        }
         vmm.vp().activity = Activity::Runs;
         match begin {
             // The first processor starts at the reset vector, where firmware would stand.
