@@ -19,7 +19,7 @@ pub const SIGNATURE: [u32; 3] = [
     u32::from_le_bytes(*b"era\0"),
 ];
 /// Version 1.1: the evidence service. 1.2: processors and interrupt commands.
-pub const VERSION: u32 = 1 << 16 | 2;
+pub const VERSION: u32 = 1 << 16 | 3;
 /// Version of every service of version 1.
 pub const SERVICE_VERSION: u32 = 1 << 16;
 /// Owner identifier of this project ("TSRA").
@@ -91,6 +91,16 @@ pub mod service {
     pub const PROCESSORS: u32 = 10;
     /// The x2APIC's interrupt command register: interrupts between processors, INIT and startup, since 1.2.
     pub const COMMANDS: u32 = 11;
+    /// IOAPIC, since 1.3.
+    pub const IO_APIC: u32 = 12;
+    /// The hypercall page, since 1.3.
+    pub const HYPERCALL_PAGE: u32 = 13;
+    /// Reference counter, frequencies of time stamp and APIC timer, since 1.3.
+    pub const CLOCKS: u32 = 14;
+    /// Ports that the host answers, since 1.3.
+    pub const PORTS: u32 = 15;
+    /// Calls that go to the host, since 1.3.
+    pub const HOST_CALLS: u32 = 16;
 }
 
 /// How a service is invoked.
@@ -107,6 +117,10 @@ pub mod invoke {
     pub const HLT: u32 = 5;
     /// Nothing to invoke: a property that holds.
     pub const PROPERTY: u32 = 6;
+    /// Loads and stores in private memory, pages first..=last (page numbers), since 1.3.
+    pub const MEMORY: u32 = 7;
+    /// VMGEXIT (AMD) or TDG.VP.VMCALL (Intel), since 1.3.
+    pub const HOST: u32 = 8;
 }
 
 /// Flags of an entry.

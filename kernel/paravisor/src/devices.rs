@@ -79,8 +79,10 @@ fn program(paravisor: &mut Paravisor<'_>, pin: usize, wanted: Pin) -> Result<()>
 /// Takes the lines that became active since the last call to the guest's IOAPIC. A level line is
 /// masked at the host until the guest has ended its interrupt.
 pub fn take_lines(paravisor: &mut Paravisor<'_>) -> Result<()> {
-    let lines = traps::lines(paravisor.index);
-    for pin in (0..PINS).filter(|pin| lines >> pin & 1 == 1) {
+    let mut lines = traps::lines(paravisor.index);
+    while lines != 0 {
+        let pin = lines.trailing_zeros() as usize;
+        lines &= lines - 1;
         let mut partition = paravisor.partition.lock();
         let programmed = partition.io_apic.pin(pin);
         let message = partition.io_apic.raise(pin);

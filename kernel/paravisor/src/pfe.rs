@@ -7,8 +7,9 @@ use tessera_defs::pfe::{
     Entry, OWNER, SERVICE_VERSION, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service,
 };
 use tessera_defs::port::{COM1, PM1A_CNT};
-use tessera_defs::x86::x2apic;
+use tessera_defs::x86::{PAGE_SIZE, x2apic};
 use tessera_handoff::layout::PFE_PAGE;
+use tessera_objects::apic::io;
 
 const fn entry(service: u32, invoke: u32, flags: u32, first: u32, last: u32) -> Entry {
     Entry {
@@ -27,10 +28,11 @@ const PM1A: u32 = PM1A_CNT as u32;
 const CALL: u32 = hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY as u32;
 
 const EVIDENCE: u32 = hv::HVCALL_EVIDENCE as u32;
+const IO_APIC: u32 = (io::PAGE / PAGE_SIZE) as u32;
 const START: u32 = hv::HVCALL_START_VP as u32;
 
 /// Every service.
-pub const SERVICES: [Entry; 12] = [
+pub const SERVICES: [Entry; 17] = [
     entry(
         service::CPUID,
         invoke::CPUID,
@@ -90,6 +92,41 @@ pub const SERVICES: [Entry; 12] = [
         flags::UNENLIGHTENED,
         x2apic::ICR,
         x2apic::ICR,
+    ),
+    entry(
+        service::IO_APIC,
+        invoke::MEMORY,
+        flags::UNENLIGHTENED,
+        IO_APIC,
+        IO_APIC,
+    ),
+    entry(
+        service::HYPERCALL_PAGE,
+        invoke::MSR,
+        0,
+        hv::MSR_HYPERCALL,
+        hv::MSR_HYPERCALL,
+    ),
+    entry(
+        service::CLOCKS,
+        invoke::MSR,
+        0,
+        hv::MSR_TIME_REF_COUNT,
+        hv::MSR_APIC_FREQUENCY,
+    ),
+    entry(
+        service::PORTS,
+        invoke::PORT,
+        flags::UNENLIGHTENED,
+        0,
+        u16::MAX as u32,
+    ),
+    entry(
+        service::HOST_CALLS,
+        invoke::HOST,
+        flags::DIRECT_TO_HOST,
+        0,
+        0,
     ),
 ];
 

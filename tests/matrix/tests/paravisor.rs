@@ -47,6 +47,33 @@ fn every_service_below_l1_is_used_and_nothing_else_is_there() {
     probe(Mode::TdxParavisor);
 }
 
+/// Instructions that an exit by CPUID may cost, from the guest's to the guest's next one.
+const MOST_PER_CPUID: u64 = 1000;
+
+/// What 1,000 exits cost more than none. Counted by the test host, so that every run is the same.
+fn per_cpuid(mode: Mode) -> u64 {
+    let (bench, product, guest) = built();
+    let instructions = |act| {
+        let (ended, _) = broken::run(bench, &product.inputs, guest, mode, act).unwrap();
+        assert_eq!(ended.end, "shutdown", "{act}");
+        ended.instructions
+    };
+    (instructions("cpuid-1000") - instructions("cpuid-0")) / 1000
+}
+
+#[test]
+fn an_exit_by_cpuid_costs_little() {
+    for mode in [Mode::SnpParavisor, Mode::TdxParavisor] {
+        let count = per_cpuid(mode);
+        println!("{}: {count} instructions per CPUID", mode.name());
+        assert!(
+            count <= MOST_PER_CPUID,
+            "{}: {count} instructions",
+            mode.name()
+        );
+    }
+}
+
 /// The paravisor without the step that takes its keys out of the guest's secrets page: the
 /// first byte of that function is RET.
 fn without_hiding(inputs: &Inputs) -> Inputs {

@@ -1,5 +1,5 @@
-//! VMPL 2: RMPADJUST gives it pages, its VMSA holds its state, the GHCB's run-VMPL event runs
-//! it, ReflectVC brings its exits. Sources: APM vol. 2, 15.36; GHCB 56421 rev. 2.04, 4.1.
+//! VMPL 2: RMPADJUST gives it pages, its VMSA holds its state, the GHCB MSR's run-VMPL request runs
+//! it, ReflectVC brings its exits. Sources: APM vol. 2, 15.36; GHCB 56421 rev. 2.04, 2.3.1.
 #![allow(unsafe_code)] // reason: VMPL 0's ports, and the page of the VMSA
 
 use super::ghcb;
@@ -18,14 +18,14 @@ use tessera_defs::start_vp::InitialVpContext;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::{CPUID_PAGE, PARAVISOR_PAGES, SECRETS_PAGE, room};
 use tessera_hw::ghcb_page::GhcbPage;
-use tessera_hw::host::RmpPort;
+use tessera_hw::host::{GhcbMsrPort, RmpPort};
 use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::traits::{PageVisibility, Pages};
 use tessera_protocol::error::Error;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::vc::reflected;
 use tessera_protocol::ghcb::request;
-use tessera_protocol::rmp;
+use tessera_protocol::{ghcb_msr, rmp};
 
 /// VMPL of the lower guest.
 pub const LOWER: u8 = 2;
@@ -59,6 +59,7 @@ pub struct Vmpl2 {
     /// Its APIC ID.
     apic_id: u32,
     ghcb: GhcbPage,
+    msr: GhcbMsrPort,
     rmp: RmpPort,
     cpuid: &'static CpuidPage,
     vmsa: OwnPage<Vmsa>,
@@ -83,10 +84,11 @@ impl Vmpl2 {
         let (ghcb_virt, ghcb_gpa) = context::ghcb(index);
         // SAFETY: VMPL 0; this processor's GHCB is shared, registered and mapped there, and its
         // handles never meet in it; the VMSA's page is nothing else's.
-        let (ghcb, rmp, vmsa) = unsafe {
+        let (ghcb, msr, rmp, vmsa) = unsafe {
             let page = SharedPage::new(ghcb_virt, ghcb_gpa);
             (
                 GhcbPage::new(page),
+                GhcbMsrPort::new(),
                 RmpPort::new(),
                 OwnPage::new(room::of(index) + room::LOWER),
             )
@@ -94,6 +96,7 @@ impl Vmpl2 {
         Self {
             apic_id: index as u32,
             ghcb,
+            msr,
             rmp,
             cpuid: CPUID.get().expect("the first processor read it"),
             vmsa,
@@ -184,7 +187,7 @@ impl LowerGuest for Vmpl2 {
 
     fn enter(&mut self) -> Result<Option<Exit>, NotServed> {
         // A host that does not run the context refuses it, whatever its code.
-        request::run_vmpl(&mut self.ghcb, LOWER).map_err(|_| Error::Platform {
+        ghcb_msr::run_vmpl(&mut self.msr, LOWER).map_err(|_| Error::Platform {
             operation: "run-VMPL",
             status: LOWER.into(),
         })?;

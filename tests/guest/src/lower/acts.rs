@@ -4,6 +4,7 @@
 use crate::window::{BEYOND, Guest, RAM, put, touch};
 use core::arch::asm;
 use tessera_handoff::layout::{EVENT_LOG, PARAVISOR_BASE, PFE_PAGE, room};
+use tessera_hw::instr;
 
 /// Where the paravisor keeps the lower guest's registers.
 const LOWER_STATE: u64 = room::of(0) + room::LOWER;
@@ -30,6 +31,8 @@ pub const DEEDS: crate::Deeds = &[
     }),
     ("unhandled-exception", |_| crate::window::die()),
     ("string-io", |_| string_io()),
+    ("cpuid-0", |_| cpuids(0)),
+    ("cpuid-1000", |_| cpuids(1000)),
 ];
 
 /// Calls the first byte of a page.
@@ -37,6 +40,14 @@ fn run(guest: &mut Guest, gpa: u64) {
     let page = guest.private(gpa);
     // SAFETY: the fetch must not succeed; whatever comes of it is the guest's end.
     unsafe { asm!("call {}", in(reg) page, clobber_abi("sysv64")) }
+}
+
+/// So many exits by CPUID, then soft off: what one costs is counted by their difference.
+fn cpuids(count: u32) {
+    for _ in 0..count {
+        core::hint::black_box(instr::cpuid(1, 0));
+    }
+    super::machine::shut_down();
 }
 
 /// OUTS, which nobody serves.

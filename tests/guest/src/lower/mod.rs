@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod acts;
+mod host;
 pub mod machine;
 pub mod probes;
 pub mod processors;

@@ -2,6 +2,7 @@
 //! comes of it.
 #![allow(unsafe_code)] // reason: MSRs and ports are what is probed
 
+use super::host;
 use super::machine::{Lower, TIMER, enable_interrupts, ticks};
 use super::probes::Result;
 use super::processors;
@@ -55,6 +56,16 @@ pub const PROBES: &[(u32, u32, &str, Use)] = &[
         accepted_memory,
     ),
     (service::EVIDENCE, invoke::HYPERCALL, "evidence", evidence),
+    (service::IO_APIC, invoke::MEMORY, "io-apic", host::io_apic),
+    (
+        service::HYPERCALL_PAGE,
+        invoke::MSR,
+        "hypercall-page",
+        host::hypercall_page,
+    ),
+    (service::CLOCKS, invoke::MSR, "clocks", host::clocks),
+    (service::PORTS, invoke::PORT, "ports", host::ports),
+    (service::HOST_CALLS, invoke::HOST, "host-calls", host::calls),
     (
         service::PROCESSORS,
         invoke::HYPERCALL,
