@@ -122,6 +122,14 @@ pub const BOOTS: &[Boot] = &[
     two(Mode::Snp, HostProfile::HyperV, &[TWO, SNP]),
     two(Mode::Tdx, HostProfile::Kvm, &[TWO, TDX]),
     two(Mode::Tdx, HostProfile::HyperV, &[TWO, TDX]),
+    two(
+        Mode::SnpParavisor,
+        HostProfile::HyperV,
+        &[
+            TWO,
+            "stock: dmesg Memory Encryption Features active: AMD SEV\r\n",
+        ],
+    ),
 ];
 
 /// With two processors, in the full tier.
