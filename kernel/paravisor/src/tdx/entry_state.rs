@@ -8,26 +8,27 @@ use tessera_defs::tdx::field::{
 use tessera_defs::vmx::control::{entry, secondary};
 use tessera_defs::vmx::vmcs::*;
 use tessera_defs::x86::{
-    MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_SFMASK, MSR_STAR, efer,
+    MSR_EFER, MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_LSTAR, MSR_SFMASK, MSR_STAR, efer,
 };
 use tessera_protocol::error::Result;
 use tessera_protocol::tdx::module::vp_wr;
 use tessera_protocol::traits::Tdcall;
 
-/// Fixed 1 in an L2 VM: CR0.NE, CR4.MCE and VMXE, EFER.NXE. The guest does not see VMXE.
+/// Fixed 1 in an L2 VM: CR0.NE, CR4.MCE and VMXE, EFER.NXE.
 const CR0_FIXED: u64 = 1 << 5;
-const CR4_FIXED: u64 = 1 << 6 | CR4_VMXE;
-const CR4_VMXE: u64 = 1 << 13;
+/// In CR4 the guest sees what it wrote.
+pub const CR4_FIXED: u64 = 1 << 6 | 1 << 13;
 /// P, in the attributes of a segment.
 const PRESENT: u16 = 1 << 7;
 const UNUSABLE: u64 = 1 << 16;
 
 /// Registers of the processor that concern nobody but the context that uses it; the paravisor
 /// uses none of them. TSC reads too.
-const OWN_MSRS: [u32; 9] = [
+const OWN_MSRS: [u32; 10] = [
     MSR_SYSENTER_CS,
     MSR_SYSENTER_CS + 1,
     MSR_SYSENTER_CS + 2,
+    MSR_EFER,
     MSR_STAR,
     MSR_LSTAR,
     MSR_SFMASK,
@@ -44,13 +45,13 @@ fn fields(context: &InitialVpContext) -> [(u32, u64); 16] {
     [
         (GUEST_CR0, context.cr0 | CR0_FIXED),
         (CR0_READ_SHADOW, context.cr0),
-        // All that is not the module's is the guest's.
+        // All of it is the guest's, on its way from real mode, too; NE is the module's.
         (CR0_GUEST_HOST_MASK, 0),
         (GUEST_CR3, context.cr3),
         (GUEST_CR4, context.cr4 | CR4_FIXED),
         (CR4_READ_SHADOW, context.cr4),
         // All else of it is the guest's: SMEP, SMAP and UMIP above all.
-        (CR4_GUEST_HOST_MASK, CR4_VMXE),
+        (CR4_GUEST_HOST_MASK, CR4_FIXED),
         (GUEST_EFER, context.efer | efer::NXE),
         (GUEST_PAT, context.pat),
         (GUEST_DR7, 0x400),

@@ -2,7 +2,7 @@
 //! 354807 (TD partitioning), 348551 (TDG.VP.ENTER, TDG.MEM.PAGE.ATTR.WR).
 #![allow(unsafe_code)] // reason: TDCALL of the L1, and the page it lends
 
-use super::entry_state;
+use super::entry_state::{self, CR4_FIXED};
 use crate::lower::{Exit, Grant, GuestRegisters, Injection, LowerGuest};
 use crate::memory::{Memory, OwnPage};
 use tessera_defs::refusal::Refusal;
@@ -148,6 +148,7 @@ impl L2Vm {
             }
             // TDG.VP.VMCALL is the host's; nothing else is served.
             vmx::TDCALL => Err(NotServed::Unknown(vmx::TDCALL.into())),
+            vmx::CR_ACCESS => self.write_cr4(exit),
             reason => {
                 let event = ve::event(reason, exit.qualification, exit.gpa)?;
                 let event = ve::shared_only(event, 1 << SHARED_BIT)?;
@@ -175,6 +176,28 @@ fn host_routed(exit: &L2Exit) -> Option<Exit> {
         ring: exit.cpl,
         hint: true,
     })
+}
+
+impl L2Vm {
+    /// MOV to CR4 that changes a bit which is fixed in an L2 VM: the guest sees it as it wrote it. No
+    /// other access exits. Qualification: SDM vol. 3, table 28-3.
+    fn write_cr4(&mut self, exit: &L2Exit) -> Result<Option<Exit>, NotServed> {
+        const MOV_TO: u64 = 4;
+        if exit.qualification & 0xFF != MOV_TO {
+            return Err(NotServed::Unknown(vmx::CR_ACCESS.into()));
+        }
+        let mut registers = self.registers();
+        let value = registers.general[(exit.qualification >> 8 & 0xF) as usize];
+        let real = value | CR4_FIXED;
+        if self.write(vmcs::GUEST_CR4, real, u64::MAX).is_err() {
+            self.inject(Injection::GeneralProtection);
+            return Ok(None);
+        }
+        self.write(vmcs::CR4_READ_SHADOW, value, u64::MAX)?;
+        registers.rip = registers.rip.wrapping_add(exit.length.into());
+        self.set_registers(&registers);
+        Ok(None)
+    }
 }
 
 impl LowerGuest for L2Vm {
