@@ -21,6 +21,11 @@ fn mode() -> Mode {
     Mode::from_u32(MODE.load(Ordering::Relaxed)).unwrap_or(Mode::None)
 }
 
+/// Hypercalls are VMCALL here.
+pub fn is_l2() -> bool {
+    mode() == Mode::TdxParavisor
+}
+
 /// Of processor 0, once: its GHCB, its identity to the host, its APIC. Interrupts are on after it.
 pub fn prepare(machine: &mut Machine) {
     MODE.store(machine.mode as u32, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 //! sends, halts and times on each. `plain`, `snp` and `tdx` are the ways; `machine` is what a processor
 //! needs to run Rust, `calls` how it reaches its APIC, `work` what the started ones do.
 
+pub mod below;
 pub mod calls;
 pub mod machine;
 mod plain;

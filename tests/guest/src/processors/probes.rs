@@ -3,7 +3,7 @@
 
 use super::machine::{COUNTS, SIGNAL};
 use super::work::{self, POSTS, ROUNDS, SUM, order};
-use super::{Machine, calls};
+use super::{Machine, below, calls};
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use tessera_defs::mode::Mode;
@@ -26,11 +26,20 @@ pub static ALL: &[(&str, Probe)] = &[
     ("lock", lock),
     ("registers", registers),
     ("stop-and-start", stop_and_start),
+    ("visibility-at-once", below::visibility_at_once),
+    ("acceptance-at-once", below::acceptance_at_once),
+    ("evidence-of-each", below::evidence_of_each),
+    ("stopped-while-served", below::stopped_while_served),
 ];
 
 const FIXED: u64 = SIGNAL as u64;
 const LOGICAL: u64 = 1 << 11;
 const NMI: u64 = 4 << 8;
+
+/// Whether it becomes true in a time that is long for a paravisor.
+pub fn in_time(what: impl Fn() -> bool) -> bool {
+    (0..100).any(|_| soon(&what))
+}
 
 /// Whether it becomes true in a time that is long for a processor.
 fn soon(what: impl Fn() -> bool) -> bool {

@@ -1,8 +1,8 @@
 //! What a started processor does: one order after another, interrupts on.
 #![allow(unsafe_code)] // reason: STI
 
-use super::calls;
 use super::machine::{self, MOST, SIGNAL, TIMER};
+use super::{below, calls};
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tessera_defs::hyperv as hv;
@@ -25,6 +25,13 @@ pub mod order {
     pub const COUNT: u64 = 6;
     /// Keeps values in XMM0 and TSC_AUX for a while; 1 where they stayed.
     pub const REGISTERS: u64 = 7;
+    /// `below::share`, and without end.
+    pub const SHARE: u64 = 8;
+    pub const SHARE_ON: u64 = 9;
+    /// `below::touch`.
+    pub const TOUCH: u64 = 10;
+    /// `below::evidence`.
+    pub const EVIDENCE: u64 = 11;
 }
 
 /// How often each processor counts.
@@ -96,6 +103,10 @@ fn obey(order: u64) -> u64 {
             0
         }
         order::REGISTERS => registers(machine::me() as u64),
+        order::SHARE => below::share(machine::me()),
+        order::SHARE_ON => below::share_on(machine::me()),
+        order::TOUCH => below::touch(machine::me()),
+        order::EVIDENCE => below::evidence(machine::me()),
         _ => u64::MAX,
     }
 }
