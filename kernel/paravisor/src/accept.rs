@@ -57,6 +57,18 @@ pub fn prepare(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
     }
 }
 
+/// Accepts all that is left. In SNP a page is validated before VMPL 2 gets permissions on it; in between
+/// another processor that touches it would meet a fault which only the host sees. So all is accepted
+/// while one processor runs. (In a TD such an access exits to L1, which waits for the lock.)
+pub fn all(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
+    for (start, end) in partition.ram_ranges() {
+        let first = start / LARGE_PAGE_SIZE * LARGE_PAGE_SIZE;
+        for chunk in (first..end).step_by(LARGE_PAGE_SIZE as usize) {
+            ensure(paravisor, partition, chunk.max(start));
+        }
+    }
+}
+
 /// Makes sure that the chunk of `gpa` is accepted and the guest's.
 pub fn ensure(paravisor: &mut Paravisor<'_>, partition: &mut Partition, gpa: u64) {
     let chunk = gpa / LARGE_PAGE_SIZE;
