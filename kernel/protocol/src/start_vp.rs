@@ -3,7 +3,7 @@
 
 use crate::hyperv::control;
 use tessera_defs::hyperv::*;
-use tessera_defs::start_vp::{InitialVpContext, SegmentRegister, StartVpInput};
+use tessera_defs::start_vp::{InitialVpContext, SegmentRegister, StartVpInput, TableRegister};
 use tessera_defs::x86::efer;
 
 /// Hypercall input value of the call: not fast, no repetitions.
@@ -19,6 +19,8 @@ const CR4_KNOWN: u64 = 0xFFF | 0b111 << 16 | 0b111 << 20;
 const EFER_KNOWN: u64 = efer::SCE | efer::LME | efer::LMA | efer::NXE;
 /// Reserved bits of RFLAGS, and VM.
 const RFLAGS_ZERO: u64 = !0x3F_FFFF | 1 << 17 | 1 << 15 | 1 << 5 | 1 << 3;
+/// Value of the PAT after a reset.
+const PAT: u64 = 0x0007_0406_0007_0406;
 const PRESENT: u16 = 1 << 7;
 /// Code, in the type of a segment.
 const CODE: u16 = 1 << 3;
@@ -35,6 +37,46 @@ pub const fn input(index: u32, context: InitialVpContext) -> StartVpInput {
         target_vtl: 0,
         reserved: [0; 3],
         context,
+    }
+}
+
+/// A 64-bit context that starts at `rip` on the tables of `cr3`: flat segments, interrupts off, no stack.
+pub const fn long_mode(rip: u64, cr3: u64, [cr0, cr4, efer]: [u64; 3]) -> InitialVpContext {
+    const fn flat(selector: u16, limit: u32, attributes: u16) -> SegmentRegister {
+        SegmentRegister {
+            base: 0,
+            limit,
+            selector,
+            attributes,
+        }
+    }
+    const NO_TABLE: TableRegister = TableRegister {
+        pad: [0; 3],
+        limit: 0,
+        base: 0,
+    };
+    // Present, writable, accessed, 32-bit, 4 KiB granularity.
+    let data = flat(0x10, u32::MAX, 0xC093);
+    InitialVpContext {
+        rip,
+        rsp: 0,
+        rflags: 2,
+        cs: flat(0x08, u32::MAX, 0xA09B),
+        ds: data,
+        es: data,
+        fs: data,
+        gs: data,
+        ss: data,
+        // A busy TSS, an LDT.
+        tr: flat(0, 0xFFFF, 0x8B),
+        ldtr: flat(0, 0xFFFF, 0x82),
+        idtr: NO_TABLE,
+        gdtr: NO_TABLE,
+        efer: efer & EFER_KNOWN,
+        cr0,
+        cr3,
+        cr4: cr4 & CR4_KNOWN,
+        pat: PAT,
     }
 }
 
@@ -106,32 +148,21 @@ fn starts(context: &InitialVpContext, long: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn long_mode() -> InitialVpContext {
-        InitialVpContext {
-            rip: 0xFFFF_FFFF_8000_1000,
-            rflags: 2,
-            cs: SegmentRegister {
-                attributes: 0xA09B,
-                ..SegmentRegister::default()
-            },
-            efer: efer::LME | efer::LMA | efer::NXE,
-            cr0: 0x8001_0031,
-            cr3: 0x17_0000,
-            cr4: 0x60,
-            pat: 0x0007_0406_0007_0406,
-            ..InitialVpContext::default()
-        }
+    fn context() -> InitialVpContext {
+        // EFER as SNP shows it, with SVME.
+        let efer = efer::LME | efer::LMA | efer::NXE | efer::SVME;
+        long_mode(0xFFFF_FFFF_8000_1000, 0x17_0000, [0x8001_0031, 0x60, efer])
     }
 
     fn parsed(change: impl FnOnce(&mut StartVpInput)) -> Result<(usize, InitialVpContext), u16> {
-        let mut request = input(1, long_mode());
+        let mut request = input(1, context());
         change(&mut request);
         parse(CONTROL, &request, 2)
     }
 
     #[test]
     fn a_start_in_long_or_real_mode_is_taken() {
-        assert_eq!(parsed(|_| {}), Ok((1, long_mode())));
+        assert_eq!(parsed(|_| {}), Ok((1, context())));
         let real = InitialVpContext {
             cr0: 0x10,
             pat: 0x0007_0406_0007_0406,
@@ -143,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_names_somebody_else_has_a_status_each() {
-        let request = input(1, long_mode());
+        let request = input(1, context());
         for bad in [
             CONTROL | HYPERCALL_FAST,
             CONTROL | 1 << 32,
