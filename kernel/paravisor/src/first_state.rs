@@ -3,17 +3,13 @@
 use tessera_defs::start_vp::{InitialVpContext, SegmentRegister, TableRegister};
 use tessera_defs::x86::efer;
 use tessera_handoff::layout::{BOOT_TABLES, STUB_END};
+use tessera_protocol::start_vp;
 
 /// PE, MP, ET, NE, WP, PG.
 const CR0: u64 = 0x8001_0033;
 /// PAE, MCE, OSFXSR, OSXMMEXCPT.
 const CR4: u64 = 1 << 5 | 1 << 6 | 1 << 9 | 1 << 10;
-const PAT: u64 = 0x0007_0406_0007_0406;
-/// Present code segment: 64-bit, readable, accessed.
-const CODE64: u16 = 0xA09B;
-/// Present data segment: 32-bit, writable, accessed, 4 KiB granularity.
-const DATA: u16 = 0xC093;
-/// The same in real mode: 16-bit, byte granularity.
+/// Present segments of real mode: 16-bit, accessed, byte granularity.
 const REAL_CODE: u16 = 0x9B;
 const REAL_DATA: u16 = 0x93;
 /// Busy TSS, LDT.
@@ -31,31 +27,10 @@ const fn segment(selector: u16, base: u64, limit: u32, attributes: u16) -> Segme
 
 /// The first processor: 64-bit at `entry`, the stub's lower door, on its boot tables.
 pub const fn boot(entry: u64) -> InitialVpContext {
-    let data = segment(0x10, 0, u32::MAX, DATA);
-    let table = TableRegister {
-        pad: [0; 3],
-        limit: 0,
-        base: 0,
-    };
+    let control = [CR0, CR4, efer::LME | efer::LMA | efer::NXE];
     InitialVpContext {
-        rip: entry,
         rsp: STUB_END,
-        rflags: 2,
-        cs: segment(0x08, 0, u32::MAX, CODE64),
-        ds: data,
-        es: data,
-        fs: data,
-        gs: data,
-        ss: data,
-        tr: segment(0, 0, 0xFFFF, TSS),
-        ldtr: segment(0, 0, 0xFFFF, LDT),
-        idtr: table,
-        gdtr: table,
-        efer: efer::LME | efer::LMA | efer::NXE,
-        cr0: CR0,
-        cr3: BOOT_TABLES,
-        cr4: CR4,
-        pat: PAT,
+        ..start_vp::long_mode(entry, BOOT_TABLES, control)
     }
 }
 
@@ -86,6 +61,6 @@ pub const fn startup(page: u8) -> InitialVpContext {
         cr0: 0x10,
         cr3: 0,
         cr4: 0,
-        pat: PAT,
+        pat: start_vp::PAT,
     }
 }

@@ -20,7 +20,7 @@ const EFER_KNOWN: u64 = efer::SCE | efer::LME | efer::LMA | efer::NXE;
 /// Reserved bits of RFLAGS, and VM.
 const RFLAGS_ZERO: u64 = !0x3F_FFFF | 1 << 17 | 1 << 15 | 1 << 5 | 1 << 3;
 /// Value of the PAT after a reset.
-const PAT: u64 = 0x0007_0406_0007_0406;
+pub const PAT: u64 = 0x0007_0406_0007_0406;
 const PRESENT: u16 = 1 << 7;
 /// Code, in the type of a segment.
 const CODE: u16 = 1 << 3;
