@@ -9,7 +9,7 @@ use crate::{
     scenario::{self, Boot, Scenario, Variant},
 };
 use std::{fs, path::Path, sync::LazyLock};
-use tessera_defs::mode::Mode;
+use tessera_defs::mode::{HostProfile, Mode};
 use tessera_guest::catalogue::{self, Act, Ends, stands_as_l1};
 use tessera_image_builder::image::{self, Inputs};
 
@@ -60,6 +60,17 @@ pub fn run(
     Ok((ended, String::from_utf8_lossy(&console).into_owned()))
 }
 
+/// Honest hosts of several processors, which wait for each other by PAUSE, an exit each.
+static BUSY: LazyLock<[Scenario; 2]> = LazyLock::new(|| {
+    [HostProfile::HyperV, HostProfile::Kvm].map(|profile| Scenario {
+        name: "busy",
+        profile,
+        processors: 4,
+        words: "max_exits=1000000",
+        ..scenario::BASE
+    })
+});
+
 /// Hosts that lie about processors. A guest that waits in vain is ended soon.
 static LYING: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
     let all = catalogue::ALL
@@ -69,7 +80,7 @@ static LYING: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         name: lie,
         lie,
         processors: 4,
-        words: "max_instructions=100000000",
+        words: "max_instructions=300000000 max_exits=1000000",
         ..scenario::BASE
     };
     all.map(host).collect()
@@ -83,8 +94,8 @@ fn host(act: &str) -> Result<&'static Scenario, String> {
         return found.ok_or_else(|| format!("no host tells `{lie}`"));
     }
     let name = match act {
-        catalogue::PROCESSORS => "friendly-smp",
-        catalogue::PROCESSORS_KVM => "friendly-smp-kvm",
+        catalogue::PROCESSORS => return Ok(&BUSY[0]),
+        catalogue::PROCESSORS_KVM => return Ok(&BUSY[1]),
         _ if stands_as_l1(act) => "friendly-kvm",
         _ => "friendly",
     };

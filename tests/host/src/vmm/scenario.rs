@@ -94,7 +94,7 @@ impl Default for Scenario {
             smp: 1,
             log: String::new(),
             hash: Vec::new(),
-            max_exits: 400_000,
+            max_exits: 200_000,
             max_instructions: 3_000_000_000,
             sept_ve_disable: false,
             trace: false,
