@@ -46,9 +46,11 @@ pub const HANDOFF_DATA: u64 = 0x0018_D000;
 pub const PFE_PAGE: u64 = 0x0018_F000;
 /// A page through which a lower guest asks its paravisor for evidence.
 pub const EVIDENCE_PAGE: u64 = 0x0019_0000;
+/// A page through which a lower guest asks its paravisor to start a processor.
+pub const START_PAGE: u64 = 0x0019_1000;
 /// Page-table pool: zero pages from which the stub builds the kernel's or paravisor's tables;
 /// what is left goes to the kernel.
-pub const POOL_START: u64 = 0x0019_1000;
+pub const POOL_START: u64 = 0x0019_2000;
 /// End of the pool.
 pub const POOL_END: u64 = 0x001F_0000;
 /// Kernel stack, `STACK_PAGES` pages.

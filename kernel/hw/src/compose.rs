@@ -13,7 +13,7 @@ use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::status::MSR_SEV_STATUS;
 use tessera_handoff::layout::{
     DIRECT_MAP, EVIDENCE_PAGE, MESSAGE_REQUEST, MESSAGE_RESPONSE, SECRETS_PAGE, SHARED_MAP,
-    TDREPORT_PAGE,
+    START_PAGE, TDREPORT_PAGE,
 };
 use tessera_isolation::strategy::attestation::{
     ParavisorReports, SnpReports, TdxReports, Unattested,
@@ -22,10 +22,9 @@ use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
 use tessera_isolation::strategy::hypercall::HvVisibility;
 use tessera_isolation::strategy::native::Plain;
 use tessera_isolation::strategy::processors::{SaveAreas, WakeWords};
+use tessera_isolation::strategy::start_call::StartCall;
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
-use tessera_isolation::strategy::traits::{
-    Alone, Attestation, HostCalls, PageVisibility, Processors,
-};
+use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility, Processors};
 use tessera_protocol::ghcb_msr;
 use tessera_protocol::message::channel::Channel;
 
@@ -57,7 +56,7 @@ pub enum Machine {
         NativeCalls,
         HvVisibility<VmmcallPort>,
         ParavisorReports<VmmcallPort, MessagePair>,
-        Alone,
+        StartCall<VmmcallPort, MessagePair>,
     ),
     /// L1 TD.
     Tdx(
@@ -71,15 +70,12 @@ pub enum Machine {
         NativeCalls,
         HvVisibility<VmcallPort>,
         ParavisorReports<VmcallPort, MessagePair>,
-        Alone,
+        StartCall<VmcallPort, MessagePair>,
     ),
 }
 
 /// Where SEV_STATUS has SEV_FEATURES (APM vol. 2, 15.34.10).
 const FEATURES_SHIFT: u32 = 2;
-/// Processors of the modes in which none but the first is started yet.
-const NOT_YET: Alone = Alone("this mode has no way to start others yet");
-
 impl Machine {
     /// The machine of `mode`.
     ///
@@ -134,7 +130,11 @@ impl Machine {
                         call: VmmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Machine::Vmpl2(NativeCalls::new(), visibility, reports, NOT_YET)
+                    let starts = StartCall {
+                        call: VmmcallPort::new(),
+                        pages: own_page(START_PAGE),
+                    };
+                    Machine::Vmpl2(NativeCalls::new(), visibility, reports, starts)
                 }
                 Mode::TdxParavisor => {
                     let visibility = below(VmcallPort::new());
@@ -142,7 +142,11 @@ impl Machine {
                         call: VmcallPort::new(),
                         pages: own_page(EVIDENCE_PAGE),
                     };
-                    Machine::L2(NativeCalls::new(), visibility, reports, NOT_YET)
+                    let starts = StartCall {
+                        call: VmcallPort::new(),
+                        pages: own_page(START_PAGE),
+                    };
+                    Machine::L2(NativeCalls::new(), visibility, reports, starts)
                 }
             }
         }

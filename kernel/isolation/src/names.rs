@@ -29,9 +29,9 @@ static ROWS: [Row; 5] = [
     Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",
         "wake-words", "tdvmcall-x2apic", "tdx-report", "apic-timer"] },
     Row { mode: Mode::SnpParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "paravisor-report", "apic-timer"] },
+        "paravisor-accepted", "start-call", "x2apic", "paravisor-report", "apic-timer"] },
     Row { mode: Mode::TdxParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "boot-processor", "x2apic", "paravisor-report", "apic-timer"] },
+        "paravisor-accepted", "start-call", "x2apic", "paravisor-report", "apic-timer"] },
 ];
 
 /// The strategies of a mode under a profile; empty for a pair that `select` never returns for

@@ -36,6 +36,19 @@ static STRATEGIES: &[Strategy] = &[
     silent("plain"),
     silent("no-acceptance"),
     silent("boot-processor"),
+    // The paravisor on further processors.
+    Strategy {
+        name: "start-call",
+        mode: Some(Mode::SnpParavisor),
+        needs: &[],
+        explains: &["hypercall", "start-vp"],
+    },
+    Strategy {
+        name: "start-call",
+        mode: Some(Mode::TdxParavisor),
+        needs: &[],
+        explains: &[],
+    },
     silent("init-sipi"),
     silent("wake-words"),
     // With one processor nothing is asked for; `checks` counts those that run.

@@ -5,5 +5,6 @@ pub mod ghcb;
 pub mod hypercall;
 pub mod native;
 pub mod processors;
+pub mod start_call;
 pub mod tdvmcall;
 pub mod traits;
