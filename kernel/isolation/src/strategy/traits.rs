@@ -179,16 +179,3 @@ pub trait Processors: Send {
         ipi: SendIpi<'_>,
     ) -> Result<(), Refusal>;
 }
-
-/// Where no way to start processors is built yet.
-#[derive(Debug)]
-pub struct Alone(pub &'static str);
-
-impl Processors for Alone {
-    fn alone(&self) -> Option<&'static str> {
-        Some(self.0)
-    }
-    fn start(&mut self, _: u8, _: u32, _: &Start, _: Pages, _: SendIpi<'_>) -> Result<(), Refusal> {
-        Err(Refusal::ProcessorNotStarted)
-    }
-}
