@@ -53,7 +53,7 @@ impl Paravisor<'_> {
         self.host.wrmsr(FIRST + register, value.into())
     }
 
-    /// A message of the IOAPIC. On another processor it counts as an edge.
+    /// A message of the IOAPIC.
     pub fn receive(&mut self, message: Message) {
         let own = self.apic.id();
         match message.command.delivery {
@@ -62,7 +62,7 @@ impl Paravisor<'_> {
             {
                 self.apic.request(vector, message.level);
             }
-            _ => processors::send(self, message.command),
+            _ => processors::send_as(self, message.command, message.level),
         }
     }
 

@@ -61,7 +61,8 @@ pub fn write(paravisor: &mut Paravisor<'_>, gpa: u64, size: u8, value: u64) -> R
     }
 }
 
-/// Gives the host's pin what the guest wants of its own.
+/// Gives the host's pin what the guest wants of its own. The host's index register is everybody's, so
+/// the partition's lock, which nobody may hold here, is held meanwhile.
 fn program(paravisor: &mut Paravisor<'_>, pin: usize, wanted: Pin) -> Result<()> {
     let bit = |set: bool, at: u32| u64::from(set) << at;
     let entry = (u64::from(LINES) + pin as u64)
@@ -69,6 +70,8 @@ fn program(paravisor: &mut Paravisor<'_>, pin: usize, wanted: Pin) -> Result<()>
         | bit(wanted.level, 15)
         | bit(wanted.masked, 16);
     let index = 0x10 + 2 * pin as u64;
+    let partition = paravisor.partition;
+    let _whole = partition.lock();
     for (index, value) in [(index + 1, 0), (index, entry)] {
         paravisor.host.mmio_write(io_apic::PAGE, 4, index)?;
         paravisor.host.mmio_write(io_apic::PAGE + 0x10, 4, value)?;

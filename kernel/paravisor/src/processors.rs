@@ -116,18 +116,25 @@ fn begin(paravisor: &mut Paravisor<'_>, partition: &mut Partition, index: usize)
 
 /// Sends a command of this processor's local APIC.
 pub fn send(paravisor: &mut Paravisor<'_>, command: Command) {
+    send_as(paravisor, command, false);
+}
+
+/// The same, or a message of the IOAPIC that may be of a level interrupt.
+pub fn send_as(paravisor: &mut Paravisor<'_>, command: Command, level: bool) {
     let (own, count) = (paravisor.index, paravisor.processors);
     // There is no priority to compare: the first who is reached is the one.
     let lowest = matches!(command.delivery, Delivery::Lowest(_));
     let reached = (0..count).filter(|index| command.reaches(*index as u32, own as u32));
     for index in reached.take(if lowest { 1 } else { count }) {
-        deliver(paravisor, index, command.delivery);
+        deliver(paravisor, index, command.delivery, level);
     }
 }
 
-fn deliver(paravisor: &mut Paravisor<'_>, index: usize, delivery: Delivery) {
+fn deliver(paravisor: &mut Paravisor<'_>, index: usize, delivery: Delivery, level: bool) {
     match delivery {
-        Delivery::Fixed(vector) | Delivery::Lowest(vector) => PROCESSORS[index].inbox.post(vector),
+        Delivery::Fixed(vector) | Delivery::Lowest(vector) => {
+            PROCESSORS[index].inbox.post(vector, level);
+        }
         Delivery::Nmi => PROCESSORS[index].inbox.post_nmi(),
         Delivery::Init => initialise(index),
         Delivery::Startup(page) => {
@@ -172,10 +179,12 @@ pub fn attend(paravisor: &mut Paravisor<'_>) -> bool {
         processor.inbox.take();
         return false;
     }
-    if let Some((vectors, nmi)) = processor.inbox.take() {
-        let bits = (0..=255u8).filter(|n| vectors[usize::from(n / 64)] >> (n % 64) & 1 == 1);
-        bits.for_each(|vector| paravisor.apic.request(vector, false));
-        paravisor.nmi |= nmi;
+    if let Some(posted) = processor.inbox.take() {
+        for (words, level) in [(posted.edges, false), (posted.levels, true)] {
+            let bits = (0..=255u8).filter(|n| words[usize::from(n / 64)] >> (n % 64) & 1 == 1);
+            bits.for_each(|vector| paravisor.apic.request(vector, level));
+        }
+        paravisor.nmi |= posted.nmi;
     }
     true
 }

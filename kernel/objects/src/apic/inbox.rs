@@ -6,10 +6,22 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// What was posted: vectors, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Posted {
+    /// Of edges, and of commands.
+    pub edges: [u64; 4],
+    /// Of level interrupts, whose end somebody waits for.
+    pub levels: [u64; 4],
+    /// A non-maskable interrupt, too.
+    pub nmi: bool,
+}
+
 /// One processor's.
 #[derive(Debug)]
 pub struct Inbox {
-    vectors: [AtomicU64; 4],
+    edges: [AtomicU64; 4],
+    levels: [AtomicU64; 4],
     nmi: AtomicBool,
     /// Something was posted that was not taken.
     full: AtomicBool,
@@ -25,15 +37,17 @@ impl Inbox {
     /// Empty.
     pub const fn new() -> Self {
         Self {
-            vectors: [const { AtomicU64::new(0) }; 4],
+            edges: [const { AtomicU64::new(0) }; 4],
+            levels: [const { AtomicU64::new(0) }; 4],
             nmi: AtomicBool::new(false),
             full: AtomicBool::new(false),
         }
     }
 
     /// Posts an interrupt.
-    pub fn post(&self, vector: u8) {
-        let word = &self.vectors[usize::from(vector / 64)];
+    pub fn post(&self, vector: u8, level: bool) {
+        let words = if level { &self.levels } else { &self.edges };
+        let word = &words[usize::from(vector / 64)];
         word.fetch_or(1 << (vector % 64), Ordering::Release);
         self.full.store(true, Ordering::Release);
     }
@@ -44,14 +58,17 @@ impl Inbox {
         self.full.store(true, Ordering::Release);
     }
 
-    /// The vectors that were posted, a bit each, and whether an NMI was; nothing is left. `None`
-    /// where nothing was posted since.
-    pub fn take(&self) -> Option<([u64; 4], bool)> {
+    /// What was posted; nothing is left. `None` where nothing was posted since.
+    pub fn take(&self) -> Option<Posted> {
         if !self.full.load(Ordering::Relaxed) || !self.full.swap(false, Ordering::Acquire) {
             return None;
         }
-        let vectors = [0, 1, 2, 3].map(|n| self.vectors[n].swap(0, Ordering::Acquire));
-        Some((vectors, self.nmi.swap(false, Ordering::Acquire)))
+        let all = |words: &[AtomicU64; 4]| words.each_ref().map(|w| w.swap(0, Ordering::Acquire));
+        Some(Posted {
+            edges: all(&self.edges),
+            levels: all(&self.levels),
+            nmi: self.nmi.swap(false, Ordering::Acquire),
+        })
     }
 }
 
@@ -63,11 +80,17 @@ mod tests {
     fn what_is_posted_is_taken_once() {
         let inbox = Inbox::new();
         assert_eq!(inbox.take(), None);
-        inbox.post(0x41);
-        inbox.post(0x41);
-        inbox.post(255);
+        inbox.post(0x41, false);
+        inbox.post(0x41, false);
+        inbox.post(255, false);
+        inbox.post(0x42, true);
         inbox.post_nmi();
-        assert_eq!(inbox.take(), Some(([0, 1 << 1, 0, 1 << 63], true)));
+        let posted = Posted {
+            edges: [0, 1 << 1, 0, 1 << 63],
+            levels: [0, 1 << 2, 0, 0],
+            nmi: true,
+        };
+        assert_eq!(inbox.take(), Some(posted));
         assert_eq!(inbox.take(), None);
     }
 
@@ -79,7 +102,9 @@ mod tests {
             for first in [0u8, 1] {
                 let inbox = &inbox;
                 scope.spawn(move || {
-                    (first..=254 + first).step_by(2).for_each(|v| inbox.post(v));
+                    (first..=254 + first)
+                        .step_by(2)
+                        .for_each(|v| inbox.post(v, false));
                 });
             }
             for _ in 0..1000 {
@@ -91,9 +116,9 @@ mod tests {
     }
 
     fn collect(inbox: &Inbox, seen: &mut [u64; 4]) {
-        if let Some((vectors, _)) = inbox.take() {
+        if let Some(posted) = inbox.take() {
             seen.iter_mut()
-                .zip(vectors)
+                .zip(posted.edges)
                 .for_each(|(all, new)| *all |= new);
         }
     }
