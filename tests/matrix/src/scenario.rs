@@ -197,11 +197,12 @@ static TABLE: &[Scenario] = &[
     Scenario { name: "paravisor-not-requested", what: "a host that leaves out the paravisor that the owner demands",
         lie: "paravisor-not-requested", variant: Variant::Paravisor,
         modes: &[(SNPP, refuses(Refusal::PlacementContradicts)), (TDXP, refuses(Refusal::PlacementContradicts))], ..BASE },
-    // A paravisor tells its guest that the change failed, and the guest stops for that.
+    // In SNP the paravisor's own change, of its guest's GHCB, is the first one; in a TD it tells its guest that
+    // the change failed, and the guest stops for that.
     lie("psc-half", "a visibility change of which only a part is done",
-        &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::VisibilityRefused)), (TDXP, refuses(Refusal::VisibilityRefused))]),
+        &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::PscIncomplete)), (TDXP, refuses(Refusal::VisibilityRefused))]),
     lie("psc-range", "a visibility change that is done past its end",
-        &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::VisibilityRefused))]),
+        &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid))]),
     lie("hypercall-reply", "a hypercall of which the host reports what it cannot have done",
         &[(SNP, refuses(Refusal::HypercallReplyInvalid)), (TDX, refuses(Refusal::HypercallReplyInvalid))]),
     lie("spurious-wake", "VMPL 0 or L1 is woken though the lower guest did not exit",
