@@ -109,11 +109,9 @@ fn tables() -> u64 {
     physical(top)
 }
 
-/// Starts processor `index`: the last one by the call, where there is one. The host's L2 VMs know no real
-/// mode: there all by the call.
+/// Starts processor `index`: the last one by the call, where there is one.
 pub fn start(machine: &mut Machine, index: usize) -> bool {
-    let last = machine.hyperv && index + 1 == machine.count;
-    if last || machine.mode == Mode::TdxParavisor {
+    if machine.hyperv && index + 1 == machine.count {
         return call(machine, index);
     }
     let entry = work::begin as *const () as u64;
