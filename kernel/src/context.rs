@@ -76,6 +76,19 @@ impl Context for Registers {
         to.rax = message::MESSAGE;
     }
 
+    fn first_words(&self) -> [u64; 2] {
+        [self.0.rdx, self.0.r8]
+    }
+
+    #[inline(always)]
+    fn deliver_words(&mut self, words: [u64; 4], badge: u64, tag: u64) {
+        let to = &mut self.0;
+        [to.rdx, to.r8, to.r9, to.r10] = words;
+        to.rdi = badge;
+        to.rsi = tag;
+        to.rax = message::SHORT;
+    }
+
     #[inline(always)]
     fn set_result(&mut self, result: u64) {
         self.0.rax = result;
@@ -85,6 +98,14 @@ impl Context for Registers {
         self.0.rax = message::NOTIFIED;
         self.0.rdi = bits;
     }
+}
+
+/// Which call the registers ask for, before the lock: of a thread that another processor ended meanwhile
+/// it says nothing.
+#[inline(always)]
+pub fn asked(frame: *mut TrapFrame) -> u64 {
+    // SAFETY: as in `does_nothing`.
+    unsafe { (*frame).rax }
 }
 
 /// Serves `null`, which needs nothing of the kernel and no lock. False where it is another call.

@@ -14,11 +14,16 @@ use tessera_hw::trap::TrapFrame;
 use tessera_hw::{instr, user};
 use tessera_objects::pair::pair;
 use tessera_objects::system::System;
-use tessera_objects::system::thread::{State, THREADS};
+use tessera_objects::system::space::Space;
+use tessera_objects::system::thread::{State, THREADS, Thread};
 use tessera_objects::turn::{FREE, Lock};
 
 const CPUID_XSAVE: u32 = 1 << 26;
 const CPUID_AVX: u32 = 1 << 28;
+
+/// What a process with one thread costs the kernel beside pages: less than one.
+const SLOTS: usize = size_of::<Space>() + size_of::<Thread<Registers>>() + size_of::<Area>();
+const _: () = assert!(SLOTS <= 4096);
 
 /// Everything behind the kernel's one lock. Interrupts are off whenever it is held.
 pub struct Kernel {
@@ -239,7 +244,8 @@ pub fn user_code(rip: u64) -> Option<([u8; 15], usize)> {
     let mut kernel = kernel();
     let me = kernel.system.current();
     let tables = kernel.system.thread(me).tables;
-    (me != 0 && spaces::user_range(tables, rip, 1, false)).then(|| windows::code(rip))
+    (me != 0 && spaces::user_page(kernel.regions.bits, tables, rip, false))
+        .then(|| windows::code(rip))
 }
 
 /// Goes to ring 3. The stack is given up.

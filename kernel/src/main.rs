@@ -15,6 +15,7 @@ mod host;
 mod interrupts;
 mod ioapic;
 mod memory;
+mod pages;
 mod panic;
 mod probe;
 mod process;
@@ -47,6 +48,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     ioapic::install(&boot, claims.ioapic);
     probe::visibility_round_trip();
     memory::take_paravisor_room(&boot);
+    memory::take_rooms(&boot);
     timer::start();
     probe::halt_until_tick();
     cpu::install();

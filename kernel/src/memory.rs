@@ -5,7 +5,8 @@ use crate::{host, processors, stacks, windows};
 use spin::Mutex;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
-    DIRECT_MAP, IMAGE_END, IMAGE_START, PARAVISOR_BASE, PARAVISOR_END, SHARED_MAP,
+    BUNDLE_END, DIRECT_MAP, IMAGE_END, IMAGE_START, KERNEL_END, PARAVISOR_BASE, PARAVISOR_END,
+    SHARED_MAP,
 };
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
@@ -24,6 +25,7 @@ pub struct Memory {
     pub tables: Tables,
     pool: Pool,
     shared: u64,
+    kernel: u64,
 }
 
 /// Pages for page tables, from the image: private and accepted since launch.
@@ -61,6 +63,8 @@ pub struct Counts {
     pub accepted: u64,
     /// Pages shared now.
     pub shared: u64,
+    /// Pages that the kernel itself uses: of the image, and frames.
+    pub kernel: u64,
 }
 
 /// Takes over: drops the identity map, and gives usable RAM to the frame allocator.
@@ -109,7 +113,19 @@ pub fn install(boot: &Boot) {
         tables,
         pool,
         shared,
+        kernel: (PARAVISOR_BASE - IMAGE_START) / PAGE,
     });
+}
+
+/// Gives what the image leaves free in the rooms of kernel and bundle to the allocator.
+pub fn take_rooms(boot: &Boot) {
+    let launch = &boot.handoff.launch;
+    for (part, end) in [(&launch.kernel, KERNEL_END), (&launch.bundle, BUNDLE_END)] {
+        let segments = part.segments.iter().map(|s| s.phys.saturating_add(s.len));
+        let loaded = segments.fold(part.base.saturating_add(part.len), u64::max);
+        let first = loaded.min(end).div_ceil(PAGE);
+        with(|memory| memory.take(first, end / PAGE - first));
+    }
 }
 
 /// Where no paravisor runs, its room is the kernel's: accepted and mapped since launch. After the
@@ -118,13 +134,10 @@ pub fn take_paravisor_room(boot: &Boot) {
     if boot.handoff.paravisor_below != 0 {
         return;
     }
-    let (first, count) = (
-        PARAVISOR_BASE / PAGE,
-        (PARAVISOR_END - PARAVISOR_BASE) / PAGE,
-    );
+    let (first, end) = (PARAVISOR_BASE / PAGE, PARAVISOR_END / PAGE);
     with(|memory| {
-        memory.frames.release(first, count);
-        memory.frames.mark_accepted(first, count);
+        memory.kernel += end - first;
+        memory.take(first, end - first);
     });
 }
 
@@ -143,6 +156,7 @@ pub fn counts() -> Counts {
         total: m.frames.usable(),
         accepted: m.frames.accepted(),
         shared: m.shared,
+        kernel: m.kernel,
     })
 }
 
@@ -152,9 +166,32 @@ pub fn frame() -> Frame {
 }
 
 impl Memory {
+    /// Frames of the image, mapped and accepted since launch, that nothing uses any more.
+    fn take(&mut self, first: u64, count: u64) {
+        self.frames.release(first, count);
+        self.frames.mark_accepted(first, count);
+        self.kernel -= count;
+    }
+
     /// A zeroed private frame; `None` when there are no more. A host that withholds pages ends
     /// the guest.
+    #[inline(always)]
     pub fn frame(&mut self) -> Option<Frame> {
+        let frame = self.dirty_frame()?;
+        windows::zero_page(frame.address());
+        Some(frame)
+    }
+
+    /// The same as a copy of the page at `from`.
+    pub fn copy(&mut self, from: u64) -> Option<Frame> {
+        let frame = self.dirty_frame()?;
+        windows::copy_page(from, frame.address());
+        Some(frame)
+    }
+
+    /// A frame with whatever it had.
+    #[inline(always)]
+    fn dirty_frame(&mut self) -> Option<Frame> {
         let Self {
             frames,
             tables,
@@ -162,10 +199,7 @@ impl Memory {
             ..
         } = self;
         match frames.allocate(|run| accept(tables, pool, run)) {
-            Ok(frame) => {
-                windows::zero_page(frame.address());
-                Some(frame)
-            }
+            Ok(frame) => Some(frame),
             Err(Some(refusal)) => host::refuse(refusal),
             Err(None) => None,
         }

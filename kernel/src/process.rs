@@ -9,10 +9,11 @@ use tessera_defs::refusal::Refusal;
 use tessera_handoff::bundle::Bundle;
 use tessera_handoff::layout::{BUNDLE_VIRT, USER_STACK_TOP};
 use tessera_hw::trap::TrapFrame;
-use tessera_hw::user;
+use tessera_hw::{instr, user};
 use tessera_objects::elf::{Elf, Segment};
 use tessera_objects::system::System;
 use tessera_objects::system::objects::Reclaim;
+use tessera_objects::system::space::{Mapping, Use};
 use tessera_objects::tables::Access;
 
 const PAGE: u64 = 4096;
@@ -25,26 +26,22 @@ pub const FIRST: u8 = 0;
 /// Loads the bundle's first program and enters ring 3.
 pub fn run_first(boot: &Boot) -> ! {
     syscall::install(boot);
-    let Some((tables, entry)) = load(boot) else {
+    let mut kernel = cpu::kernel();
+    // Here and not where each processor prepares itself: the first one may have memory's lock then, and
+    // wait for them.
+    kernel.regions.bits = memory::with(|memory| memory.tables.bits);
+    let Some(thread) = load(boot, &mut kernel.system) else {
         host::refuse(Refusal::ComponentInvalid)
     };
-    let mut frame = user::new_frame(entry, USER_STACK_TOP - 8);
-    frame.rdi = boot.handoff.launch.bundle.len;
-    let registers = Registers(frame);
     let counts = memory::counts();
     log::info!("ring 3 after {} pages accepted", counts.accepted);
-    let mut kernel = cpu::kernel();
-    let made = kernel.system.create_first(counts.total, tables);
-    let thread = made.and_then(|space| kernel.system.create_thread(space, registers, PRIORITY));
-    let Ok(thread) = thread else {
-        host::refuse(Refusal::ComponentInvalid)
-    };
     kernel.reset_vectors(thread);
     kernel.system.tick(0);
     cpu::enter(kernel)
 }
 
-fn load(boot: &Boot) -> Option<(u64, u64)> {
+/// The first process with one thread, whose number it is.
+fn load(boot: &Boot, system: &mut System<Registers>) -> Option<u8> {
     let place = &boot.handoff.launch.bundle;
     if !memory::in_image(place.base, place.len) || !place.base.is_multiple_of(PAGE) {
         return None;
@@ -52,18 +49,30 @@ fn load(boot: &Boot) -> Option<(u64, u64)> {
     let bundle = Bundle::parse(windows::physical(place.base, place.len as usize))?;
     let elf = Elf::parse(bundle.file(0)?).ok()?;
     let tables = spaces::create()?;
-    // The first process reads the rest of it itself.
+    let space = system.create_first(memory::counts().total, tables).ok()?;
+    let mut fixed = |first: u64, len: u64| {
+        let pages = len.div_ceil(PAGE);
+        system.reserve(space, first, pages, Use::Fixed).ok()
+    };
+    // It reads the rest of the bundle itself.
+    fixed(BUNDLE_VIRT, place.len)?;
     for page in (0..place.len).step_by(PAGE as usize) {
         spaces::map(tables, BUNDLE_VIRT + page, place.base + page, Access::Read)?;
     }
     for segment in elf.segments() {
-        map_segment(tables, &segment.ok()?)?;
+        let segment = segment.ok()?;
+        let skip = segment.virt % PAGE;
+        fixed(segment.virt - skip, skip + segment.len)?;
+        map_segment(tables, &segment)?;
     }
+    fixed(USER_STACK_TOP - STACK_PAGES * PAGE, STACK_PAGES * PAGE)?;
     for page in 1..=STACK_PAGES {
         let frame = memory::frame().keep();
         spaces::map(tables, USER_STACK_TOP - page * PAGE, frame, Access::Write)?;
     }
-    Some((tables, elf.entry))
+    let mut frame = user::new_frame(elf.entry, USER_STACK_TOP - 8);
+    frame.rdi = place.len;
+    system.create_thread(space, Registers(frame), PRIORITY).ok()
 }
 
 fn map_segment(tables: u64, segment: &Segment<'_>) -> Option<()> {
@@ -100,6 +109,25 @@ pub fn fault(frame: &TrapFrame) -> ! {
     })
 }
 
+/// A page that a process cannot go on without, and that there will not be: a line, and its end.
+/// The first process' own.
+#[cold]
+#[inline(never)]
+pub fn unbacked(frame: &TrapFrame, status: u64) -> ! {
+    cpu::from_user(frame, |kernel| {
+        let space = kernel.system.current_space();
+        let words = match status {
+            number::STATUS_UNPAGED => "its pager brought no page",
+            _ => "there is no memory for its page",
+        };
+        log::warn!("process {space} stopped: {words} at {:#x}", instr::cr2());
+        if space == FIRST {
+            host::refuse(Refusal::MemoryTooSmall);
+        }
+        kernel.end_space(space, status);
+    })
+}
+
 /// Takes back what `objects` says has ended.
 pub struct Ends<'a> {
     regions: &'a mut spaces::Regions,
@@ -113,11 +141,11 @@ impl<'a> Ends<'a> {
 }
 
 impl Reclaim for Ends<'_> {
-    fn region(&mut self, index: u8) {
-        self.regions.empty(index);
+    fn region(&mut self, index: u8, pages: u64) {
+        self.regions.empty(index, pages);
     }
-    fn unmap(&mut self, tables: u64, address: u64, pages: u64) {
-        spaces::unmap(tables, address, pages);
+    fn unmap(&mut self, tables: u64, address: u64, pages: u64, left: &[Mapping]) -> u64 {
+        spaces::unmap(tables, address, pages, left)
     }
     fn flush(&mut self, processors: u8) {
         processors::flush(processors);

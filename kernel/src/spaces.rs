@@ -4,21 +4,29 @@
 use crate::{memory, windows};
 use tessera_hw::instr;
 use tessera_objects::frames::Frame;
+use tessera_objects::page_list::PageList;
 use tessera_objects::system::objects::OBJECTS;
-use tessera_objects::tables::{Access, Mapping, Size, TableMemory, Tables};
+use tessera_objects::system::space::{Mapping as Mapped, Use};
+use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 
-/// The page that lists a region's frames, by region; 0: none. In the kernel's lock's care.
-pub struct Regions([u64; OBJECTS]);
+/// Which frames are whose pages, by region. In the kernel's lock's care.
+pub struct Regions {
+    lists: [PageList; OBJECTS],
+    /// Isolation bits of page tables.
+    pub bits: PageBits,
+}
 
 /// Page tables whose pages are frames.
-struct UserTables<'a>(&'a mut memory::Memory);
+pub struct UserTables<'a>(pub &'a mut memory::Memory);
 
 impl TableMemory for UserTables<'_> {
+    #[inline(always)]
     fn read(&self, table: u64, index: usize) -> u64 {
         windows::read_word(table + index as u64 * 8)
     }
+    #[inline(always)]
     fn write(&mut self, table: u64, index: usize, entry: u64) {
         windows::write_word(table + index as u64 * 8, entry);
     }
@@ -27,8 +35,26 @@ impl TableMemory for UserTables<'_> {
     }
 }
 
-fn tables(memory: &memory::Memory, cr3: u64) -> Tables {
-    let bits = memory.tables.bits;
+/// Tables and lists as they stand, to which nothing is added. No lock but the kernel's.
+pub struct Standing;
+
+impl TableMemory for Standing {
+    #[inline(always)]
+    fn read(&self, table: u64, index: usize) -> u64 {
+        windows::read_word(table + index as u64 * 8)
+    }
+    #[inline(always)]
+    fn write(&mut self, table: u64, index: usize, entry: u64) {
+        windows::write_word(table + index as u64 * 8, entry);
+    }
+    fn allocate(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+/// The tables of a process, from its CR3.
+#[inline(always)]
+pub fn tables(bits: PageBits, cr3: u64) -> Tables {
     let root = cr3 & !(bits.private | bits.shared);
     Tables { root, bits }
 }
@@ -51,7 +77,7 @@ pub fn create() -> Option<u64> {
 /// Gives all tables of a process back. Nobody uses them any more.
 pub fn destroy(cr3: u64) {
     memory::with(|memory| {
-        let space = tables(memory, cr3);
+        let space = tables(memory.tables.bits, cr3);
         space.free_lower(&mut UserTables(memory), |user, table| {
             give_back(user.0, table);
         });
@@ -67,7 +93,7 @@ fn give_back(memory: &mut memory::Memory, address: u64) {
 pub fn map(cr3: u64, virt: u64, address: u64, access: Access) -> Option<()> {
     memory::with(|memory| {
         let mapping = Mapping::user(access);
-        let space = tables(memory, cr3);
+        let space = tables(memory.tables.bits, cr3);
         let mut user = UserTables(memory);
         space
             .map(&mut user, virt, address, Size::Small, mapping)
@@ -78,80 +104,84 @@ pub fn map(cr3: u64, virt: u64, address: u64, access: Access) -> Option<()> {
 /// Maps a page of code at its own address, for processors that start on these tables.
 pub fn map_bridge(cr3: u64, page: u64) -> Option<()> {
     memory::with(|memory| {
-        let space = tables(memory, cr3);
+        let space = tables(memory.tables.bits, cr3);
         let code = Mapping::kernel(Access::Execute);
         let mut user = UserTables(memory);
         space.map(&mut user, page, page, Size::Small, code).ok()
     })
 }
 
-/// Whether nothing is mapped in these pages.
-pub fn is_free(cr3: u64, virt: u64, pages: u64) -> bool {
+/// Tables that are missing for pages in a range.
+pub fn missing(cr3: u64, virt: u64, pages: u64) -> u64 {
     memory::with(|memory| {
-        let space = tables(memory, cr3);
-        let user = UserTables(memory);
-        (0..pages).all(|page| space.translate(&user, virt + page * PAGE).is_none())
+        let space = tables(memory.tables.bits, cr3);
+        space.missing(&UserTables(memory), virt, pages * PAGE)
     })
 }
 
-/// Takes pages out of a process, as far as they are mapped.
-pub fn unmap(cr3: u64, virt: u64, pages: u64) {
+/// Makes the tables for pages in a range. `None` when memory is used up; those made stay.
+pub fn prepare(cr3: u64, virt: u64, pages: u64) -> Option<()> {
     memory::with(|memory| {
-        let space = tables(memory, cr3);
-        for page in 0..pages {
-            let virt = virt + page * PAGE;
-            if space.unmap(&mut UserTables(memory), virt).is_ok() {
-                instr::invlpg(virt);
-            }
-        }
-    });
+        let space = tables(memory.tables.bits, cr3);
+        let mut user = UserTables(memory);
+        space.prepare_range(&mut user, virt, pages * PAGE).ok()
+    })
 }
 
-/// Whether a range belongs to a process (and is writable, if asked).
-pub fn user_range(cr3: u64, virt: u64, len: u64, write: bool) -> bool {
+/// Takes pages out of a process, as far as they are mapped, and the tables that nothing of what is
+/// left needs; how many.
+pub fn unmap(cr3: u64, virt: u64, pages: u64, left: &[Mapped]) -> u64 {
     memory::with(|memory| {
-        let space = tables(memory, cr3);
-        space.user_range(&UserTables(memory), virt, len, write)
+        let space = tables(memory.tables.bits, cr3);
+        let len = pages * PAGE;
+        space.unmap_range(&mut UserTables(memory), virt, len);
+        forget(virt, pages);
+        let needs = |m: &Mapped, first, bytes| m.access != Use::Guard && m.touches(first, bytes);
+        let keep = |first, bytes| left.iter().any(|m| needs(m, first, bytes));
+        let free = |user: &mut UserTables, table| give_back(user.0, table);
+        space.prune(&mut UserTables(memory), virt, len, keep, free)
     })
+}
+
+/// This processor forgets what it knows of pages whose entries changed.
+pub fn forget(virt: u64, pages: u64) {
+    const FEW: u64 = 32;
+    if pages > FEW {
+        return instr::flush_tlb();
+    }
+    for page in 0..pages {
+        instr::invlpg(virt + page * PAGE);
+    }
+}
+
+/// Whether a page is there for a process (and writable, if asked).
+pub fn user_page(bits: PageBits, cr3: u64, virt: u64, write: bool) -> bool {
+    tables(bits, cr3).user_range(&Standing, virt, 1, write)
 }
 
 impl Regions {
     /// No region has frames.
-    pub const EMPTY: Self = Self([0; OBJECTS]);
+    pub const EMPTY: Self = Self {
+        lists: [PageList::EMPTY; OBJECTS],
+        bits: PageBits {
+            private: 0,
+            shared: 0,
+        },
+    };
 
-    /// Gives a region its frames, zeroed. `None`, and nothing kept, when memory is used up.
-    pub fn fill(&mut self, region: u8, pages: u64) -> Option<()> {
-        let list = memory::with(memory::Memory::frame)?.keep();
-        self.0[usize::from(region)] = list;
-        for page in 0..pages {
-            match memory::with(memory::Memory::frame) {
-                Some(frame) => windows::write_word(list + page * 8, frame.keep()),
-                None => {
-                    self.empty(region);
-                    return None;
-                }
-            }
-        }
-        Some(())
+    /// The frames of a region.
+    #[inline(always)]
+    pub fn of(&mut self, region: u8) -> &mut PageList {
+        &mut self.lists[usize::from(region)]
     }
 
-    /// The frame of a page of a region.
-    pub fn page(&self, region: u8, page: u64) -> u64 {
-        windows::read_word(self.0[usize::from(region)] + page * 8)
-    }
-
-    /// Takes a region's frames back, if it has any.
-    pub fn empty(&mut self, region: u8) {
-        let list = core::mem::take(&mut self.0[usize::from(region)]);
-        if list == 0 {
-            return;
-        }
+    /// Takes a region's frames back.
+    pub fn empty(&mut self, region: u8, pages: u64) {
         memory::with(|memory| {
-            let frames = (0..PAGE / 8).map(|page| windows::read_word(list + page * 8));
-            frames
-                .take_while(|frame| *frame != 0)
-                .for_each(|frame| give_back(memory, frame));
-            give_back(memory, list);
+            self.of(region)
+                .drain(&mut UserTables(memory), pages, |user, frame| {
+                    give_back(user.0, frame);
+                });
         });
     }
 }

@@ -1,6 +1,7 @@
 //! Traps: exceptions that stand for host calls, the timer, system calls; all else is refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
+use crate::pages::Touched;
 use crate::{
     apic, clock, cpu, host, interrupts, process, processors, stacks, syscall, timer, windows,
 };
@@ -13,6 +14,7 @@ use tessera_hw::trap::{self, TrapFrame};
 use tessera_hw::user::CpuLocal;
 use tessera_hw::{instr, probe, protect};
 use tessera_objects::system::cpu::CPUS;
+use tessera_objects::system::mapping::Touch;
 use tessera_protocol::error::{Error, HostFault};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{serve, vc};
@@ -58,6 +60,7 @@ pub fn install_further(number: u8) {
 
 fn handle(frame: &mut TrapFrame) {
     match frame.vector {
+        v if v == u64::from(vector::PF) => page_fault(frame),
         _ if frame.forced() => refuse(frame, Refusal::InjectedInterrupt),
         v if v == u64::from(timer::VECTOR) => tick(frame),
         v if v == u64::from(processors::VECTOR) => told(frame),
@@ -183,6 +186,46 @@ fn told(frame: &TrapFrame) {
     apic::end_of_interrupt();
     if frame.from_user() {
         cpu::from_user(frame, |kernel| kernel.system.preempt());
+    }
+}
+
+/// A page of a process that is not there yet, or not its own yet; all else is an exception like
+/// any other. Error code: Intel SDM vol. 3, 4.7.
+fn page_fault(frame: &TrapFrame) {
+    const WRITE: u64 = 1 << 1;
+    const USER: u64 = 1 << 2;
+    const RESERVED: u64 = 1 << 3;
+    const EXECUTE: u64 = 1 << 4;
+    if !frame.from_user() || frame.error & (USER | RESERVED) != USER {
+        return exception(frame);
+    }
+    let touch = match frame.error & (WRITE | EXECUTE) {
+        0 => Touch::Read,
+        WRITE => Touch::Write,
+        _ => Touch::Execute,
+    };
+    // Before the lock: whoever has it may fault as well, while this processor waits.
+    let address = instr::cr2();
+    let mut kernel = cpu::kernel();
+    let me = kernel.system.current();
+    if me == 0 {
+        // Another processor ended the thread meanwhile.
+        kernel.system.preempt();
+        cpu::enter(kernel)
+    }
+    match kernel.touch(address, touch) {
+        Touched::There => {}
+        Touched::Asked => {
+            windows::copy_frame(frame, &mut kernel.system.thread(me).context.0);
+            cpu::enter(kernel)
+        }
+        Touched::Not(status) => {
+            drop(kernel);
+            match status {
+                0 => exception(frame),
+                status => process::unbacked(frame, status),
+            }
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)] // an address becomes a slice here and nowhere else in the kernel
 
 use tessera_handoff::layout::DIRECT_MAP;
+use tessera_hw::instr;
 use tessera_hw::protect::user_access;
+use tessera_hw::trap::TrapFrame;
 
 /// Bytes of private physical memory through the direct map, for reading.
 ///
@@ -39,8 +41,21 @@ pub fn write_word(gpa: u64, value: u64) {
 /// Zeroes a page that the caller owns.
 pub fn zero_page(gpa: u64) {
     // SAFETY: an owned frame in the direct map.
-    unsafe { core::ptr::write_bytes((DIRECT_MAP + gpa) as *mut u8, 0, 4096) }
+    unsafe { instr::clear_page(DIRECT_MAP + gpa) }
 }
+
+/// Copies a page to one that the caller owns.
+pub fn copy_page(from: u64, to: u64) {
+    // SAFETY: owned frames in the direct map.
+    unsafe { instr::copy_words(DIRECT_MAP + from, DIRECT_MAP + to, 512) }
+}
+
+/// Copies registers by words.
+pub fn copy_frame(from: &TrapFrame, to: &mut TrapFrame) {
+    // SAFETY: two structures of that many words, which do not overlap.
+    unsafe { instr::copy_words(&raw const *from as u64, &raw mut *to as u64, FRAME_WORDS) }
+}
+const FRAME_WORDS: u64 = size_of::<TrapFrame>() as u64 / 8;
 
 /// Copies into a frame that the caller owns; `offset + data.len()` is at most a page.
 pub fn fill(gpa: u64, offset: usize, data: &[u8]) {

@@ -137,10 +137,10 @@ pub const STACK_TOP: u64 = 0xFFFF_FFFF_C000_0000;
 pub const USER_BASE: u64 = 0x0000_0000_0040_0000;
 /// The first process finds the bundle here, read-only.
 pub const BUNDLE_VIRT: u64 = 0x0000_1000_0000_0000;
-/// A service finds the state that outlives it here.
-pub const STATE_BASE: u64 = 0x0000_2000_0000_0000;
 /// Top of the user stack.
 pub const USER_STACK_TOP: u64 = 0x0000_7FFF_FFFF_0000;
+/// A service finds the state that outlives it here: where the stack's page table serves it too.
+pub const STATE_BASE: u64 = 0x0000_7FFF_FFE0_0000;
 
 const _: () = assert!(STACK_START + STACK_PAGES * 4096 <= KERNEL_BASE);
 const _: () = assert!(room::of(PARAVISOR_VPS) <= PARAVISOR_POOL);

@@ -20,8 +20,10 @@ pub struct SystemInfo {
     pub now: u64,
     /// Processors that run.
     pub processors: u64,
+    /// Pages that the kernel itself uses: what no process pays for.
+    pub pages_kernel: u64,
 }
-const _: () = assert!(core::mem::size_of::<SystemInfo>() == 56);
+const _: () = assert!(core::mem::size_of::<SystemInfo>() == 64);
 
 /// What `number::USAGE` returns of one process.
 #[repr(C)]
@@ -37,8 +39,10 @@ pub struct Usage {
     pub quota: u64,
     /// `STATUS_*`.
     pub status: u64,
+    /// Those of `pages` that are its page tables, and the lists of regions that it pays for.
+    pub tables: u64,
 }
-const _: () = assert!(core::mem::size_of::<Usage>() == 32);
+const _: () = assert!(core::mem::size_of::<Usage>() == 40);
 
 /// What `number::INSPECT_PROCESS` returns.
 #[repr(C)]
@@ -49,7 +53,7 @@ pub struct ProcessInfo {
     /// As `number::USAGE`.
     pub usage: Usage,
 }
-const _: () = assert!(core::mem::size_of::<ProcessInfo>() == 48);
+const _: () = assert!(core::mem::size_of::<ProcessInfo>() == 56);
 
 /// What `number::INSPECT_INTERRUPT` returns.
 #[repr(C)]

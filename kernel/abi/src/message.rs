@@ -17,6 +17,14 @@
 //! Tag: bits 31:0 are the sender's label, unchanged; bits 63:32 are a handle that moves with the
 //! message, 0 for none. A moved handle needs `TRANSFER`; it leaves the sender's table and gets a
 //! new number in the receiver's, which is what the receiver sees in the tag.
+//!
+//! A **fault message** comes from the kernel to the pager of a region (`number::CREATE`), with the
+//! badge of the endpoint handle that the region was made with, label `FAULT` and a short message's
+//! words: address of the page, `TOUCH_*`, page of the region, number of the thread that waits (the
+//! same for its life). A caller can send the same label: give it another badge. The reply's label
+//! says what becomes of the thread: `FAULT_PAGE` hands a page in, word 0 being a handle of one of
+//! the pager's zero-filled regions (right `WRITE`), word 1 the page of it that moves; `FAULT_END`
+//! ends the process; with any other the thread touches its page again.
 
 /// Words of a message.
 pub const WORDS: usize = 10;
@@ -28,6 +36,19 @@ pub const MESSAGE: u64 = 0;
 pub const SHORT: u64 = 2;
 /// RAX of `RECEIVE` and `REPLY_RECEIVE`: a notification; RDI has the bits, no reply is owed.
 pub const NOTIFIED: u64 = 1;
+
+/// Label of a fault message.
+pub const FAULT: u32 = 0x8000_0000;
+/// Label of its reply: the page of word 1 of the region of word 0 moves there.
+pub const FAULT_PAGE: u32 = 1;
+/// Label of its reply: there is no such page, the process ends with `STATUS_UNPAGED`.
+pub const FAULT_END: u32 = 2;
+/// The page was read.
+pub const TOUCH_READ: u8 = 0;
+/// The page was written.
+pub const TOUCH_WRITE: u8 = 1;
+/// The page was executed.
+pub const TOUCH_EXECUTE: u8 = 2;
 
 /// A tag of a label and a handle (0: none).
 pub const fn tag(label: u32, handle: u32) -> u64 {

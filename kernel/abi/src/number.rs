@@ -58,10 +58,17 @@ pub const REVOKE: u64 = 14;
 /// `NotCreatable`, `TableFull`, `QuotaExceeded`, `OutOfMemory`, and:
 /// - `Endpoint`, `Notification`: nothing more.
 /// - `Region`: `pages` (1 to `REGION_PAGES`), address space that owns and pays, 0 for the
-///   caller's own (right `MANAGE`). Zeroed.
-/// - `AddressSpace`: `quota` in pages, taken from the caller's; notification (right `SEND`) or
-///   0, bits that it gets when the process ends; its name, 16 bytes of ASCII in two words, zero padded,
-///   which the kernel puts before each line that the process prints.
+///   caller's own (right `MANAGE`), origin. The owner pays at once for every page, and for the
+///   lists of regions above 8 pages (one for each 512, one more above 512); frames are taken when
+///   a page is first touched. The origin says what such a page is: 0, zeros; a region, its page of
+///   the same number, if it has one (a private copy, made when either is written; `Busy` while
+///   the origin is mapped writable, which it cannot become while a copy exists; `BadArgument` for
+///   an origin that has one itself); an endpoint (right `SEND`), what its receiver, the pager,
+///   answers (`message`).
+/// - `AddressSpace`: `quota` in pages (at least 1, its root table), taken from the caller's;
+///   notification (right `SEND`) or 0, bits that it gets when the process ends; its name, 16 bytes
+///   of ASCII in two words, zero padded, which the kernel puts before each line that the process
+///   prints.
 /// - `Thread`: address space (0: own; right `MANAGE`), entry, top of stack, priority (at most
 ///   the caller's own), argument (RDI at the start). Runs at once. `BadArgument` for
 ///   addresses that are not canonical or not the user's, or a priority out of range.
@@ -74,23 +81,27 @@ pub const REVOKE: u64 = 14;
 ///     touches memory or what the kernel keeps to itself. `NotCreatable`: the mode has no way there.
 ///   - `Evidence`, `Inspection`: nothing more.
 pub const CREATE: u64 = 15;
-/// `map(space, region, address, access) -> 0`: maps a whole region at a page-aligned address;
-/// space 0 is the caller's own. Rights: `MANAGE` on the space, `WRITE` or `EXECUTE` on the region
-/// for such an access. Errors: `BadAddress` (not the user's half), `BadArgument` (unaligned, no
-/// such access), `AlreadyMapped`, `TableFull` (mappings), `QuotaExceeded`, `OutOfMemory`.
+/// `map(space, region, address, access, pages) -> 0`: maps a whole region at a page-aligned address;
+/// space 0 is the caller's own, which pays for the page tables that this needs. `MAP_GUARD` takes
+/// no region (0) but `pages`, which are never mapped: a touch ends the process, and nothing else
+/// can be mapped there until `UNMAP`. Rights: `MANAGE` on the space, `WRITE` or `EXECUTE` on the
+/// region for such an access. Errors: `BadAddress` (not the user's half), `BadArgument` (unaligned,
+/// no such access, no or too many `pages`), `AlreadyMapped`, `TableFull` (mappings), `Busy` (a region is
+/// nowhere executable while it is writable somewhere, and not writable while copies of it exist),
+/// `QuotaExceeded`, `OutOfMemory`.
 pub const MAP: u64 = 16;
 /// `unmap(space, address) -> 0`: takes away the mapping that starts there. Errors: `BadAddress`.
 pub const UNMAP: u64 = 17;
 /// `kill(handle) -> 0`: ends a thread, or a process with all that it owns. Right: `MANAGE`.
 pub const KILL: u64 = 18;
 /// `cancel(thread) -> 0`: whatever the thread waits for ends with `Cancelled`; no effect on one
-/// that does not wait. Right: `MANAGE`.
+/// that does not wait, or waits for a page. Right: `MANAGE`.
 pub const CANCEL: u64 = 19;
 /// `give(space, handle, rights, badge) -> handle`: as `DUPLICATE`, but into another process'
 /// table; the result is the number there. Rights: `MANAGE` on the space; `TRANSFER`.
 pub const GIVE: u64 = 20;
 /// `status(space) -> state`: `STATUS_RUNS`, `STATUS_EXITED` + code (8 bits), `STATUS_FAULTED` +
-/// vector, `STATUS_KILLED`.
+/// vector, `STATUS_KILLED`, `STATUS_UNPAGED`, `STATUS_UNBACKED`.
 pub const STATUS: u64 = 21;
 /// `set_tls(base) -> 0`: FS base of the calling thread. Errors: `BadAddress` (not the user's).
 pub const SET_TLS: u64 = 22;
@@ -162,8 +173,8 @@ pub const INSPECT_INTERRUPT: u64 = 2;
 
 /// Bytes that `PRINT` takes at most.
 pub const PRINT_MAX: usize = 1024;
-/// Pages of a region at most.
-pub const REGION_PAGES: u64 = 256;
+/// Pages of a region at most: 256 MiB.
+pub const REGION_PAGES: u64 = 65_536;
 /// Priorities are 1 to this, higher runs first.
 pub const PRIORITY_MAX: u8 = 31;
 /// Handles of a process at most.
@@ -177,6 +188,8 @@ pub const MAP_READ: u64 = 0;
 pub const MAP_WRITE: u64 = 1;
 /// `MAP` access: read and execute.
 pub const MAP_EXECUTE: u64 = 2;
+/// `MAP` access: none, for ever.
+pub const MAP_GUARD: u64 = 3;
 
 /// `STATUS`: alive.
 pub const STATUS_RUNS: u64 = 0;
@@ -186,6 +199,11 @@ pub const STATUS_EXITED: u64 = 0x100;
 pub const STATUS_FAULTED: u64 = 0x200;
 /// `STATUS`: killed.
 pub const STATUS_KILLED: u64 = 0x300;
+/// `STATUS`: ended at a page that its pager did not bring: the pager is gone, received again
+/// without an answer, or said `FAULT_END`. The pager's doing.
+pub const STATUS_UNPAGED: u64 = 0x400;
+/// `STATUS`: ended at a page for which the system had no frame: nobody's fault.
+pub const STATUS_UNBACKED: u64 = 0x500;
 
 /// RAX of a call with a timeout in microseconds.
 pub const fn timeout(number: u64, microseconds: u32) -> u64 {

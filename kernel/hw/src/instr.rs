@@ -123,6 +123,31 @@ pub fn invlpg(virt: u64) {
     unsafe { asm!("invlpg [{}]", in(reg) virt, options(nostack, preserves_flags)) }
 }
 
+/// Zeroes a page by words: REP counts each.
+///
+/// # Safety
+/// A mapped, writable page at `virt` that nobody else uses.
+pub unsafe fn clear_page(virt: u64) {
+    // SAFETY: the caller's promise; DF is clear in the kernel.
+    unsafe {
+        asm!("rep stosq", inout("rdi") virt => _, inout("rcx") 512u64 => _, in("rax") 0u64,
+            options(nostack, preserves_flags));
+    }
+}
+
+/// Copies memory by words of 8 bytes: REP counts each.
+///
+/// # Safety
+/// Mapped memory that does not overlap; what is at `to` is writable and nobody else's.
+#[inline(always)]
+pub unsafe fn copy_words(from: u64, to: u64, words: u64) {
+    // SAFETY: the caller's promise; DF is clear in the kernel.
+    unsafe {
+        asm!("rep movsq", inout("rsi") from => _, inout("rdi") to => _, inout("rcx") words => _,
+            options(nostack, preserves_flags));
+    }
+}
+
 /// Flushes all non-global translations by rewriting CR3.
 pub fn flush_tlb() {
     // SAFETY: CR3 is rewritten with the value it has.

@@ -237,6 +237,133 @@ impl Tables {
         Ok(self.address(entry))
     }
 
+    /// Tables that are missing for small pages in `virt..virt + len`, which is not empty.
+    pub fn missing(&self, memory: &impl TableMemory, virt: u64, len: u64) -> u64 {
+        (0..3)
+            .map(|level| self.missing_at(memory, virt, len, level))
+            .sum()
+    }
+
+    /// Tables of `level` that are missing.
+    fn missing_at(&self, memory: &impl TableMemory, virt: u64, len: u64, level: u32) -> u64 {
+        spans(virt, len, level)
+            .filter(|span| self.table(memory, *span, level).is_none())
+            .count() as u64
+    }
+
+    /// Makes the tables that `missing` counts. Errors: `OutOfTables`; those made stay.
+    pub fn prepare_range(
+        &self,
+        memory: &mut impl TableMemory,
+        virt: u64,
+        len: u64,
+    ) -> Result<(), Error> {
+        for span in spans(virt, len, 0) {
+            self.walk(memory, span, 0, true)?;
+        }
+        Ok(())
+    }
+
+    /// Takes all small pages of `virt..virt + len` away that are there.
+    pub fn unmap_range(&self, memory: &mut impl TableMemory, virt: u64, len: u64) {
+        for span in spans(virt, len, 0) {
+            let Some(table) = self.table(memory, span, 0) else {
+                continue;
+            };
+            let first = span.max(virt);
+            let end = (span + span_bytes(0)).min(virt + len);
+            for page in (first..end).step_by(4096) {
+                memory.write(table, index(page, 0), 0);
+            }
+        }
+    }
+
+    /// Takes tables away that serve `virt..virt + len` and for whose addresses `keep` (first
+    /// address, bytes) is false: nothing is mapped there. Calls `free` for each; how many.
+    pub fn prune<M: TableMemory>(
+        &self,
+        memory: &mut M,
+        virt: u64,
+        len: u64,
+        keep: impl Fn(u64, u64) -> bool,
+        mut free: impl FnMut(&mut M, u64),
+    ) -> u64 {
+        let mut count = 0;
+        for level in 0..3 {
+            for span in spans(virt, len, level) {
+                if keep(span, span_bytes(level)) {
+                    continue;
+                }
+                let Some(above) = self.table(memory, span, level + 1) else {
+                    continue;
+                };
+                let entry = memory.read(above, index(span, level + 1));
+                if entry & PRESENT != 0 {
+                    memory.write(above, index(span, level + 1), 0);
+                    free(memory, self.address(entry));
+                    count += 1;
+                }
+            }
+        }
+        count
+    }
+
+    /// The table of `level` that serves `virt`.
+    fn table(&self, memory: &impl TableMemory, virt: u64, level: u32) -> Option<u64> {
+        let mut table = self.root;
+        for level in (level + 1..4).rev() {
+            let entry = memory.read(table, index(virt, level));
+            if entry & PRESENT == 0 || entry & LARGE != 0 {
+                return None;
+            }
+            table = self.address(entry);
+        }
+        Some(table)
+    }
+
+    /// The last table on the way to `virt`.
+    #[inline(always)]
+    fn last(&self, memory: &impl TableMemory, virt: u64) -> Option<u64> {
+        let table = self.below(memory, self.root, index(virt, 3))?;
+        let table = self.below(memory, table, index(virt, 2))?;
+        self.below(memory, table, index(virt, 1))
+    }
+
+    #[inline(always)]
+    fn below(&self, memory: &impl TableMemory, table: u64, index: usize) -> Option<u64> {
+        let entry = memory.read(table, index);
+        (entry & (PRESENT | LARGE) == PRESENT).then(|| self.address(entry))
+    }
+
+    /// Takes a small page away; whether it was there.
+    #[inline(always)]
+    pub fn take(&self, memory: &mut impl TableMemory, virt: u64) -> bool {
+        let Some(table) = self.last(memory, virt) else {
+            return false;
+        };
+        let there = memory.read(table, index(virt, 0)) & PRESENT != 0;
+        memory.write(table, index(virt, 0), 0);
+        there
+    }
+
+    /// Puts a page where nothing, or the same page with less access, is mapped; its table is there.
+    /// Whether something was mapped before, which processors may remember. Errors: `NotMapped`
+    /// without a table.
+    #[inline(always)]
+    pub fn set(
+        &self,
+        memory: &mut impl TableMemory,
+        virt: u64,
+        phys: u64,
+        mapping: Mapping,
+    ) -> Result<bool, Error> {
+        let table = self.last(memory, virt).ok_or(Error::NotMapped)?;
+        let index = index(virt, 0);
+        let before = memory.read(table, index);
+        memory.write(table, index, self.leaf(phys, Size::Small, mapping));
+        Ok(before & PRESENT != 0)
+    }
+
     /// Where `virt` leads: physical address and entry flags, or `None`.
     pub fn translate(&self, memory: &impl TableMemory, virt: u64) -> Option<(u64, u64)> {
         let mut table = self.root;
@@ -320,6 +447,17 @@ impl Tables {
     fn address(&self, entry: u64) -> u64 {
         entry & ADDRESS & !(self.bits.private | self.bits.shared)
     }
+}
+
+/// Bytes that a table of `level` serves.
+const fn span_bytes(level: u32) -> u64 {
+    4096 << (9 * (level + 1))
+}
+
+/// First addresses of what tables of `level` serve, as far as they touch `virt..virt + len`.
+fn spans(virt: u64, len: u64, level: u32) -> impl Iterator<Item = u64> {
+    let bytes = span_bytes(level);
+    (virt / bytes..(virt + len).div_ceil(bytes)).map(move |n| n * bytes)
 }
 
 const fn index(virt: u64, level: u32) -> usize {
@@ -423,6 +561,55 @@ mod tests {
             )
         });
         assert_eq!(result, Err(Error::OutOfTables));
+    }
+
+    proptest! {
+        /// Ranges come and go; the tables that are missing are counted rightly before, and all that
+        /// nothing needs any more come back.
+        #[test]
+        fn ranges_need_and_give_back_their_tables(
+            steps in prop::collection::vec((0u64..8, 1u64..1500), 1..40),
+        ) {
+            let mut memory = Fake::default();
+            let tables = Tables::new(&mut memory, SHARED_47).unwrap();
+            let mut ranges: BTreeMap<u64, u64> = BTreeMap::new();
+            let mut live = 1;
+            for (place, pages) in steps {
+                // Places share tables of all levels: 2 MiB, 1 GiB and 512 GiB apart.
+                let virt = 0x40_0000 + (place & 1) * 0x60_0000 + ((place >> 1 & 1) << 30)
+                    + (place >> 2 << 39);
+                let len = pages * 4096;
+                if let Some(len) = ranges.remove(&virt) {
+                    let keep = |first: u64, bytes: u64| ranges.iter()
+                        .any(|(virt, len)| *virt < first + bytes && first < virt + len);
+                    tables.unmap_range(&mut memory, virt, len);
+                    let mut freed = 0;
+                    let count = tables.prune(&mut memory, virt, len, keep, |_, _| freed += 1);
+                    prop_assert_eq!(count, freed);
+                    live -= freed;
+                } else {
+                    let missing = tables.missing(&memory, virt, len);
+                    let before = memory.tables.len() as u64;
+                    if tables.prepare_range(&mut memory, virt, len).is_err() {
+                        return Ok(());
+                    }
+                    prop_assert_eq!(memory.tables.len() as u64 - before, missing);
+                    live += missing;
+                    let last = virt + len - 4096;
+                    let write = Mapping::user(Access::Write);
+                    prop_assert_eq!(tables.set(&mut memory, last, 0x9000, write), Ok(false));
+                    prop_assert_eq!(tables.set(&mut memory, last, 0x9000, write), Ok(true));
+                    ranges.insert(virt, len);
+                }
+                for (virt, len) in &ranges {
+                    prop_assert_eq!(tables.missing(&memory, *virt, *len), 0);
+                    prop_assert!(tables.translate(&memory, virt + len - 4096).is_some());
+                }
+            }
+            let mut freed = 1;
+            tables.free_lower(&mut memory, |_, _| freed += 1);
+            prop_assert_eq!(freed, live);
+        }
     }
 
     #[test]

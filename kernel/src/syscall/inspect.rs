@@ -59,7 +59,7 @@ fn process(kernel: &mut Kernel, index: u64, into: u64, len: u64) -> Result<u64, 
     if space.life == Life::Free {
         return Ok(0);
     }
-    let mut bytes = [0; 48];
+    let mut bytes = [0; 56];
     bytes[..16].copy_from_slice(&space.name);
     bytes[16..].copy_from_slice(system::words(space).map(u64::to_le_bytes).as_flattened());
     user::write(kernel, into, len, &bytes)

@@ -1,59 +1,48 @@
 //! `map` and `unmap`.
 
+use super::entry::Arguments;
 use crate::cpu::Kernel;
 use crate::spaces;
 use tessera_abi::{error::Error, kind::Kind, number, rights};
-use tessera_objects::tables::Access;
+use tessera_objects::system::space::Use;
 
-const PAGE: u64 = 4096;
-
-pub fn map(
-    kernel: &mut Kernel,
-    space: u64,
-    region: u64,
-    address: u64,
-    access: u64,
-) -> Result<u64, Error> {
+pub fn map(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> {
+    let [space, region, address, access, pages, _] = *arguments;
     let space = kernel.system.space_or_own(space, rights::MANAGE)?;
     let (access, right) = match access {
-        number::MAP_READ => (Access::Read, 0),
-        number::MAP_WRITE => (Access::Write, rights::WRITE),
-        number::MAP_EXECUTE => (Access::Execute, rights::EXECUTE),
+        number::MAP_READ => (Use::Read, 0),
+        number::MAP_WRITE => (Use::Write, rights::WRITE),
+        number::MAP_EXECUTE => (Use::Execute, rights::EXECUTE),
+        number::MAP_GUARD if region == 0 => {
+            return kernel.system.reserve(space, address, pages, Use::Guard);
+        }
         _ => return Err(Error::BadArgument),
     };
     let region = kernel.system.object(region, Kind::Region, right)?;
-    let tables = kernel.system.space(space).tables;
-    let pages = kernel.system.map(space, region, address)?;
-    // Only the first process has pages that are no region's.
-    if !spaces::is_free(tables, address, pages) {
-        kernel.system.unmap(space, address, &mut Nothing)?;
-        return Err(Error::AlreadyMapped);
+    let pages = kernel.system.map(space, region, address, access)?;
+    let made = make_tables(kernel, space, address, pages);
+    if made.is_err() {
+        let (system, mut ends) = kernel.ending();
+        system.unmap(space, address, &mut ends)?;
     }
-    for page in 0..pages {
-        let frame = kernel.regions.page(region, page);
-        if spaces::map(tables, address + page * PAGE, frame, access).is_none() {
-            let (system, mut ends) = kernel.ending();
-            system.unmap(space, address, &mut ends)?;
-            return Err(Error::OutOfMemory);
-        }
+    made
+}
+
+/// The page tables of a mapping, which its process pays for; the pages come when they are touched.
+fn make_tables(kernel: &mut Kernel, space: u8, address: u64, pages: u64) -> Result<u64, Error> {
+    let space = kernel.system.space(space);
+    let missing = spaces::missing(space.tables, address, pages);
+    if !space.charge_tables(missing) {
+        return Err(Error::QuotaExceeded);
     }
-    Ok(0)
+    match spaces::prepare(space.tables, address, pages) {
+        Some(()) => Ok(0),
+        None => Err(Error::OutOfMemory),
+    }
 }
 
 pub fn unmap(kernel: &mut Kernel, space: u64, address: u64) -> Result<u64, Error> {
     let space = kernel.system.space_or_own(space, rights::MANAGE)?;
     let (system, mut ends) = kernel.ending();
     system.unmap(space, address, &mut ends)
-}
-
-/// Takes nothing back: the region still has its handle, and nothing was mapped.
-struct Nothing;
-
-impl tessera_objects::system::objects::Reclaim for Nothing {
-    fn stop(&mut self, _: u8) {}
-    fn flush(&mut self, _: u8) {}
-    fn leave(&mut self) {}
-    fn region(&mut self, _: u8) {}
-    fn unmap(&mut self, _: u64, _: u64, _: u64) {}
-    fn space(&mut self, _: u64) {}
 }

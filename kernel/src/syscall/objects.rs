@@ -15,21 +15,16 @@ pub fn create(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> 
         kind @ (Kind::Endpoint | Kind::Notification) => {
             kernel.system.create_object(kind).map(u64::from)
         }
-        Kind::Region => region(kernel, a, b),
+        Kind::Region => region(kernel, a, b, c),
         Kind::AddressSpace => space(kernel, arguments),
         Kind::Thread => thread(kernel, arguments),
         kind => devices::create(kernel, kind, a, b, c),
     }
 }
 
-fn region(kernel: &mut Kernel, pages: u64, owner: u64) -> Result<u64, Error> {
+fn region(kernel: &mut Kernel, pages: u64, owner: u64, origin: u64) -> Result<u64, Error> {
     let owner = kernel.system.space_or_own(owner, rights::MANAGE)?;
-    let (handle, index) = kernel.system.create_region(pages, owner)?;
-    if kernel.regions.fill(index, pages).is_none() {
-        let (system, mut ends) = kernel.ending();
-        system.close(handle.into(), &mut ends)?;
-        return Err(Error::OutOfMemory);
-    }
+    let (handle, _) = kernel.system.create_region(pages, owner, origin)?;
     Ok(handle.into())
 }
 

@@ -39,6 +39,7 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
         timer::ticks(),
         clock::now(),
         kernel.system.processors().into(),
+        counts.kernel,
     ];
     user::write(
         kernel,
@@ -61,13 +62,14 @@ pub fn usage(kernel: &mut Kernel, space: u64, virt: u64, len: u64) -> Result<u64
 }
 
 /// The words of `Usage`.
-pub fn words(space: &Space) -> [u64; 4] {
+pub fn words(space: &Space) -> [u64; 5] {
     let handles = space.handles.used().count() as u64;
     [
         u64::from(space.threads) | handles << 32,
         space.pages,
         space.quota,
         status(space.life),
+        space.overhead,
     ]
 }
 

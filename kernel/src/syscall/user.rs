@@ -1,15 +1,16 @@
-//! Bytes to and from the running process.
+//! Bytes to and from the running process. Pages that are not there yet come as by a touch; where
+//! that takes a pager, the thread waits for it and makes its call again.
 
 use crate::cpu::Kernel;
-use crate::{spaces, windows};
+use crate::pages::Touched;
+use crate::spaces::{self, PAGE};
+use crate::windows;
 use tessera_abi::error::Error;
+use tessera_objects::system::mapping::{Touch, USER_END};
 
 /// Copies from the process. Errors: `BadAddress`.
 pub fn read(kernel: &mut Kernel, virt: u64, into: &mut [u8]) -> Result<(), Error> {
-    let tables = tables(kernel);
-    if !spaces::user_range(tables, virt, into.len() as u64, false) {
-        return Err(Error::BadAddress);
-    }
+    reach(kernel, virt, into.len() as u64, Touch::Read)?;
     windows::copy_from_user(virt, into);
     Ok(())
 }
@@ -20,20 +21,31 @@ pub fn write(kernel: &mut Kernel, virt: u64, len: u64, from: &[u8]) -> Result<u6
     if len < wanted {
         return Err(Error::TooShort);
     }
-    if !spaces::user_range(tables(kernel), virt, wanted, true) {
-        return Err(Error::BadAddress);
-    }
+    reach(kernel, virt, wanted, Touch::Write)?;
     windows::copy_to_user(virt, from);
     Ok(wanted)
 }
 
-/// Whether the process may have `len` bytes written there. Errors: `BadAddress`.
+/// Whether the process may have `len` bytes written there. Errors: `BadAddress`; the thread waits
+/// then, perhaps, for a page.
 pub fn check(kernel: &mut Kernel, virt: u64, len: u64) -> Result<(), Error> {
-    let good = spaces::user_range(tables(kernel), virt, len, true);
-    good.then_some(()).ok_or(Error::BadAddress)
+    reach(kernel, virt, len, Touch::Write)
 }
 
-fn tables(kernel: &mut Kernel) -> u64 {
+/// Sees to it that a range is the running process' to touch so. Errors: `BadAddress`; the thread
+/// waits then, perhaps, for a page.
+fn reach(kernel: &mut Kernel, virt: u64, len: u64, touch: Touch) -> Result<(), Error> {
+    let end = virt.checked_add(len).filter(|end| *end <= USER_END);
+    let end = end.ok_or(Error::BadAddress)?;
     let me = kernel.system.current();
-    kernel.system.thread(me).tables
+    let cr3 = kernel.system.thread(me).tables;
+    for page in (virt & !(PAGE - 1)..end).step_by(PAGE as usize) {
+        if spaces::user_page(kernel.regions.bits, cr3, page, touch == Touch::Write) {
+            continue;
+        }
+        if kernel.touch(page, touch) != Touched::There {
+            return Err(Error::BadAddress);
+        }
+    }
+    Ok(())
 }

@@ -29,6 +29,13 @@ program = "bench-server"
 quota = 64
 priority = 10
 restart = "never"
+
+[[service]]
+name = "bench-pager"
+program = "bench-pager"
+quota = 1024
+priority = 10
+restart = "never"
 "#;
 /// The figure of the boot.
 const BOOT: &str = "boot-to-user";
@@ -51,11 +58,12 @@ impl Counter {
     ) -> Result<Self> {
         let bench = Bench::prepare(qemu, workspace, product)?;
         let mut inputs = product.inputs.clone();
-        let server = BTreeMap::from([(
-            "bench-server".into(),
-            read(&product.programs, "bench-server")?,
-        )]);
-        inputs.bundle = image::bundle::archive(TABLE, &read(&product.programs, "bench")?, &server)?;
+        let mut servers = BTreeMap::new();
+        for name in ["bench-server", "bench-pager"] {
+            servers.insert(name.into(), read(&product.programs, name)?);
+        }
+        inputs.bundle =
+            image::bundle::archive(TABLE, &read(&product.programs, "bench")?, &servers)?;
         let demo = bench.image(Variant::Demo)?;
         let path = demo.igvm.with_file_name("bench.igvm");
         let image = Prepared::write(&image::assemble(&inputs)?, path)?;

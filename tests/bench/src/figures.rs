@@ -94,6 +94,22 @@ pub static ALL: &[Figure] = &[
         method: "half of a pair of yields, least of 400 samples",
     },
     Figure {
+        name: "page-fault",
+        what: "first touch of a 4 KiB page of zeros, clearing it included",
+        reach: 1_200,
+        peer: peer("Linux", 3_627),
+        limit: Some(560),
+        method: "least of 400 samples, counter before and after the write",
+    },
+    Figure {
+        name: "pager-fault",
+        what: "fault to a pager in another process and back, with a page",
+        reach: 900,
+        peer: peer("seL4", 1_303),
+        limit: None,
+        method: "least of 400 samples, counter before and after the write; the page moves",
+    },
+    Figure {
         name: "boot-to-user",
         what: "from reset to the first user instruction, 512 MiB",
         reach: 13_000_000,

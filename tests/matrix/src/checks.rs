@@ -61,6 +61,11 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
             console.protections
         ));
     }
+    match console.weight {
+        Some(weight) if orderly => faults.extend(weight.faults()),
+        None if orderly => faults.push("nobody said what kernel and processes cost".into()),
+        _ => {}
+    }
     // A driver of a paravisor's guest polls: no IOAPIC is emulated there yet.
     let claimed = row.boot.scenario.lie != ACPI_GARBAGE && !below;
     if orderly && claimed && !console.lines {
@@ -201,6 +206,7 @@ fn mark(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weight::Weight;
     use crate::{
         outcome::Expected,
         scenario::{self, Boot},
@@ -250,6 +256,7 @@ mod tests {
         };
         let console = Console {
             profile: Some("hyperv".into()),
+            weight: Some(Weight::default()),
             protections: PROTECTIONS.map(str::to_owned).into(),
             processors: Some(1),
             running: Some(1),
@@ -286,6 +293,7 @@ mod tests {
             |said: &mut Console| said.info = false,
             |said: &mut Console| said.debug = true,
             |said: &mut Console| _ = said.protections.pop(),
+            |said: &mut Console| said.weight = None,
         ] {
             let mut said = console.clone();
             change(&mut said);

@@ -1,5 +1,6 @@
 //! What the guest says about itself on its console.
 
+use crate::weight::Weight;
 use tessera_defs::refusal::Refusal;
 
 /// The lines that count.
@@ -19,6 +20,8 @@ pub struct Console {
     pub lines: bool,
     /// The supervisor heard of the panic of the one service that panics.
     pub panic_told: bool,
+    /// What kernel and processes cost, by the first user process.
+    pub weight: Option<Weight>,
     /// The first user process reported a failed check.
     pub failed_check: Option<String>,
     /// Processors that the host claims, by the kernel.
@@ -67,6 +70,7 @@ impl Console {
             self.debug = true;
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
+            self.weight = Weight::parse(words);
         } else if line.starts_with("init: offender panicked at ") {
             self.panic_told = true;
         } else if line == "init: interrupt lines come" {

@@ -26,3 +26,4 @@ mod sizes;
 pub mod stock;
 pub mod symbols;
 pub mod table;
+pub mod weight;

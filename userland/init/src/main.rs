@@ -5,6 +5,7 @@
 
 mod checks;
 mod devices;
+mod memory;
 mod processors;
 mod supervisor;
 mod threads;
@@ -42,8 +43,10 @@ fn run(bundle: u64) -> Result<u64, Error> {
     failed += threads::run(timer);
     failed += processors::run();
     failed += devices::run();
+    failed += memory::run();
     let before = process::usage(Handle::NONE)?;
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
+    let cost = memory::cost(&bundle)?;
     let mut supervisor = supervisor::Supervisor::new(bundle, timer)?;
     let outcome = supervisor.run()?;
     supervisor.close()?;
@@ -58,8 +61,8 @@ fn run(bundle: u64) -> Result<u64, Error> {
     let mode = Mode::from_u32(info.mode).map_or("unknown", Mode::name);
     let line = writeln!(
         Console,
-        "init: mode={mode} pages total={} accepted={} shared={} ticks={} failed={failed}",
-        info.pages_total, info.pages_accepted, info.pages_shared, info.ticks
+        "init: mode={mode} pages total={} accepted={} shared={} kernel={} process={cost} ticks={} failed={failed}",
+        info.pages_total, info.pages_accepted, info.pages_shared, info.pages_kernel, info.ticks
     );
     line.map_err(|_| Error::BadAddress)?;
     Ok(failed)

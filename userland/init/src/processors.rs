@@ -142,7 +142,7 @@ impl Reader {
     /// Starts it, and waits until it has counted.
     fn new() -> Result<Self, Error> {
         let ended = Handle::notification()?;
-        let space = process::create(16, ended, 1, "reader")?;
+        let space = process::create(32, ended, 1, "reader")?;
         let places = [
             (CODE, MAP_EXECUTE, HERE_CODE),
             (DATA, MAP_READ, HERE_DATA),
@@ -153,7 +153,9 @@ impl Reader {
             *region = process::region(1, Handle::NONE)?;
             // SAFETY: nothing of this program stands there.
             unsafe { process::map(*region, here, MAP_WRITE)? }
-            process::map_into(space, *region, there, access)?;
+            if access != MAP_EXECUTE {
+                process::map_into(space, *region, there, access)?;
+            }
         }
         // SAFETY: the regions were mapped just now; the code is a function of this program, longer than
         // which it may be read, because functions of this program follow it or padding does.
@@ -161,7 +163,10 @@ impl Reader {
             let code = reader as *const () as *const u8;
             core::ptr::copy_nonoverlapping(code, HERE_CODE as *mut u8, READER);
             (HERE_DATA as *mut u32).write_volatile(PATTERN);
+            // What somebody may write is nobody's code.
+            process::unmap(HERE_CODE)?;
         }
+        process::map_into(space, regions[0], CODE, MAP_EXECUTE)?;
         process::start(space, CODE, COUNTS + 4096, 5, 0).and_then(Handle::close)?;
         let reader = Self {
             space,
@@ -201,7 +206,7 @@ impl Reader {
             .into_iter()
             .zip([HERE_CODE, HERE_DATA, HERE_COUNTS])
         {
-            // The data is gone already where its page was taken away.
+            // The code was unmapped before it ran, and the data where its page was taken away.
             // SAFETY: nothing uses it any more.
             let _gone = unsafe { process::unmap(here) };
             let _gone = region.close();

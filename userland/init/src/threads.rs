@@ -21,7 +21,8 @@ static mut STACKS: [Stack; MOST] = [const { Stack([0; STACK]) }; MOST];
 /// Threads at most.
 const MOST: usize = 9;
 
-fn start(
+/// Starts a thread on the `n`-th stack. Errors: those of the call.
+pub fn start(
     n: usize,
     entry: extern "sysv64" fn(u64) -> !,
     priority: u8,
@@ -34,7 +35,7 @@ fn start(
 }
 
 /// A test: whether all was as it must be, or what a call said that should not fail.
-type Test = fn() -> Result<bool, Error>;
+pub type Test = fn() -> Result<bool, Error>;
 
 /// Runs every test; how many failed.
 pub fn run(timer: bool) -> u64 {

@@ -164,3 +164,32 @@ pub fn reply_receive_word(handle: Handle, word: u64) -> Result<(u32, u64), Error
     }
     Error::result(result).map(|_| (message::label(tag), next))
 }
+
+/// A short message that came: a pager's fault message is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short {
+    /// Badge of the handle by which it came.
+    pub badge: u64,
+    /// `message::tag`.
+    pub tag: u64,
+    /// Words 0 to 3.
+    pub words: [u64; message::SHORT_WORDS],
+}
+
+/// Answers with a label and two words, and waits for the next short message; a pager's loop. For
+/// endpoints, by threads without a bound notification. Errors: `number::REPLY_RECEIVE`, and
+/// `message` where a page is handed in.
+#[inline(always)]
+pub fn reply_receive_short(handle: Handle, label: u32, words: [u64; 2]) -> Result<Short, Error> {
+    let result;
+    let mut next = Short::default();
+    // SAFETY: as `call_word`.
+    unsafe {
+        asm!("syscall", inout("rax") number::REPLY_RECEIVE_SHORT => result,
+            inout("rdi") u64::from(handle.number()) => next.badge,
+            inout("rsi") u64::from(label) => next.tag, inout("rdx") words[0] => next.words[0],
+            inout("r8") words[1] => next.words[1], inout("r9") 0u64 => next.words[2],
+            inout("r10") 0u64 => next.words[3], out("rcx") _, out("r11") _, options(nostack));
+    }
+    Error::result(result).map(|_| next)
+}

@@ -42,6 +42,32 @@ pub fn region(pages: u64, owner: Handle) -> Result<Handle, Error> {
     .map(handle)
 }
 
+/// A region whose untouched pages are `origin`'s: those of a region (a private copy), or what the
+/// pager behind an endpoint brings. Errors: `number::CREATE`.
+pub fn region_of(pages: u64, owner: Handle, origin: Handle) -> Result<Handle, Error> {
+    let (kind, owner, origin) = (
+        Kind::Region as u64,
+        owner.number().into(),
+        origin.number().into(),
+    );
+    // SAFETY: no addresses.
+    unsafe { call(number::CREATE, [kind, pages, owner, origin, 0, 0]) }.map(handle)
+}
+
+/// Sees to it that nothing is ever mapped in `pages` pages of a process (`Handle::NONE`: this one).
+/// Errors: `number::MAP`.
+pub fn guard(space: Handle, address: u64, pages: u64) -> Result<(), Error> {
+    let space = space.number().into();
+    // SAFETY: nothing is mapped.
+    unsafe {
+        call(
+            number::MAP,
+            [space, 0, address, number::MAP_GUARD, pages, 0],
+        )
+    }
+    .map(|_| ())
+}
+
 /// Maps a region in another process. Errors: `number::MAP`.
 pub fn map_into(space: Handle, region: Handle, address: u64, access: u64) -> Result<(), Error> {
     assert!(space != Handle::NONE, "another process");

@@ -84,13 +84,20 @@ impl<C: Context> System<C> {
         if deadline == POLL {
             return Err(Error::TimedOut);
         }
+        self.queue_sender(index, badge, deadline);
+        Ok(())
+    }
+
+    /// The running thread waits until somebody takes its message, or its fault.
+    pub(super) fn queue_sender(&mut self, index: u8, badge: u64, deadline: u64) {
+        let me = self.current();
+        let endpoint = &mut self.endpoints[usize::from(index)];
         endpoint.queue = Queue::Senders;
         endpoint.list.insert(&mut self.threads, me);
         self.thread(me).badge = badge;
         self.wait(State::Sending, index, deadline);
         self.refresh_servers(index);
         self.schedule();
-        Ok(())
     }
 
     /// Endpoint and badge of the handle in a thread's registers, if all is well with it.
@@ -116,6 +123,10 @@ impl<C: Context> System<C> {
     /// is changed where that fails. Errors: `BadHandle`, `NoRight`, `TableFull`.
     pub(super) fn deliver(&mut self, from: u8, to: u8, badge: u64) -> Result<(), Error> {
         let sender = *self.thread(from);
+        if sender.fault.region != 0 {
+            self.deliver_fault(from, to, badge);
+            return Ok(());
+        }
         let mut tag = sender.context.tag();
         let moved = message::handle(tag);
         if moved != 0 {

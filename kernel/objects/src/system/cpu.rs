@@ -156,7 +156,11 @@ impl<C: Context> System<C> {
     }
 
     /// The other processors that have these page tables, a bit each.
+    #[inline(always)]
     pub fn having(&self, tables: u64) -> u8 {
+        if self.others == 0 {
+            return 0;
+        }
         let bits = self.taking_part().map(|cpu| {
             let has = cpu != self.me && self.cpus[usize::from(cpu)].tables == tables;
             u8::from(has) << cpu

@@ -1,7 +1,7 @@
 //! Making processes, threads and objects, and handles to them.
 
 use super::handles::Object;
-use super::objects::{Endpoint, Header, Notification, Queue, Region, System};
+use super::objects::{Endpoint, Header, Notification, Queue, System};
 use super::space::{Life, SPACES, Space};
 use super::thread::{Context, State, Thread};
 use super::{handles::Entry, list::List};
@@ -9,6 +9,8 @@ use tessera_abi::{error::Error, kind::Kind, number, rights};
 
 /// Threads of a process at most, so that one process cannot use up all.
 pub const THREADS_EACH: u16 = 32;
+/// Pages that every process costs: its root table.
+pub(super) const ROOT: u64 = 1;
 /// Endpoints, notifications and regions of a process at most, each.
 pub const OBJECTS_EACH: usize = 64;
 
@@ -29,9 +31,9 @@ impl<C: Context> System<C> {
         Ok(index)
     }
 
-    /// A process whose quota is taken from the running one's; its notification, if any, gets
-    /// `bits` when it ends. The handle. Errors: `TableFull`, `QuotaExceeded`, `OutOfMemory`,
-    /// those of the notification's handle.
+    /// A process whose quota is taken from the running one's, and which pays for its root table;
+    /// its notification, if any, gets `bits` when it ends. The handle. Errors: `TableFull`,
+    /// `QuotaExceeded`, `OutOfMemory`, those of the notification's handle.
     pub fn create_space(
         &mut self,
         quota: u64,
@@ -47,7 +49,7 @@ impl<C: Context> System<C> {
         let index = self.free_space()?;
         let generation = self.space(index).generation;
         let kind = Kind::AddressSpace;
-        if !self.space(parent).charge(quota) {
+        if quota < ROOT || !self.space(parent).charge(quota) {
             return Err(Error::QuotaExceeded);
         }
         let object = Object {
@@ -64,6 +66,8 @@ impl<C: Context> System<C> {
         *self.space(index) = Space {
             life: Life::Alive,
             quota,
+            pages: ROOT,
+            overhead: ROOT,
             tables,
             generation,
             parent,
@@ -173,33 +177,6 @@ impl<C: Context> System<C> {
             }
         }
         Ok(handle)
-    }
-
-    /// A region that process `owner` pays for; a handle to it in the running process' table,
-    /// and its index. The kernel gives it frames. Errors: as `create_object`, `BadArgument`.
-    pub fn create_region(&mut self, pages: u64, owner: u8) -> Result<(u32, u8), Error> {
-        if pages == 0 || pages > number::REGION_PAGES || self.space(owner).life != Life::Alive {
-            return Err(Error::BadArgument);
-        }
-        let object = self.free_object(Kind::Region, owner)?;
-        if !self.space(owner).charge(pages) {
-            return Err(Error::QuotaExceeded);
-        }
-        let holder = self.current_space();
-        let handle = self.insert(holder, object, rights::ALL, 0);
-        let handle = handle.inspect_err(|_| self.space(owner).refund(pages))?;
-        self.regions[usize::from(object.index)] = Region {
-            header: Header {
-                generation: object.generation,
-                refs: 1,
-                owner,
-                used: true,
-            },
-            gone: false,
-            mapped: 0,
-            pages,
-        };
-        Ok((handle, object.index))
     }
 
     pub(super) fn free_object(&mut self, kind: Kind, owner: u8) -> Result<Object, Error> {

@@ -2,7 +2,7 @@
 
 use super::handles::{Object, SLOTS};
 use super::objects::{Header, Reclaim, System};
-use super::space::{Life, MAPPINGS, SPACES, Space};
+use super::space::{Life, MAPPINGS, Space};
 use super::thread::{Context, State, THREADS, Thread};
 use tessera_abi::{error::Error, kind::Kind, number, rights};
 
@@ -16,8 +16,6 @@ const OWNED: [Kind; 7] = [
     Kind::Evidence,
     Kind::Inspection,
 ];
-/// Owner of a region whose owner is gone.
-const NOBODY: u8 = u8::MAX;
 
 impl<C: Context> System<C> {
     /// `kill` by the running thread.
@@ -192,14 +190,7 @@ impl<C: Context> System<C> {
         }
         header.generation = generation;
         header.refs = 0;
-        let owner = header.owner;
-        self.regions[usize::from(object.index)].gone = true;
-        self.free_region(object.index, reclaim);
-        // Its frames outlive the owner only while others have it mapped.
-        let header = &mut self.regions[usize::from(object.index)].header;
-        if header.used && matches!(self.spaces[usize::from(owner) % SPACES].life, Life::Dead(_)) {
-            header.owner = NOBODY;
-        }
+        self.region_gone(object.index, reclaim);
     }
 
     fn forget_serving(&mut self, endpoint: u8) {
@@ -208,25 +199,6 @@ impl<C: Context> System<C> {
                 self.thread(thread).serving = 0;
                 self.refresh(thread);
             }
-        }
-    }
-
-    /// Gives a region's frames back if nobody can reach them any more.
-    pub(super) fn free_region(&mut self, index: u8, reclaim: &mut impl Reclaim) {
-        let region = &mut self.regions[usize::from(index)];
-        if !region.gone || region.mapped != 0 {
-            return;
-        }
-        let (pages, owner) = (region.pages, region.header.owner);
-        region.header = Header {
-            generation: region.header.generation,
-            ..Header::EMPTY
-        };
-        region.gone = false;
-        region.pages = 0;
-        reclaim.region(index);
-        if owner != NOBODY {
-            self.space(owner).refund(pages);
         }
     }
 }

@@ -5,7 +5,8 @@ use super::grant::Grants;
 use super::handles::{Entry, Object};
 use super::interrupt::{INTERRUPTS, Interrupt};
 use super::list::List;
-use super::space::{SPACES, Space};
+use super::region::Region;
+use super::space::{Mapping, SPACES, Space};
 use super::thread::{Context, THREADS, Thread};
 use tessera_abi::{error::Error, kind::Kind};
 
@@ -61,28 +62,16 @@ pub struct Notification {
     pub(super) bits: u64,
 }
 
-/// Pages. Their frames are the kernel's business.
-#[derive(Clone, Copy, Debug)]
-pub struct Region {
-    /// Common part. `used` stays while it is mapped somewhere.
-    pub header: Header,
-    /// No handle names it any more; it waits for its last mapping to go.
-    pub(super) gone: bool,
-    /// Mappings of it.
-    pub(super) mapped: u16,
-    /// How many.
-    pub pages: u64,
-}
-
 /// What the kernel takes back when something ends. Called once for each.
 pub trait Reclaim {
     /// Processor `cpu` lets go of the thread that it runs, which ends: when this returns it neither
     /// runs it nor uses its registers and its page tables, and works only when it is its turn again.
     fn stop(&mut self, cpu: u8);
-    /// The frames of region `index`.
-    fn region(&mut self, index: u8);
-    /// A mapping of `pages` pages at `address` in the page tables at `tables`.
-    fn unmap(&mut self, tables: u64, address: u64, pages: u64);
+    /// The frames of region `index`, of so many pages.
+    fn region(&mut self, index: u8, pages: u64);
+    /// A mapping of `pages` pages at `address` in the page tables at `tables`, which serve what
+    /// is left. How many tables came back; `flush` follows before any of them is used again.
+    fn unmap(&mut self, tables: u64, address: u64, pages: u64, left: &[Mapping]) -> u64;
     /// Those processors, a bit each, forget translations, before what they led to is used again.
     fn flush(&mut self, processors: u8);
     /// This processor goes to the kernel's own page tables.
@@ -133,12 +122,7 @@ impl<C: Context> System<C> {
             bound: 0,
             bits: 0,
         }; OBJECTS],
-        regions: [Region {
-            header: Header::EMPTY,
-            gone: false,
-            mapped: 0,
-            pages: 0,
-        }; OBJECTS],
+        regions: [Region::EMPTY; OBJECTS],
         interrupts: [Interrupt::EMPTY; INTERRUPTS as usize],
         grants: Grants::EMPTY,
         cpus: [Cpu::EMPTY; CPUS],

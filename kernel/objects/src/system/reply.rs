@@ -2,7 +2,7 @@
 
 use super::cpu::CPUS;
 use super::objects::{Queue, System};
-use super::thread::{Context, State};
+use super::thread::{Context, Fault, State};
 use crate::pair::pair;
 use tessera_abi::{error::Error, message, rights};
 
@@ -19,6 +19,12 @@ impl<C: Context> System<C> {
     /// caller runs now. Changes nothing unless it returns true.
     #[inline(always)]
     pub fn reply_receive_at_once<const SHORT: bool>(&mut self) -> bool {
+        self.answer_at_once::<SHORT, false>()
+    }
+
+    /// The same, for a caller that waits for a page (which was handed in) or for a reply.
+    #[inline(always)]
+    pub fn answer_at_once<const SHORT: bool, const FAULT: bool>(&mut self) -> bool {
         let me = self.current();
         let t = &self.threads[usize::from(me)];
         let (tag, caller, bound) = (t.context.tag(), t.caller, t.bound);
@@ -30,6 +36,7 @@ impl<C: Context> System<C> {
         if caller == 0
             || senders
             || message::handle(tag) != 0
+            || (self.threads[usize::from(caller)].fault.region != 0) != FAULT
             || (bound != 0 && self.notifications[usize::from(bound)].bits != 0)
             || self.cpus[usize::from(self.me) % CPUS]
                 .above(self.threads[usize::from(caller)].effective)
@@ -39,7 +46,9 @@ impl<C: Context> System<C> {
         let Some([from, to]) = pair(&mut self.threads, me, caller) else {
             return false;
         };
-        if SHORT || to.short {
+        if FAULT {
+            to.fault = Fault::NONE;
+        } else if SHORT || to.short {
             to.context.deliver_short(&from.context, 0, tag);
         } else {
             to.context.deliver(&from.context, 0, tag);
@@ -108,7 +117,12 @@ impl<C: Context> System<C> {
         if caller == 0 {
             return Err(Error::NoCaller);
         }
-        self.deliver(me, caller, 0)?;
+        if self.thread(caller).fault.region != 0 {
+            let label = message::label(self.thread(me).context.tag());
+            self.answer_fault(caller, label);
+        } else {
+            self.deliver(me, caller, 0)?;
+        }
         self.thread(me).caller = 0;
         self.refresh(me);
         self.make_ready(caller);

@@ -16,10 +16,37 @@ pub trait Context: Copy {
     fn deliver(&mut self, from: &Self, badge: u64, tag: u64);
     /// The same with words 0 to 3 only, and result `SHORT`.
     fn deliver_short(&mut self, from: &Self, badge: u64, tag: u64);
+    /// The first two words of a message.
+    fn first_words(&self) -> [u64; 2];
+    /// Takes these words as words 0 to 3, with this badge and tag, and result `SHORT`.
+    fn deliver_words(&mut self, words: [u64; 4], badge: u64, tag: u64);
     /// The result of the system call.
     fn set_result(&mut self, result: u64);
     /// Result `NOTIFIED` with these bits.
     fn set_notified(&mut self, bits: u64);
+}
+
+/// What a thread waits for that touched a page which a pager brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// First address of the page.
+    pub address: u64,
+    /// Which page of the region.
+    pub page: u32,
+    /// `message::TOUCH_*`.
+    pub touch: u8,
+    /// Which region; 0: the thread waits for no page.
+    pub region: u8,
+}
+
+impl Fault {
+    /// None.
+    pub const NONE: Self = Self {
+        address: 0,
+        page: 0,
+        touch: 0,
+        region: 0,
+    };
 }
 
 /// What a thread does.
@@ -46,7 +73,7 @@ pub enum State {
 
 /// One thread.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct Thread<C> {
     /// Saved registers. First, so that the address of a thread is that of its registers.
     pub context: C,
@@ -58,6 +85,10 @@ pub struct Thread<C> {
     pub deadline: u64,
     /// Badge of the handle by which it calls, while `Sending`.
     pub(super) badge: u64,
+    /// The page that it waits for.
+    pub fault: Fault,
+    /// The page that no pager brings it; 0 for none.
+    pub(super) refused: u64,
     /// Changes when the slot is used again.
     pub generation: u32,
     /// What it does.
@@ -86,6 +117,13 @@ pub struct Thread<C> {
     pub(super) previous: u8,
 }
 
+impl<C> Thread<C> {
+    /// Whether it waits for a page.
+    pub fn faults(&self) -> bool {
+        self.fault.region != 0
+    }
+}
+
 impl<C: Context> Thread<C> {
     pub(super) const EMPTY: Self = Self {
         context: C::EMPTY,
@@ -93,6 +131,8 @@ impl<C: Context> Thread<C> {
         tls: 0,
         deadline: 0,
         badge: 0,
+        fault: Fault::NONE,
+        refused: 0,
         generation: 0,
         state: State::Free,
         space: 0,

@@ -63,7 +63,8 @@ impl<C: Context> System<C> {
         }
     }
 
-    /// Ends the wait of a thread with an error. One that can run is left alone.
+    /// Ends the wait of a thread with an error; of one that waits for a pager, without a page. One
+    /// that can run is left alone.
     pub(super) fn end_wait(&mut self, thread: u8, error: Error) {
         if matches!(
             self.thread(thread).state,
@@ -72,12 +73,19 @@ impl<C: Context> System<C> {
             return;
         }
         self.leave(thread);
-        self.thread(thread).context.set_result(error.number());
+        if self.thread(thread).fault.region != 0 {
+            self.give_fault_up(thread);
+        } else {
+            self.thread(thread).context.set_result(error.number());
+        }
         self.make_ready(thread);
     }
 
-    /// `cancel`: ends whatever the thread waits for.
+    /// `cancel`: ends whatever the thread waits for, but for a page: without it, it cannot go on.
     pub fn cancel(&mut self, thread: u8) {
+        if self.thread(thread).fault.region != 0 {
+            return;
+        }
         self.end_wait(thread, Error::Cancelled);
         self.preempt();
     }

@@ -54,7 +54,7 @@ impl Objects {
         let endpoint = Handle::endpoint()?;
         let notification = Handle::notification()?;
         let region = process::region(1, Handle::NONE)?;
-        let space = process::create(0, Handle::NONE, 0, "nobody")?;
+        let space = process::create(1, Handle::NONE, 0, "nobody")?;
         let number = |handle: Handle| u64::from(handle.number());
         let powerless = |handle: Handle| handle.duplicate(0, 0).map(number);
         let closed = Handle::endpoint()?;

@@ -55,6 +55,30 @@ pub fn run(o: &Objects) -> u64 {
             QuotaExceeded,
         ),
         check(
+            "a region of null",
+            CREATE,
+            &[REGION, 1, 0, OTHERS],
+            BadHandle,
+        ),
+        check(
+            "a copy of a notification",
+            CREATE,
+            &[REGION, 1, 0, o.notification],
+            WrongKind,
+        ),
+        check(
+            "a pager without right",
+            CREATE,
+            &[REGION, 1, 0, o.powerless[0]],
+            NoRight,
+        ),
+        check(
+            "a process without quota",
+            CREATE,
+            &[SPACE, 0, 0, 0],
+            QuotaExceeded,
+        ),
+        check(
             "a process over quota",
             CREATE,
             &[SPACE, u64::MAX, 0, 0],

@@ -3,11 +3,13 @@
 use super::check::*;
 use tessera_abi::error::Error::*;
 use tessera_abi::number::*;
+use tessera_handoff::layout::BUNDLE_VIRT;
 
 /// How many failed.
 pub fn run(o: &Objects, text: u64) -> u64 {
     let read = o.powerless[2];
     let text = text & !4095;
+    let wide = REGION_PAGES + 1;
     report(&[
         check(
             "map into nobody",
@@ -46,7 +48,7 @@ pub fn run(o: &Objects, text: u64) -> u64 {
             &[0, read, FREE, MAP_EXECUTE],
             NoRight,
         ),
-        check("map in no way", MAP, &[0, o.region, FREE, 3], BadArgument),
+        check("map in no way", MAP, &[0, o.region, FREE, 4], BadArgument),
         check(
             "map unaligned",
             MAP,
@@ -78,6 +80,56 @@ pub fn run(o: &Objects, text: u64) -> u64 {
             &[0, o.region, text, MAP_WRITE],
             AlreadyMapped,
         ),
+        check(
+            "map over quota",
+            MAP,
+            &[o.space, o.region, FREE, MAP_READ],
+            QuotaExceeded,
+        ),
+        check(
+            "guard a region",
+            MAP,
+            &[0, o.region, FREE, MAP_GUARD, 1],
+            BadArgument,
+        ),
+        check(
+            "guard nothing",
+            MAP,
+            &[0, 0, FREE, MAP_GUARD, 0],
+            BadArgument,
+        ),
+        check(
+            "guard too much",
+            MAP,
+            &[0, 0, FREE, MAP_GUARD, wide],
+            BadArgument,
+        ),
+        check("guard null", MAP, &[0, 0, 0, MAP_GUARD, 1], BadAddress),
+        check(
+            "guard the kernel",
+            MAP,
+            &[0, 0, KERNEL, MAP_GUARD, 1],
+            BadAddress,
+        ),
+        check(
+            "guard the edge",
+            MAP,
+            &[0, 0, EDGE, MAP_GUARD, 1],
+            BadAddress,
+        ),
+        check(
+            "guard the program",
+            MAP,
+            &[0, 0, text, MAP_GUARD, 1],
+            AlreadyMapped,
+        ),
+        check(
+            "guard without right",
+            MAP,
+            &[o.powerless[3], 0, FREE, MAP_GUARD, 1],
+            NoRight,
+        ),
+        check("unmap the program", UNMAP, &[0, BUNDLE_VIRT], BadAddress),
         check("unmap null", UNMAP, &[0, 0], BadAddress),
         check("unmap nothing", UNMAP, &[0, FREE], BadAddress),
         check("unmap from nobody", UNMAP, &[OTHERS, FREE], BadHandle),

@@ -7,6 +7,7 @@
 use core::arch::{asm, global_asm};
 use core::fmt::Write;
 use tessera_abi::error::Error;
+use tessera_abi::number::MAP_WRITE;
 use tessera_abi::rights;
 use tessera_runtime::console::Console;
 use tessera_runtime::handle::Handle;
@@ -78,21 +79,64 @@ fn run(bundle: u64) -> Result<(), Error> {
             system::null();
         }) - empty,
     );
+    page_faults(empty)?;
     messages(bundle, empty)?;
+    pager_faults(bundle, empty)?;
     switches(empty)
 }
 
-fn messages(bundle: u64, empty: u64) -> Result<(), Error> {
+/// Where regions are touched, and how many pages they have.
+const TOUCHED: u64 = 0x10_0000_0000;
+const TOUCHED_PAGES: u64 = 512;
+
+/// The least count of the first touch of a page of a region, which is mapped here.
+fn touches(region: Handle, empty: u64) -> Result<u64, Error> {
+    // SAFETY: an address that nothing else of this process uses.
+    unsafe { process::map(region, TOUCHED, MAP_WRITE)? };
+    let mut page = TOUCHED as *mut u64;
+    let count = least(|| {
+        // SAFETY: as above; there are more pages than samples.
+        unsafe {
+            page.write_volatile(7);
+            page = page.add(512);
+        }
+    });
+    // SAFETY: nothing uses it any more.
+    unsafe { process::unmap(TOUCHED)? };
+    region.close()?;
+    Ok(count - empty)
+}
+
+fn page_faults(empty: u64) -> Result<(), Error> {
+    let region = process::region(TOUCHED_PAGES, Handle::NONE)?;
+    say("page-fault", touches(region, empty)?);
+    Ok(())
+}
+
+/// A pager in another process brings each page from a region of its own.
+fn pager_faults(bundle: u64, empty: u64) -> Result<(), Error> {
+    let (space, pager) = server(bundle, 2, 1024)?;
+    let region = process::region_of(TOUCHED_PAGES, Handle::NONE, pager)?;
+    say("pager-fault", touches(region, empty)?);
+    process::kill(space)
+}
+
+/// Starts the program of a number; its process, and a handle to call it by. It receives already.
+fn server(bundle: u64, number: usize, quota: u64) -> Result<(Handle, Handle), Error> {
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
-    let file = bundle.file(1).ok_or(Error::BadArgument)?;
-    let space = process::create(64, Handle::NONE, 0, "server")?;
+    let file = bundle.file(number).ok_or(Error::BadArgument)?;
+    let space = process::create(quota, Handle::NONE, 0, "server")?;
     let (entry, stack) = loader::load(space, file)?;
     let endpoint = Handle::endpoint()?;
     process::give(space, endpoint, rights::RECEIVE, 0)?;
     let caller = endpoint.duplicate(rights::SEND, 9)?;
     process::start(space, entry, stack, PRIORITY, 0)?;
-    // The server receives before anything is counted.
     ipc::call_word(caller, 0, 0)?;
+    Ok((space, caller))
+}
+
+fn messages(bundle: u64, empty: u64) -> Result<(), Error> {
+    let (space, caller) = server(bundle, 1, 64)?;
     let mut failed = Ok(());
     let round = least(|| failed = failed.and(ipc::call_word(caller, 1, 7).map(|_| ())));
     say("ipc-round-trip", round - empty);

@@ -6,8 +6,10 @@
 use core::arch::asm;
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
+use tessera_abi::number::{MAP_READ, MAP_WRITE};
 use tessera_runtime::console::Console;
-use tessera_runtime::{state, system};
+use tessera_runtime::handle::Handle;
+use tessera_runtime::{process, state, system};
 
 const KERNEL: u64 = 0xFFFF_FFFF_8000_0000;
 
@@ -17,7 +19,7 @@ tessera_runtime::service!(main);
 /// the process and the host, and the kernel does not hear of it.
 type Deed = (&'static str, bool, fn());
 
-static DEEDS: [Deed; 17] = [
+static DEEDS: [Deed; 21] = [
     ("panics", true, panics),
     ("reads the kernel", true, read_kernel),
     ("writes its code", true, write_code),
@@ -30,6 +32,10 @@ static DEEDS: [Deed; 17] = [
     ("calls an AMD hypervisor", false, || one("vmmcall")),
     ("calls an Intel hypervisor", false, || one("vmcall")),
     ("reports a fatal error for its guest", true, fatal),
+    ("touches a guard", true, guard),
+    ("writes what it may read", true, || own(MAP_READ, true)),
+    ("runs what it may write", true, run_own),
+    ("touches a page without a pager", true, unpaged),
     ("asks where the GDT is", true, || table("sgdt")),
     ("asks where the IDT is", true, || table("sidt")),
     ("asks for the LDT", true, || table("sldt")),
@@ -84,6 +90,57 @@ fn divide() {
     unsafe {
         asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
     };
+}
+
+/// A place for regions of its own.
+const OWN: u64 = 0x10_0000_0000;
+
+fn touch(write: bool) {
+    let at = OWN as *mut u64;
+    // SAFETY: none: one of both must fault.
+    unsafe {
+        if write {
+            at.write_volatile(0xC3);
+        } else {
+            at.read_volatile();
+        }
+    }
+}
+
+/// Touches a fresh region of its own that is mapped for `access`.
+fn own(access: u64, write: bool) {
+    let region = process::region(1, Handle::NONE);
+    // SAFETY: nothing else is there.
+    let mapped = region.and_then(|region| unsafe { process::map(region, OWN, access) });
+    if mapped.is_ok() {
+        touch(write);
+    }
+}
+
+fn guard() {
+    if process::guard(Handle::NONE, OWN, 1).is_ok() {
+        touch(false);
+    }
+}
+
+fn run_own() {
+    own(MAP_WRITE, true);
+    // SAFETY: none: it must fault.
+    unsafe { asm!("call {}", in(reg) OWN, clobber_abi("sysv64")) };
+}
+
+/// The pager's endpoint is gone.
+fn unpaged() {
+    let Ok(endpoint) = Handle::endpoint() else {
+        return;
+    };
+    let region = process::region_of(1, Handle::NONE, endpoint);
+    let _closed = endpoint.close();
+    // SAFETY: nothing else is there.
+    let mapped = region.and_then(|region| unsafe { process::map(region, OWN, MAP_WRITE) });
+    if mapped.is_ok() {
+        touch(true);
+    }
 }
 
 /// What UMIP forbids ring 3 (Intel SDM vol. 3, 2.5).

@@ -1,9 +1,11 @@
 //! What must hold after every operation.
 
 use super::super::objects::{OBJECTS, Queue};
-use super::super::space::Life;
+use super::super::region::{Origin, Region};
+use super::super::space::{Life, SPACES, Use};
 use super::super::thread::{State, THREADS};
 use super::fake::Fake;
+use crate::page_list::list_pages;
 use std::vec::Vec;
 use tessera_abi::kind::Kind;
 
@@ -53,6 +55,8 @@ pub fn quick(s: &Fake) {
 pub fn check(s: &Fake) {
     quick(s);
     references(s);
+    regions(s);
+    quotas(s);
 }
 
 fn state(s: &Fake, thread: u8) -> State {
@@ -161,6 +165,10 @@ fn waiting(s: &Fake) {
         if t.state == State::Awaiting {
             assert_eq!(usize::from(s.threads[usize::from(t.peer)].caller), index);
         }
+        assert!(
+            !t.faults() || matches!(t.state, State::Sending | State::Awaiting),
+            "thread {index} waits for a page, and nobody brings it"
+        );
         if t.deadline != 0 {
             assert!(
                 s.earliest != 0 && s.earliest <= t.deadline,
@@ -191,6 +199,9 @@ fn references(s: &Fake) {
         }
         for mapping in space.mappings.iter().filter(|m| m.address != 0) {
             assert_eq!(space.life, Life::Alive);
+            if mapping.region == 0 {
+                continue;
+            }
             mapped[usize::from(mapping.region)] += 1;
         }
         assert!(space.pages <= space.quota);
@@ -207,7 +218,7 @@ fn references(s: &Fake) {
         let region = &s.regions[n];
         assert_eq!(
             region.header.used,
-            region.header.refs != 0 || region.mapped != 0
+            region.header.refs != 0 || region.mapped != 0 || region.copies != 0
         );
     }
     let grants = &s.grants;
@@ -239,5 +250,58 @@ fn references(s: &Fake) {
             space.life != Life::Alive || n == 0 || space.refs != 0,
             "an orphan"
         );
+    }
+}
+
+/// What regions know of their mappings and copies, and what must never be: writable and executable
+/// at once, writable while copies rely on it, a copy of a copy.
+fn regions(s: &Fake) {
+    let mut of = [[0u16; OBJECTS]; 3];
+    for mapping in s.spaces.iter().flat_map(|space| &space.mappings) {
+        let region = usize::from(mapping.region);
+        of[0][region] += u16::from(mapping.access == Use::Write);
+        of[1][region] += u16::from(mapping.access == Use::Execute);
+    }
+    for region in s.regions.iter().filter(|region| region.header.used) {
+        if let Origin::Copy(source) = region.origin {
+            of[2][usize::from(source)] += 1;
+        }
+    }
+    for (n, region) in s.regions.iter().enumerate().skip(1) {
+        let Region {
+            writable,
+            executable,
+            copies,
+            origin,
+            ..
+        } = *region;
+        assert_eq!([writable, executable, copies], of.map(|counts| counts[n]));
+        assert!(writable == 0 || executable == 0, "W and X");
+        assert!(copies == 0 || (writable == 0 && origin == Origin::Zero));
+    }
+}
+
+/// What a process is charged is what it has: its root table, its regions, its children's quotas.
+fn quotas(s: &Fake) {
+    let mut due = [(0, 0); SPACES];
+    for region in s.regions.iter().filter(|region| region.header.used) {
+        if let Some(due) = due.get_mut(usize::from(region.header.owner)) {
+            let lists = list_pages(region.pages);
+            *due = (due.0 + region.pages + lists, due.1 + lists);
+        }
+    }
+    for child in s.spaces.iter().skip(1) {
+        let parent = usize::from(child.parent);
+        let generation = s.spaces[parent].generation;
+        if child.life == Life::Alive && child.parent_generation == generation {
+            due[parent].0 += child.quota;
+        }
+    }
+    for (n, space) in s.spaces.iter().enumerate() {
+        let root = u64::from(n != 0);
+        if space.life == Life::Alive {
+            let charged = (space.pages, space.overhead);
+            assert_eq!(charged, (due[n].0 + root, due[n].1 + root), "process {n}");
+        }
     }
 }

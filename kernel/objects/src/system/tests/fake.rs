@@ -1,6 +1,7 @@
 //! Registers without a processor, and frames without memory.
 
 use super::super::objects::{Reclaim, System};
+use super::super::space::Mapping;
 use super::super::thread::Context;
 use std::boxed::Box;
 use std::vec::Vec;
@@ -45,6 +46,17 @@ impl Context for Registers {
             result: message::SHORT,
         };
     }
+    fn first_words(&self) -> [u64; 2] {
+        self.words
+    }
+    fn deliver_words(&mut self, [a, b, ..]: [u64; 4], badge: u64, tag: u64) {
+        *self = Self {
+            handle: badge,
+            tag,
+            words: [a, b],
+            result: message::SHORT,
+        };
+    }
     fn set_result(&mut self, result: u64) {
         self.result = result;
     }
@@ -72,11 +84,12 @@ impl Reclaim for Back {
         self.flushed |= processors;
     }
     fn leave(&mut self) {}
-    fn region(&mut self, index: u8) {
+    fn region(&mut self, index: u8, _: u64) {
         self.regions.push(index);
     }
-    fn unmap(&mut self, _: u64, _: u64, pages: u64) {
+    fn unmap(&mut self, _: u64, _: u64, pages: u64, _: &[Mapping]) -> u64 {
         self.unmapped += pages;
+        0
     }
     fn space(&mut self, tables: u64) {
         self.spaces.push(tables);

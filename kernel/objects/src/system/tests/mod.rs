@@ -2,6 +2,7 @@
 
 mod check;
 mod fake;
+mod faults;
 mod interrupts;
 mod model;
 mod priorities;

@@ -2,8 +2,9 @@
 
 use super::super::grant::Channel;
 use super::super::interrupt::LINES;
+use super::super::mapping::Touch;
 use super::super::objects::Reclaim;
-use super::super::space::Life;
+use super::super::space::{Life, Use};
 use super::check::check;
 use super::fake::{Back, Fake, Registers, system};
 use crate::system::thread::Context;
@@ -37,10 +38,74 @@ struct Model {
     objects: BTreeMap<u64, (u64, u64)>,
     /// Interrupts by number: its name, the notification that is told, and whether it waits.
     interrupts: BTreeMap<u8, (u64, u64, bool)>,
+    /// Mappings: process, address, region, access.
+    maps: Vec<(u64, u64, u64, Use)>,
+    /// Regions that have an origin.
+    origins: BTreeSet<u64>,
+    /// Copies: which, of which.
+    copies: Vec<(u64, u64)>,
     next: u64,
 }
 
 impl Model {
+    fn maps_of(&self, region: u64, access: Use) -> bool {
+        self.maps.iter().any(|m| m.2 == region && m.3 == access)
+    }
+
+    /// What `map` of a region must say.
+    fn map(&self, process: u64, address: u64, region: u64, access: Use) -> Result<(), Error> {
+        if self.maps.iter().any(|m| (m.0, m.1) == (process, address)) {
+            return Err(Error::AlreadyMapped);
+        }
+        let copied = self.copies.iter().any(|copy| copy.1 == region);
+        let busy = match access {
+            Use::Write => self.maps_of(region, Use::Execute) || copied,
+            Use::Execute => self.maps_of(region, Use::Write),
+            _ => false,
+        };
+        if busy { Err(Error::Busy) } else { Ok(()) }
+    }
+
+    /// What a region's origin comes to, by name.
+    fn origin(&self, process: u64, handle: u32) -> Result<Option<u64>, Error> {
+        let named = self.get(process, handle)?;
+        match named.kind {
+            Kind::Endpoint if named.rights & rights::SEND == 0 => Err(Error::NoRight),
+            Kind::Endpoint => Ok(None),
+            Kind::Region if self.origins.contains(&named.name) => Err(Error::BadArgument),
+            Kind::Region if self.maps_of(named.name, Use::Write) => Err(Error::Busy),
+            Kind::Region => Ok(Some(named.name)),
+            _ => Err(Error::WrongKind),
+        }
+    }
+
+    /// Copies end with their last handle and mapping.
+    fn forget_copies(&mut self) {
+        let Self {
+            objects,
+            maps,
+            copies,
+            ..
+        } = self;
+        copies.retain(|(copy, _)| objects.contains_key(copy) || maps.iter().any(|m| m.2 == *copy));
+    }
+
+    /// To the model a revoked object is a new one.
+    fn rename(&mut self, old: u64, new: u64) {
+        self.maps
+            .iter_mut()
+            .filter(|m| m.2 == old)
+            .for_each(|m| m.2 = new);
+        for (copy, of) in &mut self.copies {
+            for name in [copy, of] {
+                *name = if *name == old { new } else { *name };
+            }
+        }
+        if self.origins.remove(&old) {
+            self.origins.insert(new);
+        }
+    }
+
     fn live(&self, named: &Named) -> bool {
         match named.kind {
             Kind::AddressSpace => true,
@@ -82,6 +147,7 @@ impl Model {
         let p = self.processes.get_mut(&process).unwrap();
         p.alive = false;
         p.handles.clear();
+        self.maps.retain(|m| m.0 != process);
         self.objects.retain(|_, (owner, _)| *owner != process);
     }
 }
@@ -97,7 +163,10 @@ enum Op {
     Revoke(u8),
     Kill(u8),
     Become(u8),
-    Map(u8),
+    Map(u8, u8),
+    Derive(u64, u8),
+    Own(u64),
+    Guard(u8),
     Move(u8),
     Grant(u8),
     Interrupt(u8),
@@ -123,7 +192,12 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         handle().prop_map(Op::Revoke),
         handle().prop_map(Op::Kill),
         handle().prop_map(Op::Become),
-        handle().prop_map(Op::Map),
+        (0u8..5, 0u8..4).prop_map(|(h, a)| Op::Map(h, a)),
+        (0u8..5, 0u8..4).prop_map(|(h, a)| Op::Map(h, a)),
+        (handle(), 0u8..4).prop_map(|(h, a)| Op::Map(h, a)),
+        (1u64..20).prop_map(Op::Own),
+        (0u64..20, handle()).prop_map(|(p, h)| Op::Derive(p, h)),
+        handle().prop_map(Op::Guard),
         handle().prop_map(Op::Move),
         (0u8..3).prop_map(Op::Grant),
         (0u8..5).prop_map(Op::Interrupt),
@@ -251,16 +325,13 @@ impl Pair {
             Op::Revoke(n) => self.revoke(n),
             Op::Kill(n) => self.kill(n),
             Op::Become(n) => self.become_process(n),
-            Op::Map(n) => {
+            Op::Map(n, access) => self.map(n, access),
+            Op::Derive(pages, n) => {
                 let handle = self.handle(n);
-                if let Ok(region) = self.s.object(handle.into(), Kind::Region, 0) {
-                    let space = self.s.current_space();
-                    let address = 0x10_0000 * (1 + u64::from(n));
-                    if self.s.map(space, region, address).is_err() {
-                        let _none = self.s.unmap(space, address, &mut self.back);
-                    }
-                }
+                self.derive(pages, handle);
             }
+            Op::Own(pages) => self.derive(pages, 0),
+            Op::Guard(n) => self.guard(n),
             Op::Move(n) => self.move_to_self(n),
             Op::Grant(kind) => self.grant(kind),
             Op::Interrupt(index) => self.interrupt(index),
@@ -270,6 +341,7 @@ impl Pair {
             Op::Processor(n) => self.s.enter(n % self.cpus),
         }
         self.m.sweep();
+        self.m.forget_copies();
         self.s.kicks();
         self.settle();
         self.compare();
@@ -335,13 +407,83 @@ impl Pair {
             return;
         };
         let index = self.s.object(handle.into(), Kind::AddressSpace, 0).unwrap();
-        let result = self.s.create_region(pages, index);
+        let result = self.s.create_region(pages, index, 0);
         if pages == 0 || !self.m.processes[&owner].alive {
             assert_eq!(result, Err(Error::BadArgument));
         } else if let Ok((new, _)) = result {
             let name = self.fresh(Kind::Region, new);
             self.m.objects.insert(name, (owner, pages));
         }
+    }
+
+    /// A region with an origin, paid by the running process.
+    fn derive(&mut self, pages: u64, handle: u32) {
+        let origin = match handle {
+            0 => Ok(None),
+            _ => self.m.origin(self.me, handle),
+        };
+        let me = self.s.current_space();
+        let result = self.s.create_region(pages, me, handle.into());
+        match (origin, result) {
+            _ if pages == 0 => assert_eq!(result, Err(Error::BadArgument)),
+            (Err(error), _) => assert_eq!(result, Err(error)),
+            (Ok(_), Err(error)) => assert!(matches!(
+                error,
+                Error::QuotaExceeded | Error::TableFull | Error::OutOfMemory
+            )),
+            (Ok(source), Ok((new, _))) => {
+                let name = self.fresh(Kind::Region, new);
+                self.m.objects.insert(name, (self.me, pages));
+                self.m.copies.extend(source.map(|source| (name, source)));
+                if handle != 0 {
+                    self.m.origins.insert(name);
+                }
+            }
+        }
+    }
+
+    fn map(&mut self, n: u8, access: u8) {
+        let handle = self.handle(n);
+        let Ok(region) = self.s.object(handle.into(), Kind::Region, 0) else {
+            return;
+        };
+        let name = self.m.get(self.me, handle).unwrap().name;
+        // Each way of access has places of its own, so that one region is mapped in several ways.
+        let address = 0x10_0000 * (1 + u64::from(n)) + 0x1000_0000 * u64::from(access);
+        let access = [Use::Read, Use::Write, Use::Execute, Use::Read][usize::from(access)];
+        let space = self.s.current_space();
+        let result = self.s.map(space, region, address, access);
+        let expected = self.m.map(self.me, address, name, access);
+        assert_eq!(result.map(|_| ()), expected);
+        match expected {
+            Ok(()) => self.m.maps.push((self.me, address, name, access)),
+            Err(Error::AlreadyMapped) => {
+                let there = self.s.unmap(space, address, &mut self.back);
+                assert_eq!(there, Ok(0));
+                let me = self.me;
+                self.m.maps.retain(|m| (m.0, m.1) != (me, address));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// A guard is in the way of a mapping, and no pages of it are charged.
+    fn guard(&mut self, n: u8) {
+        let space = self.s.current_space();
+        let address = 0x10_0000 * (1 + u64::from(n));
+        let taken = self.m.maps.iter().any(|m| (m.0, m.1) == (self.me, address));
+        let pages = self.s.space(space).pages;
+        let result = self.s.reserve(space, address, 3, Use::Guard);
+        assert_eq!(result.is_ok(), !taken);
+        if result.is_ok() {
+            let again = self.s.reserve(space, address + 0x2000, 1, Use::Guard);
+            assert_eq!(again, Err(Error::AlreadyMapped));
+            for touch in [Touch::Read, Touch::Write, Touch::Execute] {
+                assert_eq!(self.s.reached(space, address, touch), None);
+            }
+            assert_eq!(self.s.unmap(space, address, &mut self.back), Ok(0));
+        }
+        assert_eq!(self.s.space(space).pages, pages);
     }
 
     fn space(&mut self, quota: u64) {
@@ -383,6 +525,7 @@ impl Pair {
             }
             self.m.next += 1;
             self.m.objects.insert(name, object);
+            self.m.rename(named.name, name);
             let handles = &mut self.m.processes.get_mut(&self.me).unwrap().handles;
             handles.insert(handle, Named { name, ..named });
         }
@@ -573,6 +716,6 @@ proptest! {
         for op in &ops {
             pair.step(op);
         }
-        pair.back.region(0);
+        pair.back.region(0, 0);
     }
 }

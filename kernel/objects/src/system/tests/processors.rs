@@ -1,5 +1,6 @@
 //! Several processors, case by case.
 
+use super::super::space::Use;
 use super::super::thread::{Context, State};
 use super::check::check;
 use super::fake::{Back, Fake, Registers, system};
@@ -124,8 +125,8 @@ fn who_ends_is_stopped_first_and_tables_are_flushed_where_they_are() {
     let mut back = Back::default();
     let child = u64::from(s.create_space(10, 0, 0, 5000).unwrap());
     let space = s.object(child, Kind::AddressSpace, 0).unwrap();
-    let (_, region) = s.create_region(1, 0).unwrap();
-    s.map(space, region, 0x10_0000).unwrap();
+    let (_, region) = s.create_region(1, 0, 0).unwrap();
+    s.map(space, region, 0x10_0000, Use::Write).unwrap();
     let thread = s.create_thread(space, Registers::EMPTY, 4).unwrap();
     looks(&mut s, 4);
     let there = s.elsewhere(thread).unwrap();

@@ -1,8 +1,10 @@
 //! Random schedules of clients, servers and a killer: nothing acknowledged is lost, nobody is
 //! forgotten, and when all have ended the counts are those of the start.
 
-use super::super::space::Life;
-use super::super::thread::{Context, State};
+use super::super::mapping::Touch;
+use super::super::region::Origin;
+use super::super::space::{Life, Use};
+use super::super::thread::{Context, Fault, State};
 use super::check::{check, counts, quick};
 use super::fake::{Back, Fake, Registers, system};
 use super::random::{Random, Replay, seeds};
@@ -12,6 +14,8 @@ use tessera_abi::{error::Error, kind::Kind, message, number, rights};
 /// Schedules that one run makes.
 const SCHEDULES: u64 = 10_000;
 const STEPS: u64 = 120;
+/// Where processes have their region.
+const PAGED: u64 = 0x40_0000;
 
 /// What a run knows of the threads that it drives.
 struct Run {
@@ -21,12 +25,20 @@ struct Run {
     now: u64,
     endpoint: u64,
     notification: u64,
+    /// A region of which there are copies.
+    region: u64,
     /// Requests that a client sent and that were not answered yet, by thread.
     sent: [Option<u64>; 256],
     /// Threads in a receive, and the request that a server has to answer.
     receives: [bool; 256],
     owed: [u64; 256],
     acknowledged: u64,
+    /// What a thread that touched a page of a pager looked like then, and the page.
+    faulting: [Option<(Registers, Fault)>; 256],
+    /// Its pager did not say no.
+    granted: [bool; 256],
+    paged: u64,
+    unpaged: u64,
     /// Never takes the short way of calls and replies.
     slowly: bool,
     regions: usize,
@@ -39,6 +51,7 @@ impl Run {
         (1..cpus).for_each(|cpu| s.join(cpu));
         let endpoint = s.create_object(Kind::Endpoint).unwrap().into();
         let notification = s.create_object(Kind::Notification).unwrap().into();
+        let region = s.create_region(3, 0, 0).unwrap().0.into();
         Self {
             s,
             back: Back::default(),
@@ -46,12 +59,17 @@ impl Run {
             now: 10,
             endpoint,
             notification,
+            region,
             sent: [None; 256],
             receives: [false; 256],
             owed: [0; 256],
             acknowledged: 0,
+            faulting: [None; 256],
+            granted: [false; 256],
+            paged: 0,
+            unpaged: 0,
             slowly,
-            regions: 0,
+            regions: 1,
             cpus,
         }
     }
@@ -69,10 +87,17 @@ impl Run {
         let badge = 1 + u64::from(space);
         let given = self.s.give(handle, self.endpoint, all, badge).unwrap();
         assert_eq!(given, 1, "the first handle of a process is 1");
-        if let Ok((region, index)) = self.s.create_region(1 + self.random.below(9), space) {
+        let origin = match self.random.below(4) {
+            0 => 0,
+            1 => self.region,
+            _ => self.endpoint,
+        };
+        let size = 1 + self.random.below(9);
+        if let Ok((region, index)) = self.s.create_region(size, space, origin) {
             self.regions += 1;
-            let _full = self.s.map(space, index, 0x40_0000);
-            let _full = self.s.map(0, index, 0x1000_0000 + self.now * 0x10_0000);
+            let _full = self.s.map(space, index, PAGED, Use::Write);
+            let elsewhere = 0x1000_0000 + self.now * 0x10_0000;
+            let _full = self.s.map(0, index, elsewhere, Use::Read);
             if self.random.below(2) == 0 {
                 self.s.close(region.into(), &mut self.back).unwrap();
             }
@@ -93,8 +118,30 @@ impl Run {
         if space == 0 {
             return self.act_first(deadline);
         }
+        if let Some((registers, fault)) = self.faulting[usize::from(me)].take() {
+            assert_eq!(self.s.thread(me).context, registers, "touched registers");
+            return self.touch(me, fault);
+        }
         let word = self.random.next() >> 1;
-        match self.random.below(8) {
+        match self.random.below(10) {
+            8.. => {
+                let address = PAGED + word % 10 * 4096;
+                if let Some(place) = self.s.reached(space, address, Touch::Write) {
+                    self.s.registers(word, word, [word; 2]);
+                    let (region, page) = (place.region, place.page as u32);
+                    let paged = self.s.regions[usize::from(region)].origin != Origin::Zero;
+                    self.touch_first(
+                        me,
+                        Fault {
+                            address,
+                            page,
+                            touch: message::TOUCH_WRITE,
+                            region,
+                        },
+                        paged,
+                    );
+                }
+            }
             0..3 => {
                 self.s
                     .registers(1, message::tag(space.into(), 0), [word, 0]);
@@ -109,8 +156,14 @@ impl Run {
                 // Answers with the word plus one, if a request is there.
                 let answer = self.owed[usize::from(me)].wrapping_add(1);
                 self.receives[usize::from(me)] = true;
-                self.s.registers(1, 0, [answer, 0]);
-                match self.random.below(3) {
+                let label = [0, message::FAULT_END][word as usize / 2 % 2];
+                let drops = self.random.below(3);
+                let caller = self.s.thread(me).caller;
+                if self.s.thread(caller).faults() {
+                    self.granted[usize::from(caller)] = drops != 0 && label == 0;
+                }
+                self.s.registers(1, message::tag(label, 0), [answer, 0]);
+                match drops {
                     0 => self.s.receive(deadline),
                     _ if self.slowly => self
                         .s
@@ -125,6 +178,37 @@ impl Run {
             _ => self
                 .s
                 .kill_thread(me, number::STATUS_EXITED, &mut self.back),
+        }
+    }
+
+    /// A page is touched for the first time: whose region has no pager does not ask for it.
+    fn touch_first(&mut self, me: u8, fault: Fault, paged: bool) {
+        let registers = self.s.thread(me).context;
+        let asked = self.s.fault(fault);
+        assert!(paged || !asked);
+        if asked {
+            self.faulting[usize::from(me)] = Some((registers, fault));
+        }
+        // Until its pager says otherwise.
+        self.granted[usize::from(me)] = false;
+    }
+
+    /// A page is touched again: the pager is asked again, or the process is at its end.
+    fn touch(&mut self, me: u8, fault: Fault) {
+        let (registers, space) = (self.s.thread(me).context, self.s.current_space());
+        let granted = std::mem::take(&mut self.granted[usize::from(me)]);
+        if granted && self.random.below(2) == 0 {
+            self.paged += 1;
+            return;
+        }
+        assert_eq!(self.s.fault(fault), granted, "thread {me}");
+        match granted {
+            true => self.faulting[usize::from(me)] = Some((registers, fault)),
+            false => {
+                self.unpaged += 1;
+                self.s
+                    .kill_space(space, number::STATUS_UNPAGED, &mut self.back);
+            }
         }
     }
 
@@ -239,6 +323,7 @@ impl Run {
             if self.s.threads[thread].state == State::Free {
                 self.sent[thread] = None;
                 self.receives[thread] = false;
+                self.faulting[thread] = None;
             }
         }
         match self.random.below(8) {
@@ -251,7 +336,7 @@ impl Run {
 /// With one, two and four processors in turn.
 #[test]
 fn ten_thousand_schedules_with_kills_at_any_point() {
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut paged, mut unpaged) = (0, 0, 0);
     for seed in seeds(SCHEDULES) {
         let _replay = Replay("schedules", seed);
         let mut run = Run::new(seed, false, [1, 2, 4][seed as usize % 3]);
@@ -259,9 +344,16 @@ fn ten_thousand_schedules_with_kills_at_any_point() {
             run.step();
         }
         acknowledged += run.acknowledged;
+        paged += run.paged;
+        unpaged += run.unpaged;
         finish(run);
     }
-    assert!(std::env::var("TESSERA_SEED").is_ok() || acknowledged > SCHEDULES);
+    let enough = acknowledged > SCHEDULES && paged > SCHEDULES / 20 && unpaged > SCHEDULES / 10;
+    let counts = [acknowledged, paged, unpaged];
+    assert!(
+        std::env::var("TESSERA_SEED").is_ok() || enough,
+        "{counts:?}"
+    );
 }
 
 /// The short way is only an abbreviation: with and without it, everything is the same.
