@@ -4,7 +4,7 @@ mod common;
 
 use common::bundle;
 use std::collections::BTreeMap;
-use tessera_handoff::bundle::{Bundle, name, restart};
+use tessera_handoff::bundle::{Bundle, grant, name, restart};
 use tessera_image_builder::Result;
 use tessera_image_builder::image::bundle::archive;
 use zerocopy::IntoBytes;
@@ -27,6 +27,9 @@ restart = "never"
 uses = ["ledger"]
 ends = ["ledger"]
 after = ["ledger"]
+grants = ["inspection", "hold"]
+channel = { kind = "ports", first = 0x3F8, count = 8 }
+interrupt = { line = 4, level = true }
 "#;
 
 fn built(table: &str) -> Result<Vec<u8>> {
@@ -54,6 +57,14 @@ fn services_share_a_program_and_know_each_other() {
         (ledger.restart, client.restart),
         (restart::ALWAYS, restart::NEVER)
     );
+    let granted = grant::INSPECTION | grant::HOLD;
+    assert_eq!(
+        (client.grants, client.line, client.trigger),
+        (granted, 5, 1)
+    );
+    let channel = client.channel;
+    assert_eq!((channel.kind, channel.first, channel.count), (1, 0x3F8, 8));
+    assert_eq!((ledger.grants, ledger.line, ledger.channel.kind), (0, 0, 0));
     assert!(bundle.file(1).unwrap().starts_with(b"\x7FELF"));
     assert!(bundle.file(2).is_none());
 }
@@ -70,6 +81,8 @@ fn a_bad_table_is_refused_in_one_line() {
             "after itself",
         ),
         ("name = \"client\"", "name = \"Client\"", "Client"),
+        ("\"hold\"", "\"everything\"", "everything"),
+        ("\"ports\"", "\"wires\"", "wires"),
         ("\"always\"", "\"sometimes\"", "sometimes"),
     ] {
         let failure = built(&GOOD.replacen(from, to, 1)).unwrap_err();

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// First bytes of a bundle.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TSRABNDL");
 /// Version of this layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Services at most: sets of services are words.
 pub const MAX_SERVICES: usize = 32;
 /// Programs at most.
@@ -26,6 +26,32 @@ pub mod restart {
     pub const ON_FAILURE: u8 = 1;
     /// It is started again.
     pub const ALWAYS: u8 = 2;
+}
+
+/// `Service::grants`: rights that the first process gives on.
+pub mod grant {
+    /// To be attested.
+    pub const EVIDENCE: u8 = 1 << 0;
+    /// To read the system's state.
+    pub const INSPECTION: u8 = 1 << 1;
+    /// To keep the system up when all tasks are done.
+    pub const HOLD: u8 = 1 << 2;
+    /// Every one.
+    pub const ALL: u8 = 7;
+}
+
+/// A host channel: kind, range as `tessera_abi::number::CHANNEL_*`; kind 0 for none.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct Channel {
+    /// `CHANNEL_*`.
+    pub kind: u32,
+    /// Ports or bytes.
+    pub count: u32,
+    /// The first one, or a hypercall's code.
+    pub first: u64,
 }
 
 /// The beginning.
@@ -80,14 +106,24 @@ pub struct Service {
     pub priority: u8,
     /// `restart`.
     pub restart: u8,
+    /// `grant`.
+    pub grants: u8,
+    /// Line of the IOAPIC, plus one; 0 for none.
+    pub line: u8,
+    /// Of that line: bit 0 level, bit 1 active low.
+    pub trigger: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 3],
+    /// Its host channel.
+    pub channel: Channel,
 }
 
 assert_layout!(Header, size 24, programs @ 12, services @ 16);
 assert_layout!(Program, size 40, offset @ 24, len @ 32);
-assert_layout!(Service, size 72, uses @ 24, ends @ 32, after @ 40, program @ 48, quota @ 52,
-    state @ 56, limit @ 60, priority @ 64, restart @ 65);
+assert_layout!(Channel, size 16, count @ 4, first @ 8);
+assert_layout!(Service, size 88, uses @ 24, ends @ 32, after @ 40, program @ 48, quota @ 52,
+    state @ 56, limit @ 60, priority @ 64, restart @ 65, grants @ 66, line @ 67,
+    trigger @ 68, channel @ 72);
 
 /// A checked bundle.
 #[derive(Clone, Copy, Debug)]
@@ -122,7 +158,8 @@ impl<'a> Bundle<'a> {
             // Only earlier ones, so that there is an order.
             let ordered = service.after >> n == 0;
             let runs = bundle.file(service.program as usize).is_some();
-            known && ordered && runs && service.restart <= restart::ALWAYS
+            let rights = service.grants & !grant::ALL == 0 && service.trigger < 4;
+            known && ordered && runs && rights && service.restart <= restart::ALWAYS
         };
         let whole = (0..programs.len()).all(|n| bundle.file(n).is_some());
         (whole && services.iter().enumerate().all(good)).then_some(bundle)
@@ -165,7 +202,15 @@ mod tests {
         limit: 3,
         priority: 4,
         restart: restart::ALWAYS,
-        reserved: [0; 6],
+        grants: grant::INSPECTION,
+        line: 5,
+        trigger: 1,
+        reserved: [0; 3],
+        channel: Channel {
+            kind: 1,
+            count: 8,
+            first: 0x3F8,
+        },
     };
 
     fn bundle(services: &[Service]) -> Vec<u8> {
@@ -176,7 +221,7 @@ mod tests {
             services: services.len() as u32,
             reserved: 0,
         };
-        let start = 24 + 2 * 40 + services.len() as u64 * 72;
+        let start = 24 + 2 * 40 + services.len() as u64 * 88;
         let program = |n: u64| Program {
             name: [b'p'; NAME],
             offset: start + n * 4,
@@ -241,10 +286,18 @@ mod tests {
                 restart: 3,
                 ..SERVICE
             },
+            Service {
+                grants: 8,
+                ..SERVICE
+            },
+            Service {
+                trigger: 4,
+                ..SERVICE
+            },
         ] {
             assert!(!parses(&bundle(&[bad])), "{bad:?}");
         }
-        for (at, value) in [(0, 0), (8, 2), (12, 0), (12, 33), (16, 33)] {
+        for (at, value) in [(0, 0), (8, 1), (12, 0), (12, 33), (16, 33)] {
             let mut bytes = good.clone();
             bytes[at] = value;
             assert!(!parses(&bytes), "byte {at}");

@@ -127,6 +127,9 @@ pub struct Run {
     /// How much the kernel prints: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = Level::ALL.map(Level::name), hide_possible_values = true)]
     pub log: Option<String>,
+    /// Pass standard input to the guest's console, whose monitor keeps the guest up until `quit`
+    #[arg(long)]
+    pub monitor: bool,
     /// Wait for a debugger on this TCP port before the first instruction
     #[arg(long, value_name = "PORT")]
     pub gdb: Option<u16>,

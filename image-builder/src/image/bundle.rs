@@ -4,8 +4,10 @@ use super::elf_bytes;
 use crate::{Failure, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use tessera_abi::number;
 use tessera_handoff::bundle::{
-    Bundle, Header, MAGIC, MAX_PROGRAMS, MAX_SERVICES, NAME, Program, Service, VERSION, restart,
+    Bundle, Channel, Header, MAGIC, MAX_PROGRAMS, MAX_SERVICES, NAME, Program, Service, VERSION,
+    grant, restart,
 };
 use zerocopy::IntoBytes;
 
@@ -40,6 +42,49 @@ struct Entry {
     ends: Vec<String>,
     #[serde(default)]
     after: Vec<String>,
+    #[serde(default)]
+    grants: Vec<Grant>,
+    channel: Option<ChannelEntry>,
+    interrupt: Option<Interrupt>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Grant {
+    Evidence,
+    Inspection,
+    Hold,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Ports,
+    Memory,
+    Hypercall,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelEntry {
+    kind: Kind,
+    first: u64,
+    #[serde(default = "one")]
+    count: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Interrupt {
+    line: u8,
+    #[serde(default)]
+    level: bool,
+    #[serde(default)]
+    low: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -98,8 +143,35 @@ fn service(entry: &Entry, table: &Table, files: &[(String, &[u8])]) -> Result<Se
             Restart::OnFailure => restart::ON_FAILURE,
             Restart::Always => restart::ALWAYS,
         },
-        reserved: [0; 6],
+        grants: entry.grants.iter().fold(0, |all, one| {
+            all | match one {
+                Grant::Evidence => grant::EVIDENCE,
+                Grant::Inspection => grant::INSPECTION,
+                Grant::Hold => grant::HOLD,
+            }
+        }),
+        line: entry
+            .interrupt
+            .map_or(0, |line| line.line.saturating_add(1)),
+        trigger: entry
+            .interrupt
+            .map_or(0, |line| u8::from(line.level) | u8::from(line.low) << 1),
+        reserved: [0; 3],
+        channel: entry.channel.map(channel).unwrap_or_default(),
     })
+}
+
+fn channel(entry: ChannelEntry) -> Channel {
+    let kind = match entry.kind {
+        Kind::Ports => number::CHANNEL_PORT,
+        Kind::Memory => number::CHANNEL_MEMORY,
+        Kind::Hypercall => number::CHANNEL_HYPERCALL,
+    };
+    Channel {
+        kind: kind as u32,
+        count: entry.count,
+        first: entry.first,
+    }
 }
 
 fn set(names: &[String], table: &Table) -> Result<u64> {

@@ -12,7 +12,7 @@ use tessera_matrix::{
     bench::{Bench, Prepared},
     hosted::CONSOLE,
     outcome::Exit,
-    qemu::Line,
+    qemu::{Line, Typed},
 };
 
 const LAST_WORD: &str = "tessera: shutdown";
@@ -32,6 +32,7 @@ pub fn line(bench: &Bench, image: &Prepared, memory: u32, folder: &Path) -> Line
     Line {
         program: bench.qemu.clone(),
         args,
+        typed: Typed::Nothing,
     }
 }
 

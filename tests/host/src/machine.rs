@@ -19,6 +19,8 @@ pub struct Machine {
     pub clock: fn() -> u64,
     /// A byte of the guest's console.
     pub console: fn(u8),
+    /// A byte that was typed there.
+    pub typed: fn() -> Option<u8>,
 }
 
 /// A machine that does nothing, for tests of what stands above it.
@@ -31,4 +33,5 @@ pub const FAKE: Machine = Machine {
     arm: |_| (),
     clock: || 0,
     console: |_| (),
+    typed: || None,
 };

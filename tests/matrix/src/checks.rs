@@ -74,6 +74,9 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && !console.panic_told {
         faults.push("a service panicked, and its supervisor did not hear of it".into());
     }
+    if orderly && !row.boot.scenario.typed.is_empty() {
+        faults.extend(unanswered(&console.monitor));
+    }
     if orderly {
         faults.extend(command_line(row.boot.scenario, console));
     }
@@ -93,6 +96,38 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
         faults.push("the host was to change a byte of kernel or stub, and did not".into());
     }
     faults
+}
+
+/// How the monitor's answers to `scenario::TYPED` begin, in order.
+const ANSWERS: [&str; 17] = [
+    "type `help`",
+    "help: ps: ",
+    "help: quit: ",
+    "ps: 0 init: 1 threads, ",
+    " ledger: 1 threads, ",
+    " monitor: 1 threads, ",
+    " chaos: 1 threads, ",
+    "mem: ",
+    " unaccepted",
+    "irq: ",
+    "log: tessera: ",
+    "services: ledger: runs, ",
+    "services: client-a: ",
+    "services: monitor: runs, ",
+    "services: chaos: ",
+    "no command `nonsense`",
+    "quit: ",
+];
+
+/// The first answer that the monitor did not give where it should have.
+fn unanswered(lines: &[String]) -> Option<String> {
+    let mut lines = lines.iter().peekable();
+    let missing = ANSWERS.iter().find(|answer| {
+        // Several may be in one line.
+        while lines.next_if(|line| !line.contains(**answer)).is_some() {}
+        lines.peek().is_none()
+    });
+    missing.map(|answer| format!("the monitor never answered `{answer}`"))
 }
 
 /// Paths that a friendly boot must have used.
@@ -245,6 +280,18 @@ mod tests {
             across(&mut rows);
             assert!(rows[0].passed() && !rows[1].passed() && rows[2].passed());
         }
+    }
+
+    #[test]
+    fn answers_are_wanted_in_order() {
+        let all: Vec<_> = ANSWERS.map(|answer| format!("x{answer}y")).into();
+        assert_eq!(unanswered(&all), None);
+        for (n, answer) in ANSWERS.iter().enumerate() {
+            let mut some = all.clone();
+            some.remove(n);
+            assert!(unanswered(&some).is_some(), "{answer}");
+        }
+        assert!(unanswered(&[]).is_some());
     }
 
     #[test]

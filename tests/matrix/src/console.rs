@@ -18,6 +18,8 @@ pub struct Console {
     pub init_mode: Option<String>,
     /// Interrupts of devices came, by the first user process.
     pub lines: bool,
+    /// What the serial monitor printed.
+    pub monitor: Vec<String>,
     /// The supervisor heard of the panic of the one service that panics.
     pub panic_told: bool,
     /// What kernel and processes cost, by the first user process.
@@ -52,6 +54,9 @@ impl Console {
 
     fn line(&mut self, line: &str) {
         // The kernel puts a process' name before its lines; only the first one's count.
+        if let Some(words) = line.strip_prefix("[monitor] ") {
+            self.monitor.push(words.to_owned());
+        }
         if line.starts_with('[') {
             return;
         }
@@ -71,7 +76,7 @@ impl Console {
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
             self.weight = Weight::parse(words);
-        } else if line.starts_with("init: offender panicked at ") {
+        } else if line.starts_with("init: chaos panicked at ") {
             self.panic_told = true;
         } else if line == "init: interrupt lines come" {
             self.lines = true;

@@ -2,19 +2,17 @@
 
 use crate::{
     bench::{Bench, Prepared},
-    hosted::CONSOLE,
-    qemu::Line,
+    hosted::{CONSOLE, typed},
+    qemu::{self, Line},
     scenario::Scenario,
 };
 use std::path::Path;
 
-const MACHINE: [&str; 13] = [
+const MACHINE: [&str; 11] = [
     "-machine",
     "q35",
     "-cpu",
     "max",
-    "-seed",
-    "1",
     "-nodefaults",
     "-display",
     "none",
@@ -48,10 +46,12 @@ pub fn line(bench: &Bench, image: &Prepared, scenario: &Scenario, folder: &Path)
     }
     args.extend(["-kernel".into(), bench.stub.clone().into_os_string()]);
     args.extend(["-initrd".into(), image.igvm.clone().into_os_string()]);
-    let console = format!("file:{}", folder.join(CONSOLE).display());
-    args.extend(["-serial".into(), console.into()]);
+    args.extend(["-seed".into(), scenario.seed.to_string().into()]);
+    let typed = typed(scenario);
+    args.extend(qemu::console(&folder.join(CONSOLE), typed));
     Line {
         program: bench.qemu.clone(),
         args,
+        typed,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     hosted::{CONSOLE, REPORT},
-    qemu::{Line, option_path},
+    qemu::{Line, Typed, option_path},
     report::{Ended, Report},
 };
 use std::{
@@ -35,7 +35,7 @@ pub struct Guest {
 
 /// QEMU for it; console and report go to `folder`.
 pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool) -> Line {
-    let mut args: Vec<_> = crate::hosted::machine(guest.memory + HOST_MEMORY);
+    let mut args: Vec<_> = crate::hosted::machine(guest.memory + HOST_MEMORY, 1);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", host.to_string_lossy().into_owned());
     let file = option_path(&guest.igvm);
@@ -61,6 +61,7 @@ pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool)
     Line {
         program: qemu.to_owned(),
         args,
+        typed: Typed::Nothing,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     bench::{Bench, Prepared},
-    qemu::{Line, option_path},
-    scenario::Boot,
+    qemu::{self, Line, Typed, option_path},
+    scenario::{Boot, Scenario},
 };
 use std::{ffi::OsString, path::Path};
 use tessera_defs::mode::{HostProfile, Mode};
@@ -14,15 +14,13 @@ pub const CONSOLE: &str = "console.txt";
 pub const REPORT: &str = "report.jsonl";
 
 /// Machine of the test host. Counting instructions makes every boot repeat exactly.
-const MACHINE: [&str; 20] = [
+const MACHINE: [&str; 18] = [
     "-machine",
     "q35",
     "-accel",
     "tcg,thread=single",
     "-icount",
     "shift=0,sleep=off",
-    "-seed",
-    "1",
     "-rtc",
     "base=2026-01-01T00:00:00,clock=vm",
     "-cpu",
@@ -40,16 +38,17 @@ const MACHINE: [&str; 20] = [
 /// Memory of a boot's machine, in MiB.
 const MEMORY: u64 = 256;
 
-/// The machine's options, with memory in MiB.
-pub fn machine(memory: u64) -> Vec<OsString> {
+/// The machine's options, with memory in MiB and the seed of its random numbers.
+pub fn machine(memory: u64, seed: u32) -> Vec<OsString> {
     let mut args: Vec<OsString> = MACHINE.iter().map(Into::into).collect();
     args.extend(["-m".into(), format!("{memory}M").into()]);
+    args.extend(["-seed".into(), seed.to_string().into()]);
     args
 }
 
 /// QEMU for a boot; console and report go to `folder`.
 pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: bool) -> Line {
-    let mut args = machine(MEMORY);
+    let mut args = machine(MEMORY, boot.scenario.seed);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", bench.host.to_string_lossy().into_owned());
     add(
@@ -61,14 +60,22 @@ pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: 
         "-fw_cfg",
         format!("name=opt/tessera/scenario,string={words}"),
     );
-    add(
-        "-serial",
-        format!("file:{}", folder.join(CONSOLE).display()),
-    );
-    add("-serial", format!("file:{}", folder.join(REPORT).display()));
+    let typed = typed(boot.scenario);
+    args.extend(qemu::console(&folder.join(CONSOLE), typed));
+    let report = format!("file:{}", option_path(&folder.join(REPORT)));
+    args.extend(["-serial".into(), report.into()]);
     Line {
         program: bench.qemu.clone(),
         args,
+        typed,
+    }
+}
+
+/// What a scenario types.
+pub fn typed(scenario: &Scenario) -> Typed {
+    match scenario.typed {
+        "" => Typed::Nothing,
+        text => Typed::Text(text),
     }
 }
 
@@ -85,6 +92,9 @@ fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
     );
     if !scenario.words.is_empty() {
         text += &format!(" {}", scenario.words);
+    }
+    if !scenario.typed.is_empty() {
+        text += " typed=1";
     }
     if !scenario.log.is_empty() {
         text += &format!(" log={}", scenario.log);

@@ -21,6 +21,66 @@ pub struct Line {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// What its standard input is.
+    pub typed: Typed,
+}
+
+/// What is typed at the guest's console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed {
+    /// Nothing.
+    Nothing,
+    /// This, from the start on.
+    Text(&'static str),
+    /// An empty line, then whatever comes on standard input.
+    Terminal,
+}
+
+/// The options of the first serial port, whose output goes to `file`.
+pub fn console(file: &Path, typed: Typed) -> Vec<OsString> {
+    let file = option_path(file);
+    match typed {
+        Typed::Nothing => ["-serial".into(), format!("file:{file}").into()].into(),
+        _ => [
+            "-chardev".into(),
+            format!("stdio,id=console,signal=off,logfile={file}").into(),
+            "-serial".into(),
+            "chardev:console".into(),
+        ]
+        .into(),
+    }
+}
+
+/// Types at the console of a running machine.
+fn type_into(typed: Typed, mut input: impl io::Write + Send + 'static) {
+    let text = match typed {
+        Typed::Nothing => return,
+        Typed::Text(text) => text,
+        Typed::Terminal => "\n",
+    };
+    // The thread ends with the machine, whose end of the pipe then is closed; or with this program.
+    thread::spawn(move || {
+        let begun = input
+            .write_all(text.as_bytes())
+            .and_then(|()| input.flush());
+        if begun.is_ok() && typed == Typed::Terminal {
+            let _gone = io::copy(&mut io::stdin().lock(), &mut Unbuffered(input));
+        }
+    });
+}
+
+/// Passes every piece on at once.
+struct Unbuffered<W>(W);
+
+impl<W: io::Write> io::Write for Unbuffered<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.0.write(bytes)?;
+        self.0.flush()?;
+        Ok(count)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The process; dropping it kills it.
@@ -39,13 +99,21 @@ impl Line {
     /// Errors: it cannot be started, or a signal asked this program to stop (`Interrupted`).
     pub fn run(&self, messages: &Path, limit: Duration) -> io::Result<Exit> {
         let file = File::create(messages)?;
+        // The console of a machine that is typed at goes to standard output too.
+        let (input, output) = match self.typed {
+            Typed::Nothing => (Stdio::null(), file.try_clone()?.into()),
+            _ => (Stdio::piped(), Stdio::null()),
+        };
         let child = Command::new(&self.program)
             .args(&self.args)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
+            .stdin(input)
+            .stdout(output)
             .stderr(file)
             .spawn()?;
         let mut running = Running(child);
+        if let Some(input) = running.0.stdin.take() {
+            type_into(self.typed, input);
+        }
         let start = Instant::now();
         loop {
             // First: a Ctrl-C ends QEMU too, and that is no end of a boot.
@@ -66,10 +134,12 @@ impl Line {
     pub fn shell(&self) -> String {
         let program = self.program.as_os_str().to_owned();
         let words = std::iter::once(&program).chain(&self.args);
-        words
-            .map(|word| quote(&word.to_string_lossy()))
-            .collect::<Vec<_>>()
-            .join(" ")
+        let words: Vec<_> = words.map(|word| quote(&word.to_string_lossy())).collect();
+        let typed = match self.typed {
+            Typed::Text(text) => format!("printf %s {} | ", quote(text)),
+            _ => String::new(),
+        };
+        typed + &words.join(" ")
     }
 }
 
@@ -94,6 +164,7 @@ mod tests {
         Line {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
+            typed: Typed::Nothing,
         }
     }
 
@@ -113,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_arrives_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let messages = folder.path().join("qemu.txt");
+        let line = Line {
+            typed: Typed::Text("one\ntwo\n"),
+            ..shell("read a; read b; test $a = one -a $b = two && exec cat")
+        };
+        let exit = line.run(&messages, Duration::from_secs(20)).unwrap();
+        assert_eq!(exit, Exit::Status(0));
+    }
+
+    #[test]
     fn a_process_over_its_time_is_gone_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let messages = folder.path().join("qemu.txt");
@@ -125,6 +208,11 @@ mod tests {
     #[test]
     fn shell_lines_are_quoted() {
         assert_eq!(shell("echo 'a'").shell(), r"/bin/sh -c 'echo '\''a'\'''");
+        let typed = Line {
+            typed: Typed::Text("a b\n"),
+            ..shell("x")
+        };
+        assert_eq!(typed.shell(), "printf %s 'a b\n' | /bin/sh -c x");
         assert_eq!(option_path(Path::new("/a,b")), "/a,,b");
     }
 }

@@ -49,6 +49,10 @@ pub struct Scenario {
     pub processors: u32,
     /// `log=` of the command line that the host gives the guest; none if empty.
     pub log: &'static str,
+    /// What is typed at the guest's console from the start on.
+    pub typed: &'static str,
+    /// Seed of the machine's random numbers.
+    pub seed: u32,
     /// Without the test host: the PVH entry on plain QEMU.
     pub direct: bool,
     /// Modes it is run in, each with its outcome.
@@ -68,9 +72,31 @@ pub(crate) const BASE: Scenario = Scenario {
     memory: 64,
     processors: 1,
     log: "",
+    typed: "",
+    seed: 1,
     direct: false,
     modes: &[],
 };
+
+/// Each command of the monitor, nonsense, and what lets the system end.
+const TYPED: &str = "\nhelp\nps\nmem\nirq\nlog\nservices\nnonsense\x07\nquit\n";
+
+const fn havoc(name: &'static str, seed: u32) -> Scenario {
+    Scenario {
+        name,
+        what: "an honest host; other random numbers, so that other services end at other moments",
+        quick: false,
+        seed,
+        modes: &[
+            (NONE, RUNS),
+            (SNP, RUNS),
+            (TDX, RUNS),
+            (SNPP, RUNS),
+            (TDXP, RUNS),
+        ],
+        ..BASE
+    }
+}
 
 const fn lie(
     name: &'static str,
@@ -133,6 +159,12 @@ static TABLE: &[Scenario] = &[
         lie: "processor-other", processors: 2, stopped: true, modes: &[(TDX, RUNS), (SNP, RUNS)], ..BASE },
     Scenario { name: "ipis-lost", what: "what processors send each other never arrives: their timers make them look",
         lie: "ipis-lost", processors: 2, modes: &[(SNP, RUNS), (TDX, RUNS)], ..BASE },
+    Scenario { name: "monitor-direct", what: "somebody types at the console of plain QEMU",
+        typed: TYPED, profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
+    Scenario { name: "monitor", what: "somebody types at the console: the monitor answers, and changes nothing",
+        typed: TYPED, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    havoc("havoc-2", 2),
+    havoc("havoc-3", 3),
     Scenario { name: "command-line-off", what: "a command line that asks for a silent log",
         log: "off", modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "command-line-debug", what: "a command line that asks for a loud log",

@@ -5,6 +5,7 @@
 
 mod checks;
 mod devices;
+mod grants;
 mod memory;
 mod processors;
 mod supervisor;

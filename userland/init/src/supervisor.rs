@@ -1,9 +1,10 @@
 //! Starts the services of the bundle, starts again what ends, and answers their requests.
 
+use crate::grants::Grants;
 use core::fmt::Write;
 use tessera_abi::error::Error;
 use tessera_abi::{message, number, rights};
-use tessera_handoff::bundle::{Bundle, MAX_SERVICES, Service, name, restart};
+use tessera_handoff::bundle::{Bundle, MAX_SERVICES, Service, grant, name, restart};
 use tessera_handoff::layout::STATE_BASE;
 use tessera_runtime::console::Console;
 use tessera_runtime::handle::Handle;
@@ -23,6 +24,8 @@ struct Slot {
     endpoint: Handle,
     /// Its state's region, which outlives it.
     state: Handle,
+    /// What it is granted, which outlives it.
+    grants: Grants,
     /// Its process, while it runs.
     space: Handle,
     starts: u64,
@@ -50,6 +53,8 @@ pub struct Supervisor<'a> {
     timer: bool,
     /// Microseconds that were waited for.
     clock: u64,
+    /// Somebody keeps the system up.
+    held: bool,
 }
 
 /// Says that a service panicked, and how. It chose the text: what is no plain character is replaced, so
@@ -89,6 +94,7 @@ impl<'a> Supervisor<'a> {
         let mut slots = [Slot {
             endpoint: Handle::NONE,
             state: Handle::NONE,
+            grants: Grants::NONE,
             space: Handle::NONE,
             starts: 0,
             failures: 0,
@@ -98,6 +104,7 @@ impl<'a> Supervisor<'a> {
         for (slot, service) in slots.iter_mut().zip(bundle.services()) {
             slot.endpoint = Handle::endpoint()?;
             slot.due = Some(0);
+            slot.grants = Grants::new(service)?;
             if service.state != 0 {
                 slot.state = process::region(service.state.into(), Handle::NONE)?;
             }
@@ -110,6 +117,7 @@ impl<'a> Supervisor<'a> {
             ended,
             timer,
             clock: 0,
+            held: false,
         })
     }
 
@@ -121,7 +129,7 @@ impl<'a> Supervisor<'a> {
             let task = |(slot, service): &(&Slot, &Service)| {
                 service.restart != restart::ALWAYS && slot.end.is_none()
             };
-            if !self.slots.iter().zip(services).any(|pair| task(&pair)) {
+            if !self.held && !self.slots.iter().zip(services).any(|pair| task(&pair)) {
                 return Ok(self.outcome());
             }
             let pause = self.pause();
@@ -195,6 +203,7 @@ impl<'a> Supervisor<'a> {
                 process::give(space, slot.endpoint, rights::SEND, badge)?;
             }
         }
+        self.slots[index].grants.give(space)?;
         self.slots[index].starts += 1;
         process::start(space, entry, stack, service.priority, index as u64)?.close()
     }
@@ -234,6 +243,7 @@ impl<'a> Supervisor<'a> {
             return;
         }
         slot.end = Some(if well { End::Well } else { End::Badly });
+        self.held &= service.grants & grant::HOLD == 0;
         if !well {
             let name = name(&service.name);
             let _unwritable =
@@ -244,6 +254,9 @@ impl<'a> Supervisor<'a> {
     /// Answers a service.
     fn answer(&mut self, badge: u64, request: &Message) -> Message {
         let wanted = request.words[0];
+        if message::label(request.tag) == service::DESCRIBE {
+            return self.describe(wanted as usize);
+        }
         let from = (badge as usize).checked_sub(1);
         let from = from.and_then(|index| self.bundle.services().get(index));
         let slot = self.slots.get(wanted as usize);
@@ -253,6 +266,11 @@ impl<'a> Supervisor<'a> {
             }
             (service::END, ..) => Error::NoRight.number(),
             (service::STARTS, Some(_), Some(slot)) => slot.starts,
+            (service::HOLD, Some(from), _) if from.grants & grant::HOLD != 0 => {
+                self.held = wanted != 0;
+                0
+            }
+            (service::HOLD, ..) => Error::NoRight.number(),
             (service::PANIC, Some(from), _) => panicked(name(&from.name), &request.words),
             _ => Error::BadArgument.number(),
         };
@@ -263,11 +281,33 @@ impl<'a> Supervisor<'a> {
         reply
     }
 
+    fn describe(&self, index: usize) -> Message {
+        let mut reply = Message::default();
+        let Some((slot, service)) = self.slots.get(index).zip(self.bundle.services().get(index))
+        else {
+            reply.words[0] = u64::MAX;
+            return reply;
+        };
+        for (word, bytes) in reply.words.iter_mut().zip(service.name.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        reply.words[3] = slot.starts;
+        reply.words[4] = slot.failures.into();
+        reply.words[5] = match slot.end {
+            Some(End::Well) => service::state::DONE,
+            Some(End::Badly) => service::state::FAILED,
+            None if slot.due.is_some() => service::state::WAITS,
+            None => service::state::RUNS,
+        };
+        reply
+    }
+
     /// Ends every service and gives everything back. Errors: those of the calls.
     pub fn close(self) -> Result<(), Error> {
         Handle::NONE.bind()?;
         for slot in &self.slots {
-            for handle in [slot.space, slot.state, slot.endpoint] {
+            let own = [slot.space, slot.state, slot.endpoint];
+            for handle in own.into_iter().chain(slot.grants.handles()) {
                 if handle != Handle::NONE {
                     handle.close()?;
                 }

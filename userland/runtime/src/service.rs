@@ -2,7 +2,7 @@
 //!
 //! The supervisor gives handles in this order, so that their numbers are known: 1 the endpoint that
 //! the service receives on, 2 the supervisor's, then one for each service that it may call, in
-//! the order of the bundle. RDI of the first thread is the service's number.
+//! the order of the bundle, then what the manifest grants (`granted`). RDI of the first thread is the service's number.
 
 use crate::handle::Handle;
 use crate::ipc::{self, Message};
@@ -20,6 +20,30 @@ pub const END: u32 = 1;
 pub const STARTS: u32 = 2;
 /// Label: this service panics; the words are text, zero padded. Answer: nothing.
 pub const PANIC: u32 = 3;
+/// Label: what becomes of service number word 0. Answer: words 0 to 2 its name, zero padded; 3 starts; 4
+/// failures in a row; 5 a `state`; all ones in word 0 where there is no such service.
+pub const DESCRIBE: u32 = 4;
+/// Label: word 0 is 1 to keep the system up when all tasks are done, 0 no longer. Needs
+/// `bundle::grant::HOLD`. Answer: word 0 is 0, or an `Error` number.
+pub const HOLD: u32 = 5;
+
+/// Of `DESCRIBE`.
+pub mod state {
+    /// It is about to be started.
+    pub const WAITS: u64 = 0;
+    /// It runs.
+    pub const RUNS: u64 = 1;
+    /// It is done.
+    pub const DONE: u64 = 2;
+    /// It failed, and is given up.
+    pub const FAILED: u64 = 3;
+}
+
+/// The `n`-th right of a service that uses `uses` others. In this order, as far as the manifest grants
+/// them: host channel, evidence, inspection, interrupt. An interrupt may be missing.
+pub const fn granted(uses: u32, n: u32) -> Handle {
+    Handle::from_number(3 + uses + n)
+}
 
 /// The endpoint of the `n`-th service that this one uses.
 pub const fn used(n: u32) -> Handle {

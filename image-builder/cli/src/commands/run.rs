@@ -18,13 +18,17 @@ use tessera_matrix::{
     console::Console,
     direct, hosted,
     outcome::{self, Exit, Observed},
-    qemu::Line,
+    qemu::{Line, Typed},
     report::Report,
     scenario::{Boot, Scenario, Selection, Tier},
 };
 
-/// How long a person with a debugger may take.
+/// How long a person with a debugger or at the monitor may take.
 const UNHURRIED: Duration = Duration::from_secs(24 * 3600);
+/// What a person types is not known before; something is.
+const TERMINAL: &str = "\n";
+/// The host waits for a person as long as it takes.
+const UNLIMITED: &str = "max_exits=18446744073709551615 max_instructions=18446744073709551615";
 /// QEMU's own messages, in the folder of the boot.
 const MESSAGES: &str = "qemu.txt";
 
@@ -36,7 +40,7 @@ pub fn run(host: &Host, options: &Run) -> Result<()> {
         Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
     })?;
     let line = line(&bench, &boot, options, folder.path())?;
-    let limit = if options.gdb.is_some() {
+    let limit = if options.gdb.is_some() || options.monitor {
         UNHURRIED
     } else {
         bench.limit
@@ -85,7 +89,13 @@ fn chosen(options: &Run) -> Result<Boot> {
 fn changed(scenario: &'static Scenario, options: &Run) -> &'static Scenario {
     let level = |name: &&str| options.log.as_deref() == Some(*name);
     let log = Level::ALL.map(Level::name).into_iter().find(level);
+    let (typed, words) = match options.monitor {
+        true => (TERMINAL, UNLIMITED),
+        false => (scenario.typed, scenario.words),
+    };
     Box::leak(Box::new(Scenario {
+        typed,
+        words,
         processors: options.smp.unwrap_or(scenario.processors),
         log: log.unwrap_or(scenario.log),
         ..*scenario
@@ -98,6 +108,9 @@ fn line(bench: &Bench, boot: &Boot, options: &Run, folder: &Path) -> Result<Line
         true => direct::line(bench, image, boot.scenario, folder),
         false => hosted::line(bench, image, boot, folder, options.trace.is_some()),
     };
+    if options.monitor {
+        line.typed = Typed::Terminal;
+    }
     if let Some(port) = options.gdb {
         let words = [
             "-gdb".to_owned(),

@@ -11,6 +11,11 @@ pub fn console(byte: u8) {
     instr::out8(COM1, byte);
 }
 
+/// A byte that was typed at the guest's console (line status register, bit 0: data are ready).
+pub fn typed() -> Option<u8> {
+    (instr::in8(COM1 + 5) & 1 == 1).then(|| instr::in8(COM1))
+}
+
 /// Writer of report lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Report;

@@ -18,6 +18,7 @@ const MACHINE: Machine = Machine {
     arm: timer::arm,
     clock: instr::rdtsc,
     console: serial::console,
+    typed: serial::typed,
 };
 
 /// Called by the entry on the host's stack.

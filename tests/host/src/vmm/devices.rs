@@ -78,6 +78,17 @@ impl Vmm {
         self.route(message);
     }
 
+    /// What was typed at the console goes to COM1, as long as it has room.
+    pub fn take_typed(&mut self) {
+        while self.devices.uart.has_room() {
+            let Some(byte) = (self.machine.typed)() else {
+                return;
+            };
+            self.devices.uart.receive(byte);
+            self.lines();
+        }
+    }
+
     /// An interrupt of the IOAPIC.
     pub(super) fn route(&mut self, message: Option<Message>) {
         if let Some(message) = message {

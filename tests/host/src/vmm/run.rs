@@ -55,6 +55,9 @@ fn drive(
         }
         vmm.unasked();
         vmm.restart();
+        if vmm.scenario.typed {
+            vmm.take_typed();
+        }
         let step = technology.step(vmm, memory);
         if vmm.scenario.trace {
             report::trace(out, vmm, technology);

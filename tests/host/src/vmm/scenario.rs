@@ -76,6 +76,8 @@ pub struct Scenario {
     pub max_instructions: u64,
     /// A TD gets no #VE for its own pages on the Hyper-V profile either, which Linux demands.
     pub sept_ve_disable: bool,
+    /// Bytes may be typed at the guest's console.
+    pub typed: bool,
     /// Every exit is reported.
     pub trace: bool,
 }
@@ -97,6 +99,7 @@ impl Default for Scenario {
             max_exits: 200_000,
             max_instructions: 3_000_000_000,
             sept_ve_disable: false,
+            typed: false,
             trace: false,
         }
     }
@@ -138,6 +141,7 @@ impl Scenario {
             "max_exits" => self.max_exits = value.parse().ok()?,
             "max_instructions" => self.max_instructions = value.parse().ok()?,
             "sept_ve_disable" => self.sept_ve_disable = value == "1",
+            "typed" => self.typed = value == "1",
             "trace" => self.trace = value == "1",
             _ => return None,
         }

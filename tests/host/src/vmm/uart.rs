@@ -88,6 +88,11 @@ impl Uart {
         }
     }
 
+    /// Whether a byte that comes is kept.
+    pub fn has_room(&self) -> bool {
+        self.received.len() < WAITING
+    }
+
     /// Level of the interrupt line.
     pub fn interrupt(&self) -> bool {
         self.cause() != IIR_NONE && self.modem & (MCR_OUT2 | MCR_LOOP) == MCR_OUT2
@@ -129,6 +134,19 @@ mod tests {
             (uart.read(5), uart.read(0), uart.read(5)),
             (0x61, b'x', 0x60)
         );
+    }
+
+    #[test]
+    fn a_received_byte_asks_until_it_is_read() {
+        let mut uart = Uart::default();
+        uart.write(4, MCR_OUT2);
+        uart.write(1, IER_RECEIVED);
+        (0..WAITING).for_each(|_| uart.receive(b'z'));
+        assert!(uart.interrupt() && !uart.has_room());
+        assert_eq!((uart.read(2), uart.read(0)), (IIR_RECEIVED, b'z'));
+        assert!(uart.interrupt() && uart.has_room());
+        (1..WAITING).for_each(|_| _ = uart.read(0));
+        assert!(!uart.interrupt());
     }
 
     #[test]
