@@ -212,9 +212,13 @@ fn bound() -> Result<bool, Error> {
     notification.bind()?;
     let thread = start(0, rings, PRIORITY, notification.number().into())?;
     let good = ipc::receive(endpoint, &mut Message::default(), 0)? == Received::Notified(1 << 63);
+    let powerless = thread.duplicate(0, 0)?;
+    let good = good
+        && powerless.cancel() == Err(Error::NoRight)
+        && process::kill(powerless) == Err(Error::NoRight);
     Handle::NONE.bind()?;
     process::kill(thread)?;
-    for handle in [thread, endpoint, notification] {
+    for handle in [thread, powerless, endpoint, notification] {
         handle.close()?;
     }
     Ok(good)

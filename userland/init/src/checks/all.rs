@@ -1,7 +1,7 @@
 //! Every check, and that they leave nothing behind.
 
 use super::check::Objects;
-use super::{creation, devices, handles, maps, messages, system, table};
+use super::{creation, devices, handles, maps, messages, rest, system, table};
 use tessera_runtime::handle::Handle;
 use tessera_runtime::process;
 
@@ -16,6 +16,7 @@ pub fn run() -> u64 {
     failed += creation::run(&o);
     failed += maps::run(&o, text);
     failed += devices::run(&o, text);
+    failed += rest::run(&o, text);
     failed += table::run();
     let same = o.drop_all().is_ok() && process::usage(Handle::NONE) == before;
     failed + u64::from(!same)

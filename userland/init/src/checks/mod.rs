@@ -8,6 +8,7 @@ mod devices;
 mod handles;
 mod maps;
 mod messages;
+mod rest;
 mod system;
 mod table;
 
