@@ -28,6 +28,10 @@ impl<C: Context> System<C> {
         let me = self.current();
         let t = &self.threads[usize::from(me)];
         let (tag, caller, bound) = (t.context.tag(), t.caller, t.bound);
+        // First, because a pager's reply comes this way in vain.
+        if (self.threads[usize::from(caller)].fault.region != 0) != FAULT {
+            return false;
+        }
         let Some((index, _)) = self.endpoint_of(t, rights::RECEIVE) else {
             return false;
         };
@@ -36,7 +40,6 @@ impl<C: Context> System<C> {
         if caller == 0
             || senders
             || message::handle(tag) != 0
-            || (self.threads[usize::from(caller)].fault.region != 0) != FAULT
             || (bound != 0 && self.notifications[usize::from(bound)].bits != 0)
             || self.cpus[usize::from(self.me) % CPUS]
                 .above(self.threads[usize::from(caller)].effective)
