@@ -159,7 +159,7 @@ pub struct Foreign {
     /// A Linux bzImage, started by our boot stub
     #[arg(long, value_name = "VMLINUZ")]
     pub linux: Option<PathBuf>,
-    /// Its initrd
+    /// Its initrd [default: a shell of Debian's busybox]
     #[arg(long, value_name = "FILE", requires = "linux")]
     pub initrd: Option<PathBuf>,
     /// Its command line, measured [default: console=ttyS0 panic=-1]

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+const PREFIX: &str = "linux-image-";
 /// Packages of the kernel: the newest of this series.
 const SERIES: &str = "linux-image-6.12.";
 const FLAVOUR: &str = "+deb12-cloud-amd64";
@@ -19,8 +20,17 @@ pub struct Stock {
     pub kernel: PathBuf,
     /// A static busybox.
     pub busybox: PathBuf,
+    /// Modules, and `modules.dep`.
+    pub modules: PathBuf,
     /// The kernel's package.
     pub package: String,
+}
+
+impl Stock {
+    /// What `uname -r` says.
+    pub fn version(&self) -> &str {
+        self.package.strip_prefix(PREFIX).unwrap_or(&self.package)
+    }
 }
 
 /// The files, fetched once unless `offline`. Errors blame this machine: no apt, no network, no
@@ -44,13 +54,18 @@ pub fn stock(host: &Host, offline: bool) -> Result<Stock> {
 
 fn cached(folder: &Path) -> Option<Stock> {
     let package = fs::read_to_string(folder.join("package")).ok()?;
-    let version = package.trim().strip_prefix("linux-image-")?;
+    let version = package.trim().strip_prefix(PREFIX)?;
     let stock = Stock {
         kernel: folder.join(format!("boot/vmlinuz-{version}")),
         busybox: folder.join("bin/busybox"),
+        modules: folder.join("lib/modules").join(version),
         package: package.trim().into(),
     };
-    (stock.kernel.is_file() && stock.busybox.is_file()).then_some(stock)
+    let table = stock.modules.join("modules.dep");
+    let whole = [&stock.kernel, &stock.busybox, &table]
+        .iter()
+        .all(|path| path.is_file());
+    whole.then_some(stock)
 }
 
 fn fetch(host: &Host, cache: &Path, folder: &Path) -> Result<()> {
@@ -95,6 +110,19 @@ fn fetch(host: &Host, cache: &Path, folder: &Path) -> Result<()> {
                 return Err(missing("a package cannot be unpacked"));
             }
         }
+    }
+    // The package brings no modules.dep: its installation makes one.
+    let version = package.strip_prefix(PREFIX).unwrap_or_default();
+    let busybox = root.join("bin/busybox");
+    let words = [
+        Path::new("depmod"),
+        Path::new("-b"),
+        &root,
+        Path::new(version),
+    ];
+    let made = host.command(&busybox).args(words).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err(missing("depmod of busybox fails on its modules"));
     }
     let io = |error| Failure::io("write to", folder, &error);
     fs::write(root.join("package"), package).map_err(io)?;

@@ -4,6 +4,9 @@ mod assemble;
 mod bzimage;
 pub mod cpio;
 pub mod debian;
+mod initramfs;
+mod modules;
 
 pub use assemble::{Inputs, assemble};
 pub use bzimage::{BzImage, parse};
+pub use initramfs::{PROMPT, initramfs};

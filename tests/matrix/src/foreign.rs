@@ -29,11 +29,13 @@ pub struct Guest {
     pub memory: u64,
     /// Processors that are claimed.
     pub processors: u32,
+    /// Standard input is typed at the guest's console.
+    pub input: bool,
     /// Instructions after which the host calls it a hang.
     pub most_instructions: u64,
 }
 
-/// QEMU for it; console and report go to `folder`.
+/// QEMU for it; console and report go to `folder`. The console is QEMU's standard output too.
 pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool) -> Line {
     let mut args: Vec<_> = crate::hosted::machine(guest.memory + HOST_MEMORY, 1);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
@@ -41,11 +43,12 @@ pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool)
     let file = option_path(&guest.igvm);
     add("-fw_cfg", format!("name=opt/tessera/igvm,file={file}"));
     let words = format!(
-        "mode={} profile={} memory={}M smp={} sept_ve_disable=1 max_exits={MOST_EXITS} max_instructions={}{}",
+        "mode={} profile={} memory={}M smp={} sept_ve_disable=1 typed={} max_exits={MOST_EXITS} max_instructions={}{}",
         guest.mode.name(),
         guest.profile.name(),
         guest.memory,
         guest.processors,
+        u8::from(guest.input),
         guest.most_instructions,
         if trace { " trace=1" } else { "" },
     );
@@ -53,10 +56,9 @@ pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool)
         "-fw_cfg",
         format!("name=opt/tessera/scenario,string={words}"),
     );
-    add(
-        "-serial",
-        format!("file:{}", folder.join(CONSOLE).display()),
-    );
+    let log = option_path(&folder.join(CONSOLE));
+    add("-chardev", format!("stdio,id=console,logfile={log}"));
+    add("-serial", "chardev:console".into());
     add("-serial", format!("file:{}", folder.join(REPORT).display()));
     Line {
         program: qemu.to_owned(),

@@ -6,6 +6,7 @@ pub mod binding;
 pub mod broken;
 pub mod checks;
 pub mod console;
+pub mod dialogue;
 pub mod direct;
 mod failed;
 pub mod foreign;

@@ -1,33 +1,37 @@
 //! Debian's stock Linux as the judge of the test host: a guest that others wrote.
 
 use crate::{
+    dialogue,
     foreign::{self, Guest},
     hosted::{CONSOLE, REPORT},
     outcome::Exit,
+    qemu::Line,
     report::Report,
 };
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_image_builder::{
     Failure, Result,
     build::{PolicyName, Recipe, Workspace, describe, programs},
-    image::Policy,
-    linux::{self, Inputs, cpio::Archive, debian},
+    image::{self, Policy},
+    linux::{self, Inputs, PROMPT, debian},
     setup::{self, Host, Qemu},
 };
 
-/// The first process.
-const INIT: &[u8] = include_bytes!("stock-init.sh");
 /// Nothing else is said to the kernel.
 const COMMAND_LINE: &str = "console=ttyS0 earlyprintk=ttyS0 panic=-1";
 /// Memory in MiB.
 const MEMORY: u64 = 512;
-/// A boot takes some 4,000 million instructions; a guest that spins is ended here.
-const MOST_INSTRUCTIONS: u64 = 12_000_000_000;
+/// A boot takes some 5,000 million instructions, and it goes on while it waits to be typed at; a
+/// guest that spins is ended here.
+const MOST_INSTRUCTIONS: u64 = 100_000_000_000;
 /// On a machine that does other things too.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -45,6 +49,32 @@ pub struct Boot {
     /// Words that the kernel must say, beside those that it says everywhere.
     pub words: &'static [&'static str],
 }
+
+/// What is typed at every prompt.
+const COMMANDS: [&str; 6] = [
+    "echo \"stock: init on $(uname -r)\"",
+    "dmesg | grep -E 'Hypervisor detected|Memory Encryption Features|tdx: Guest|Isolation Config' | \
+     sed 's/^[^]]*\\] /stock: dmesg /'",
+    "echo \"stock: clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)\"",
+    // 60 % of the memory, not zeros: what is read back is what was written.
+    "mib=$(awk '/MemTotal/ { print int($2 * 6 / 10 / 1024) }' /proc/meminfo); \
+     size=$(stat -c %s /bin/busybox); written=0; \
+     while [ $written -lt $((mib * 1048576)) ]; do cat /bin/busybox; written=$((written + size)); \
+     done > /tmp/bytes; tail -c $size /tmp/bytes | cmp - /bin/busybox && \
+     echo 'stock:' touched $mib MiB; rm /tmp/bytes",
+    "sleep 1; echo 'stock:' slept",
+    "modprobe tsm && echo 'stock:' modules $(lsmod | awk 'NR > 1 { print $1 }' | sort | xargs)",
+];
+/// The same for a report through the kernel's interface (configfs-tsm); the driver's module first.
+const REPORT_COMMANDS: [&str; 3] = [
+    "mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/one; \
+     cd /sys/kernel/config/tsm/report/one; printf %064d 4711 > inblob",
+    "echo 'stock:' provider $(cat provider); echo 'stock:' report $(base64 outblob | tr -d '\\n')",
+    "echo 'stock:' certificates $(base64 auxblob | tr -d '\\n')",
+];
+/// Report data that is asked for.
+pub const REPORT_DATA: &[u8; 64] =
+    b"0000000000000000000000000000000000000000000000000000000000004711";
 
 const SNP: &str = "stock: dmesg Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP";
 const TWO: &str = "smp: Brought up 1 node, 2 CPUs";
@@ -70,7 +100,7 @@ pub const BOOTS: &[Boot] = &[
         mode: Mode::Snp,
         profile: HostProfile::Kvm,
         processors: 1,
-        quick: false,
+        quick: true,
         words: &[SNP],
     },
     Boot {
@@ -84,7 +114,7 @@ pub const BOOTS: &[Boot] = &[
         mode: Mode::Tdx,
         profile: HostProfile::Kvm,
         processors: 1,
-        quick: false,
+        quick: true,
         words: &[TDX],
     },
     Boot {
@@ -144,9 +174,10 @@ const fn two(mode: Mode, profile: HostProfile, words: &'static [&'static str]) -
 }
 
 /// What every boot says.
-const ALWAYS: [&str; 4] = [
+const ALWAYS: [&str; 5] = [
     "stock: init on 6.12.",
     "stock: touched ",
+    "stock: modules ",
     "stock: slept",
     "reboot: Power down",
 ];
@@ -160,6 +191,50 @@ impl Boot {
             count => format!("stock-linux {mode} {profile} {count}"),
         }
     }
+
+    /// The module that reads reports in this mode.
+    fn driver(&self) -> Option<&'static str> {
+        match self.mode {
+            Mode::Snp => Some("sev-guest"),
+            Mode::Tdx => Some("tdx-guest"),
+            _ => None,
+        }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        let mut commands: Vec<String> = COMMANDS.iter().map(|text| (*text).to_owned()).collect();
+        if let Some(driver) = self.driver() {
+            commands.push(format!(
+                "modprobe {driver} && echo 'stock:' loaded {driver}"
+            ));
+            commands.extend(REPORT_COMMANDS.iter().map(|text| (*text).to_owned()));
+        }
+        commands.push("exit".into());
+        commands
+    }
+}
+
+/// A boot that went well.
+#[derive(Debug)]
+pub struct Booted {
+    /// For people.
+    pub words: String,
+    console: String,
+}
+
+impl Booted {
+    /// The console's end, for people.
+    pub fn tail(&self) -> String {
+        tail(&self.console)
+    }
+
+    /// What the guest printed behind `stock: NAME `.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        let prefix = format!("stock: {name} ");
+        self.console
+            .lines()
+            .find_map(|line| line.trim_end().strip_prefix(prefix.as_str()))
+    }
 }
 
 /// What the boots need.
@@ -167,6 +242,8 @@ impl Boot {
 pub struct Bench {
     qemu: PathBuf,
     host: PathBuf,
+    /// Launch digest of SNP with one processor, and MRTD.
+    predicted: [String; 2],
     folder: tempfile::TempDir,
 }
 
@@ -187,12 +264,13 @@ impl Bench {
             stub_elf: read(programs.only("tessera-stub")?)?,
             paravisor_elf: Some(read(programs.only("tessera-paravisor")?)?),
             kernel: read(&stock.kernel)?,
-            initrd: initramfs(&read(&stock.busybox)?),
+            initrd: linux::initramfs(&stock)?,
             command_line: COMMAND_LINE.into(),
             policy: Policy::from(&Recipe::of(PolicyName::Demo)),
             commit: workspace.commit(toolchain.host()),
             toolchain: describe(&toolchain, &workspace)?,
         })?;
+        let snp = image::snp_digests(&image.igvm, 1..=1)?;
         let folder = tempfile::tempdir().map_err(|error| {
             Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
         })?;
@@ -201,12 +279,25 @@ impl Bench {
         Ok(Ok(Self {
             qemu,
             host: programs.only("tessera-test-host")?.to_owned(),
+            predicted: [
+                snp.into_values().next().unwrap_or_default(),
+                image.manifest.tdx_mrtd.clone(),
+            ],
             folder,
         }))
     }
 
-    /// Boots. `Ok`: a line for people; `Err`: what went wrong, with the console's end.
-    pub fn run(&self, boot: &Boot) -> std::result::Result<String, String> {
+    /// The measurement that the guest's evidence must have, in hex.
+    pub fn predicted(&self, mode: Mode) -> Option<&str> {
+        match mode {
+            Mode::Snp => Some(&self.predicted[0]),
+            Mode::Tdx => Some(&self.predicted[1]),
+            _ => None,
+        }
+    }
+
+    /// Boots, and types at its shell. `Err`: what went wrong, with the console's end.
+    pub fn run(&self, boot: &Boot) -> std::result::Result<Booted, String> {
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(|e| e.to_string())?;
         let guest = Guest {
             igvm: self.folder.path().join("linux.igvm"),
@@ -214,11 +305,12 @@ impl Bench {
             profile: boot.profile,
             memory: MEMORY,
             processors: boot.processors,
+            input: true,
             most_instructions: MOST_INSTRUCTIONS,
         };
         let line = foreign::line(&self.qemu, &self.host, &guest, folder.path(), false);
         let start = Instant::now();
-        let exit = line.run(&folder.path().join("qemu.txt"), LIMIT);
+        let exit = converse(&line, folder.path(), &boot.commands());
         let seconds = start.elapsed().as_secs_f64();
         let text = |name: &str| {
             let bytes = fs::read(folder.path().join(name)).unwrap_or_default();
@@ -238,7 +330,7 @@ impl Bench {
                     .and_then(|report| report.ended)
                     .unwrap_or_default();
                 let exits: u64 = ended.exits.values().sum();
-                return Ok(format!(
+                let words = format!(
                     "{exits} exits, {} million instructions, {} requests not modelled, {seconds:.0} s",
                     ended.instructions / 1_000_000,
                     ended
@@ -246,25 +338,34 @@ impl Bench {
                         .values()
                         .map(|missed| missed.count)
                         .sum::<u64>(),
-                ));
+                );
+                return Ok(Booted { words, console });
             }
             (Err(error), ..) => error.to_string(),
             (_, true, Some(missing)) => format!("the console lacks `{missing}`"),
             (exit, ..) => format!("it did not go off by itself ({exit:?} after {seconds:.0} s)"),
         };
-        let lines: Vec<_> = console.lines().collect();
-        let tail = lines[lines.len().saturating_sub(25)..].join("\n");
-        Err(format!("{wrong}\n{words}--- end of the console\n{tail}\n"))
+        Err(format!("{wrong}\n{words}{}", tail(&console)))
     }
 }
 
-fn initramfs(busybox: &[u8]) -> Vec<u8> {
-    let mut archive = Archive::default();
-    for folder in ["bin", "dev", "proc", "sys", "tmp"] {
-        archive.folder(folder);
-    }
-    archive.device("dev/console", 5, 1);
-    archive.program("bin/busybox", busybox);
-    archive.program("init", INIT);
-    archive.finish()
+fn tail(console: &str) -> String {
+    let lines: Vec<_> = console.lines().collect();
+    let tail = lines[lines.len().saturating_sub(25)..].join("\n");
+    format!("--- end of the console\n{tail}\n")
+}
+
+/// Runs QEMU while somebody types.
+fn converse(line: &Line, folder: &Path, commands: &[String]) -> std::io::Result<Exit> {
+    let (reader, mut writer) = std::io::pipe()?;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let typist = scope
+            .spawn(|| dialogue::talk(&folder.join(CONSOLE), &mut writer, PROMPT, commands, &over));
+        let exit = line.run_on(Stdio::from(reader), &folder.join("qemu.txt"), LIMIT);
+        over.store(true, Ordering::Release);
+        // Where a command could not be typed, its answer is missing too.
+        drop(typist.join());
+        exit
+    })
 }

@@ -1,9 +1,12 @@
 //! Debian's stock Linux on the test host, as a test program: `none` and `snp-paravisor` always, every mode with
 //! `--full`. Skipped, and counted as such, where Debian's packages cannot be had.
 
-use std::{process::ExitCode, time::Instant};
+mod evidence;
+
+use std::{fs, path::Path, process::ExitCode, time::Instant};
+use tessera_defs::mode::Mode;
 use tessera_image_builder::setup::Host;
-use tessera_matrix::stock::{BOOTS, Bench, Boot};
+use tessera_matrix::stock::{BOOTS, Bench, Boot, Booted, REPORT_DATA};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -48,12 +51,57 @@ fn chosen(words: &[String]) -> Vec<&'static Boot> {
 }
 
 fn run(bench: &Bench, boot: &Boot) -> bool {
-    let result = bench.run(boot);
+    let booted = bench.run(boot);
+    let result = booted.and_then(|booted| match judged(bench, boot, &booted) {
+        Ok(evidence) => Ok((evidence, booted)),
+        Err(words) => Err(format!("{words}\n{}", booted.tail())),
+    });
     match &result {
-        Ok(words) => println!("test {} ... ok ({words})", boot.name()),
+        Ok((evidence, booted)) => {
+            println!("test {} ... ok ({}{evidence})", boot.name(), booted.words);
+        }
         Err(words) => println!("test {} ... FAILED\n{words}", boot.name()),
     }
     result.is_ok()
+}
+
+/// Verifies the evidence that the guest read, where its mode has any. Words for people.
+fn judged(bench: &Bench, boot: &Boot, booted: &Booted) -> Result<&'static str, String> {
+    // Kept for whoever wants to look at it with other tools (`tests/vectors`).
+    let keep = |name: &str, bytes: &[u8]| {
+        let file = format!("{} {name}.bin", boot.name()).replace(' ', "-");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+        fs::write(path, bytes).map_err(|error| error.to_string())
+    };
+    let said = |name: &str| -> Result<Vec<u8>, String> {
+        let text = booted
+            .said(name)
+            .ok_or_else(|| format!("it gave no {name}"))?;
+        let bytes = evidence::base64(text);
+        keep(name, &bytes)?;
+        Ok(bytes)
+    };
+    let (provider, (data, measured), words) = match boot.mode {
+        Mode::Snp => {
+            let found = evidence::snp(&said("report")?, &said("certificates")?)?;
+            ("sev_guest", found, ", its report is verified")
+        }
+        Mode::Tdx => {
+            let found = evidence::tdx(&said("report")?)?;
+            ("tdx_guest", found, ", its quote is verified")
+        }
+        _ => return Ok(""),
+    };
+    if booted.said("provider") != Some(provider) {
+        return Err(format!("the report's provider is not {provider}"));
+    }
+    if data != *REPORT_DATA {
+        return Err("the evidence has other report data than was asked for".into());
+    }
+    match bench.predicted(boot.mode) {
+        Some(digest) if evidence::hex(digest) == measured => Ok(words),
+        _ => Err("the evidence has another measurement than was predicted".into()),
+    }
 }
 
 fn finish(passed: usize, failed: usize, skipped: usize, start: Instant) -> ExitCode {

@@ -2,15 +2,18 @@
 
 use super::{
     linux::{self, Parts},
-    run::{text, watch},
+    run::{text, watch_on},
     say,
+    terminal::Terminal,
 };
 use crate::args::Foreign;
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 use tessera_defs::mode::HostProfile;
 use tessera_image_builder::{
     Failure, Party, Result,
     build::{self, PolicyName, Programs, Recipe, Workspace},
+    image::slurp,
+    linux::{debian, initramfs},
     setup::{self, Host, Qemu},
 };
 use tessera_matrix::{
@@ -52,11 +55,14 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
         profile,
         memory,
         processors: options.smp,
+        input: true,
         most_instructions: u64::MAX >> 1,
     };
     let bare = programs.only("tessera-test-host")?;
     let line = foreign::line(&qemu, bare, &guest, folder.path(), options.trace.is_some());
-    watch(&line, folder.path(), UNHURRIED)?;
+    let terminal = Terminal::remember(host);
+    watch_on(Stdio::inherit(), &line, folder.path(), UNHURRIED)?;
+    drop(terminal);
     let report = text(folder.path(), REPORT);
     if options.trace.is_some() {
         say(&report)?;
@@ -76,13 +82,25 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
 fn pack(host: &Host, options: &Foreign, kernel: &Path, to: &Path) -> Result<Programs> {
     let parts = Parts {
         kernel,
-        initrd: options.initrd.as_deref(),
+        initrd: initrd(host, options)?,
         append: options.append.as_deref().unwrap_or(APPEND),
     };
     let recipe = Recipe::of(PolicyName::Demo);
-    let (image, programs) = linux::pack(host, &parts, &recipe, options.offline)?;
+    let (image, programs) = linux::pack(host, parts, &recipe, options.offline)?;
     fs::write(to, &image.igvm).map_err(|error| Failure::io("write", to, &error))?;
     Ok(programs)
+}
+
+/// The user's, or a shell.
+fn initrd(host: &Host, options: &Foreign) -> Result<Vec<u8>> {
+    if let Some(path) = &options.initrd {
+        return slurp(path);
+    }
+    let stock = debian::stock(host, options.offline).map_err(|failure| Failure {
+        remedy: format!("name an initrd with --initrd, or: {}", failure.remedy),
+        ..failure
+    })?;
+    initramfs(&stock)
 }
 
 fn programs(host: &Host, offline: bool) -> Result<Programs> {

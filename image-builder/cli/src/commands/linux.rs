@@ -29,8 +29,8 @@ pub fn guest(text: &str) -> Result<Option<&Path>> {
 pub struct Parts<'a> {
     /// The bzImage.
     pub kernel: &'a Path,
-    /// The initrd.
-    pub initrd: Option<&'a Path>,
+    /// The initrd; may be empty.
+    pub initrd: Vec<u8>,
     /// The command line.
     pub append: &'a str,
 }
@@ -38,14 +38,13 @@ pub struct Parts<'a> {
 /// Builds stub and paravisor and packs the file. Returns the other programs too.
 pub fn pack(
     host: &Host,
-    parts: &Parts<'_>,
+    parts: Parts<'_>,
     recipe: &Recipe,
     offline: bool,
 ) -> Result<(Image, Programs)> {
     // Read first, so that a wrong name is said before a long build.
     let kernel = slurp(parts.kernel)?;
     linux::parse(&kernel)?;
-    let initrd = parts.initrd.map(slurp).transpose()?.unwrap_or_default();
     let workspace = Workspace::find(host)?;
     let toolchain = setup::toolchain(host)?;
     let programs = build::programs(&toolchain, &workspace, offline)?;
@@ -57,7 +56,7 @@ pub fn pack(
         stub_elf: read("tessera-stub")?,
         paravisor_elf: Some(read("tessera-paravisor")?),
         kernel,
-        initrd,
+        initrd: parts.initrd,
         command_line: parts.append.into(),
         policy: Policy::from(recipe),
         commit: workspace.commit(toolchain.host()),
@@ -73,10 +72,15 @@ pub fn build(host: &Host, options: &Build, kernel: &Path) -> Result<()> {
     let mut output = build::Output::prepare(&options.out)?;
     let parts = Parts {
         kernel,
-        initrd: options.initrd.as_deref(),
+        initrd: options
+            .initrd
+            .as_deref()
+            .map(slurp)
+            .transpose()?
+            .unwrap_or_default(),
         append: options.append.as_deref().unwrap_or_default(),
     };
-    let (image, _) = pack(host, &parts, &recipe, options.offline)?;
+    let (image, _) = pack(host, parts, &recipe, options.offline)?;
     output.add("tessera.igvm", &image.igvm)?;
     output.add("manifest.json", image.manifest.to_json()?.as_bytes())?;
     let folder: PathBuf = output.publish()?;

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
     path::Path,
+    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -125,11 +126,16 @@ fn line(bench: &Bench, boot: &Boot, options: &Run, folder: &Path) -> Result<Line
 
 /// Runs QEMU and copies the console to standard output while it grows. A Ctrl-C reaches QEMU
 /// too, since it is in the same process group.
-pub(super) fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
+fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
+    watch_on(Stdio::null(), line, folder, limit)
+}
+
+/// The same with a standard input for QEMU.
+pub(super) fn watch_on(input: Stdio, line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
     let over = AtomicBool::new(false);
     let exit = thread::scope(|scope| {
         scope.spawn(|| follow(&folder.join(hosted::CONSOLE), &over));
-        let exit = line.run(&folder.join(MESSAGES), limit);
+        let exit = line.run_on(input, &folder.join(MESSAGES), limit);
         over.store(true, Ordering::Release);
         exit
     });

@@ -1,6 +1,7 @@
 //! AMD SEV-SNP. Sources: APM vol. 2 (24593), GHCB specification (56421 rev. 2.04),
 //! SNP firmware ABI (56860 rev. 1.58).
 
+pub mod certificates;
 pub mod cpuid_page;
 pub mod ghcb;
 pub mod ghcb_msr;

@@ -6,6 +6,7 @@ pub mod field;
 pub mod measure;
 pub mod msr;
 pub mod page;
+pub mod quote;
 pub mod report;
 pub mod status;
 pub mod tdcall;

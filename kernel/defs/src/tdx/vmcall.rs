@@ -5,11 +5,11 @@
 pub const GET_TD_VM_CALL_INFO: u64 = 0x10000;
 /// MapGPA: R12 GPA with or without the shared bit, R13 bytes; on RETRY, R11 is where to go on.
 pub const MAP_GPA: u64 = 0x10001;
-/// GetQuote.
+/// GetQuote: R12 GPA with the shared bit, R13 bytes, both multiples of 4,096; see `quote`.
 pub const GET_QUOTE: u64 = 0x10002;
 /// ReportFatalError: R12 code (bits 31:0), bit 63 a GPA follows in R13.
 pub const REPORT_FATAL_ERROR: u64 = 0x10003;
-/// SetupEventNotifyInterrupt.
+/// SetupEventNotifyInterrupt: R12 vector, 32 to 255; 0 is none.
 pub const SETUP_EVENT_NOTIFY: u64 = 0x10004;
 /// CPUID: R12 leaf, R13 sub-leaf; out R12..R15 EAX..EDX.
 pub const CPUID: u64 = 10;

@@ -7,6 +7,7 @@ mod exits;
 mod faults;
 mod host;
 mod lower;
+mod quote;
 #[cfg(test)]
 mod tests;
 mod turn;
@@ -170,6 +171,7 @@ impl Technology for Tdx {
     }
 
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
+        self.quotes(vmm, memory, false);
         self.take_turn(vmm);
         if self.lower.runs() {
             self.inject_lower(vmm);

@@ -6,6 +6,7 @@ use super::{
     kept::Kept,
     lies,
     missing::Missing,
+    quoting::Quoting,
     scenario::Scenario,
     schedule::Turns,
     stats::Stats,
@@ -50,6 +51,8 @@ pub struct Vmm {
     pub missing: Missing,
     /// What the host is to write into pages that the guest gave it: address and bytes.
     pub writes: Vec<(u64, Vec<u8>)>,
+    /// Quotes that the host works on.
+    pub quoting: Quoting,
     /// Registers that only keep their value.
     pub(super) kept: Kept,
     pub(super) line: String,
@@ -86,6 +89,7 @@ impl Vmm {
             devices: Devices::default(),
             missing: Missing::default(),
             writes: Vec::with_capacity(4),
+            quoting: Quoting::default(),
             kept: Kept::default(),
             line: String::with_capacity(128),
             line_ended: false,

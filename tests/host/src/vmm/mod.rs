@@ -1,6 +1,7 @@
 //! The host's software: loader, devices, Hyper-V or KVM interfaces, and what it lies about.
 
 pub mod apic;
+pub mod certificates;
 pub mod clocks;
 pub mod cmos;
 pub mod core;
@@ -20,6 +21,7 @@ pub mod parameters;
 pub mod pic;
 pub mod pm;
 pub mod port;
+pub mod quoting;
 pub mod registers;
 pub mod run;
 pub mod scenario;

@@ -50,14 +50,17 @@ fn drive(
     out: &mut dyn Write,
 ) -> End {
     loop {
-        if let Err(end) = vmm.next_turn() {
-            return end;
-        }
-        vmm.unasked();
-        vmm.restart();
         if vmm.scenario.typed {
             vmm.take_typed();
         }
+        match vmm.next_turn() {
+            Ok(()) => {}
+            // Whoever types goes on.
+            Err(_) if vmm.scenario.typed => continue,
+            Err(end) => return end,
+        }
+        vmm.unasked();
+        vmm.restart();
         let step = technology.step(vmm, memory);
         if vmm.scenario.trace {
             report::trace(out, vmm, technology);

@@ -26,6 +26,13 @@ pub enum Answer {
         /// Bytes.
         len: u64,
     },
+    /// GetQuote: the buffer is the TD's memory.
+    GetQuote {
+        /// Address.
+        gpa: u64,
+        /// Bytes.
+        len: u64,
+    },
     /// A Hyper-V hypercall: control in R10.
     Hypercall,
     /// The run is over.
@@ -60,6 +67,14 @@ impl Vmm {
                 len: registers[3],
             },
             vmcall::REPORT_FATAL_ERROR => Answer::End(fatal(registers[2])),
+            vmcall::GET_QUOTE => Answer::GetQuote {
+                gpa: registers[2],
+                len: registers[3],
+            },
+            vmcall::SETUP_EVENT_NOTIFY => {
+                let status = self.set_notify(registers[2]);
+                Answer::Done(answer(registers, status, 0))
+            }
             vmcall::HLT => self.td_halt(registers),
             _ => Answer::Done(self.td_service(registers)),
         }
@@ -129,7 +144,6 @@ impl Vmm {
                 };
                 done.map_or(refused, |value| answer(registers, vmcall::SUCCESS, value))
             }
-            vmcall::GET_QUOTE | vmcall::SETUP_EVENT_NOTIFY => refused,
             _ => {
                 self.offence = Some(&breach::VMCALL_MALFORMED);
                 refused

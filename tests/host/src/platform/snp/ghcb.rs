@@ -163,6 +163,17 @@ impl Snp {
                 let (info1, info2) = self.guest_request(vmm, memory, pages)?;
                 Ok((info1, info2, None))
             }
+            exit::EXTENDED_GUEST_REQUEST => {
+                need(request, &[RAX, RBX])?;
+                let pages = [request.sw_exit_info1, request.sw_exit_info2];
+                let place = [request.rax, request.rbx];
+                let (info1, info2, count) = self.extended_request(vmm, memory, pages, place)?;
+                if let Some(count) = count {
+                    page.rbx = count;
+                    set_valid(page, RBX);
+                }
+                Ok((info1, info2, None))
+            }
             exit::AP_CREATION => self.ap_creation(vmm, memory, request),
             exit::RUN_VMPL => {
                 let vmpl = self.may_run(vmm, request.sw_exit_info1)?;

@@ -131,6 +131,8 @@ fn requests_are_answered_and_malformed_ones_named() {
 }
 
 /// Two shared pages beside the GHCB.
+mod certificates;
+
 const PAGES: [u64; 2] = [GHCB + 0x1000, GHCB + 0x2000];
 
 impl Guest {

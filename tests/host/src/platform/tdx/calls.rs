@@ -106,11 +106,19 @@ impl Tdx {
         let registers: Registers = core::array::from_fn(|i| exposed(R10 + i));
         let input = [exposed(reg::RDX), exposed(reg::R8)];
         self.attack(vmm, memory);
+        if registers[..2] == [0, vmcall::HLT] {
+            // Who waits may wait for a quote.
+            self.quotes(vmm, memory, true);
+        }
         let result = match vmm.tdvmcall(judged, registers) {
             Answer::Done(result) => result,
             Answer::MapGpa { gpa, len } => {
                 let (status, at) = self.map_gpa(vmm, memory, gpa, len);
                 answer(registers, status, at)
+            }
+            Answer::GetQuote { gpa, len } => {
+                let status = self.get_quote(vmm, memory, gpa, len);
+                answer(registers, status, 0)
             }
             Answer::Hypercall => {
                 let result = self.hypercall(vmm, memory, registers[0], input);

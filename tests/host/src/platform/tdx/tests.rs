@@ -1,5 +1,7 @@
 //! Exits of a TD without a machine below: what the guest gets, and what ends a run.
 
+mod quotes;
+
 use super::Tdx;
 use crate::{
     machine::FAKE,

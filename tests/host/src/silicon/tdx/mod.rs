@@ -6,6 +6,7 @@ pub mod invalidate;
 pub mod l2;
 pub mod leaves;
 pub mod mrtd;
+pub mod quote;
 pub mod report;
 pub mod sept;
 pub mod state;

@@ -1,9 +1,10 @@
-//! TDG.MR.REPORT and TDG.MR.RTMR.EXTEND. The MAC is all zero: only a processor has its key.
-//! Source: 348551, the leaves' pages.
+//! TDG.MR.REPORT and TDG.MR.RTMR.EXTEND. The MAC's key is one that everybody can read here: it
+//! shows that a report came from this module, and proves nothing about a machine.
+//! Source: 348551, the leaves' pages and REPORTMACSTRUCT.
 
 use super::{mrtd::extended, td::Td};
 use crate::memory::frames::{Memory, PAGE};
-use sha2::{Digest, Sha384};
+use sha2::{Digest, Sha256, Sha384};
 use tessera_defs::tdx::{
     report::{ReportMac, TdInfo, TdReport},
     status,
@@ -12,6 +13,11 @@ use zerocopy::{FromZeros, IntoBytes};
 
 /// x87 and SSE.
 pub const XFAM: u64 = 3;
+
+/// HMAC-SHA-256 key of the reports; a processor's own never leaves it.
+const MAC_KEY: [u8; 64] = *b"tessera test host: every TDREPORT is under this key, not secret.";
+/// Bytes of REPORTMACSTRUCT that the MAC covers.
+const COVERED: usize = core::mem::offset_of!(ReportMac, mac);
 
 /// RCX: where the report goes; RDX: 64 bytes of report data; R8: subtype 0. Status.
 pub fn report(td: &Td, memory: &mut Memory, to: u64, data: u64, subtype: u64) -> u64 {
@@ -36,7 +42,8 @@ pub fn report(td: &Td, memory: &mut Memory, to: u64, data: u64, subtype: u64) ->
     status::SUCCESS
 }
 
-fn build(td: &Td, report_data: [u8; 64]) -> TdReport {
+/// The report itself.
+pub(super) fn build(td: &Td, report_data: [u8; 64]) -> TdReport {
     let mut td_info = TdInfo::new_zeroed();
     td_info.attributes = td.attributes;
     td_info.xfam = XFAM;
@@ -47,12 +54,34 @@ fn build(td: &Td, report_data: [u8; 64]) -> TdReport {
     mac.report_data = report_data;
     mac.tee_info_hash = Sha384::digest(td_info.as_bytes()).into();
     mac.tee_tcb_info_hash = Sha384::digest([0; 239]).into();
+    mac.mac = hmac(&mac.as_bytes()[..COVERED]);
     TdReport {
         mac,
         tee_tcb_info: [0; 239],
         reserved: [0; 17],
         td_info,
     }
+}
+
+/// Whether this module made the report (what EVERIFYREPORT2 tells the quoting enclave).
+pub fn genuine(report: &TdReport) -> bool {
+    let mac = &report.mac;
+    let info: [u8; 48] = Sha384::digest(report.td_info.as_bytes()).into();
+    let tcb: [u8; 48] = Sha384::digest(report.tee_tcb_info).into();
+    mac.mac == hmac(&mac.as_bytes()[..COVERED])
+        && mac.tee_info_hash == info
+        && mac.tee_tcb_info_hash == tcb
+}
+
+/// HMAC-SHA-256 (FIPS 198-1) under the module's key, which is one block long.
+fn hmac(message: &[u8]) -> [u8; 32] {
+    let pad = |byte: u8| MAC_KEY.map(|key| key ^ byte);
+    let inner = Sha256::new()
+        .chain_update(pad(0x36))
+        .chain_update(message)
+        .finalize();
+    let outer = Sha256::new().chain_update(pad(0x5C)).chain_update(inner);
+    outer.finalize().into()
 }
 
 /// RCX: 48 bytes; RDX: index. Status.
@@ -79,6 +108,7 @@ fn private(td: &Td, gpa: u64, align: u64) -> Option<(u32, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zerocopy::FromBytes;
 
     #[test]
     fn a_report_holds_mrtd_rtmr_and_data() {
@@ -101,5 +131,14 @@ mod tests {
         assert_eq!(page[512 + 16..512 + 64], td.mrtd.value());
         assert_eq!(page[512 + 208 + 96..512 + 208 + 144], td.rtmr[2]);
         assert_ne!(td.rtmr[2], [0; 48]);
+        let made = TdReport::read_from_bytes(&page[..1024]).unwrap();
+        assert!(genuine(&made));
+        // Each part is covered: by the MAC, or by a hash that it covers.
+        for at in [0x80, 0xE0, 0x100, 0x200, 0x3FF] {
+            let mut bytes = page[..1024].to_vec();
+            bytes[at] ^= 1;
+            let changed = TdReport::read_from_bytes(&bytes).unwrap();
+            assert!(!genuine(&changed), "byte {at:#x}");
+        }
     }
 }
