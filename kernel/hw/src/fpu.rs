@@ -83,17 +83,22 @@ pub unsafe fn switch(from: &mut Area, to: &Area) {
             asm!("xsave64 [{from}]", "xrstor64 [{to}]", from = in(reg) from.0.as_mut_ptr(),
                 to = in(reg) to.0.as_ptr(), in("eax") components, in("edx") 0, options(nostack));
         } else {
+            unlikely();
             switch_old(from, to);
         }
     }
 }
 
+/// Marks the way that few processors take, without leaving it.
+#[cold]
+#[inline]
+fn unlikely() {}
+
 /// The same on a processor without XSAVE.
 ///
 /// # Safety
 /// As `switch`.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 unsafe fn switch_old(from: &mut Area, to: &Area) {
     // SAFETY: as `switch`.
     unsafe {

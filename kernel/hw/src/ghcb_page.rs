@@ -15,6 +15,8 @@ use tessera_protocol::ghcb::frame::GhcbFrame;
 use tessera_protocol::traits::Vmgexit;
 
 const BITMAP: usize = offset_of!(Layout, valid_bitmap);
+/// 16 bytes, a bit for each of the 128 quadwords that the fields are in (56421, table 3).
+const BITMAP_WORDS: usize = 2;
 /// The last word: reserved bytes, protocol version in 31:16, usage in 63:32.
 const TRAILER: usize = offset_of!(Layout, protocol_version) - 2;
 
@@ -79,6 +81,17 @@ impl GhcbPage {
     /// Gives the page back.
     pub fn into_page(self) -> SharedPage {
         self.page
+    }
+
+    /// What an exchange before this one left must not count in it: a field counts where its bit in
+    /// the bitmap is set. A hypercall's page has no bitmap. The rest was shown to the host already.
+    fn clear(&mut self, usage: u32) {
+        if usage == USAGE_HYPERCALL {
+            return self.page.clear();
+        }
+        for word in 0..BITMAP_WORDS {
+            self.page.write_u64(BITMAP + word * 8, 0);
+        }
     }
 
     fn set(&mut self, offset: usize, value: u64) {
@@ -151,7 +164,7 @@ impl Vmgexit for GhcbPage {
     fn vmgexit(&mut self, frame: &mut GhcbFrame) {
         without_interrupts(|| {
             let here = &mut self.here();
-            here.page.clear();
+            here.clear(frame.usage);
             let trailer = u64::from(PROTOCOL_VERSION) << 16 | u64::from(frame.usage) << 32;
             here.page.write_u64(TRAILER, trailer);
             if frame.usage == USAGE_HYPERCALL {

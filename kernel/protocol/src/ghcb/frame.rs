@@ -21,8 +21,8 @@ pub struct GhcbFrame {
     pub info2: u64,
     /// SW_SCRATCH is set to the address of the shared buffer.
     pub scratch: bool,
-    /// Shared buffer; `used` bytes are copied in both directions (the others are cleared on
-    /// the page). For usage 1 it is the start of the page.
+    /// Shared buffer; `used` bytes are copied in both directions (of the others only a
+    /// hypercall clears the page's). For usage 1 it is the start of the page.
     pub buffer: [u8; SHARED_BUFFER],
     pub used: usize,
     /// GHCB_USAGE.
