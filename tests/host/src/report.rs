@@ -4,9 +4,9 @@ use crate::{
     memory::frames::{Memory, PAGE},
     platform::Technology,
     svm::exit,
-    vmm::Vmm,
+    vmm::{Vmm, stats::ByClass},
 };
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 use tessera_defs::{
     breach::Breach,
@@ -87,15 +87,20 @@ pub fn end(
     for (i, operation) in vmm.stats.operations.iter().enumerate() {
         let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });
     }
-    let _ = write!(out, "],\"exits\":{{");
-    let counted = exit::CLASSES
-        .iter()
-        .zip(vmm.stats.exits)
-        .filter(|(_, n)| *n > 0);
-    for (i, (class, count)) in counted.enumerate() {
-        let _ = write!(out, "{}\"{class}\":{count}", if i == 0 { "" } else { "," });
+    let stats = &vmm.stats;
+    let _ = write!(out, "],\"exits\":{}", by_class(&stats.exits));
+    if let Some(boot) = &stats.boot {
+        let (exits, own) = (by_class(&boot.exits), boot.instructions);
+        let _ = write!(
+            out,
+            ",\"boot\":{{\"instructions\":{own},\"exits\":{exits}}}"
+        );
     }
-    let _ = write!(out, "}},\"unimplemented\":{{");
+    let (served, serving) = (by_class(&stats.served), by_class(&stats.serving));
+    let _ = write!(
+        out,
+        ",\"served\":{served},\"serving\":{serving},\"unimplemented\":{{"
+    );
     for (i, missed) in vmm.missing.list().iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let (request, count, rip) = (missed.request, missed.count, missed.rip);
@@ -114,6 +119,13 @@ pub fn end(
     evidence(out, technology);
     bound(out, memory);
     let _ = writeln!(out, "}}");
+}
+
+/// `{"cpuid":4}`: the classes of which there are any.
+fn by_class(counts: &ByClass) -> String {
+    let counted = exit::CLASSES.iter().zip(counts).filter(|(_, n)| **n > 0);
+    let words = counted.map(|(class, count)| format!("\"{class}\":{count}"));
+    format!("{{{}}}", words.collect::<Vec<_>>().join(","))
 }
 
 /// What the hardware signed or would sign: SNP reports, TDX registers.

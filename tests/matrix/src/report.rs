@@ -57,6 +57,15 @@ pub struct Ended {
     pub operations: Vec<String>,
     /// Exits by class.
     pub exits: BTreeMap<String, u64>,
+    /// What came before the first exit out of ring 3.
+    #[serde(default)]
+    pub boot: Option<Boot>,
+    /// Exits of a lower context that the one below it served, by class.
+    #[serde(default)]
+    pub served: BTreeMap<String, u64>,
+    /// Instructions of the one below for those.
+    #[serde(default)]
+    pub serving: BTreeMap<String, u64>,
     /// Requests that the host does not model, by name.
     #[serde(default)]
     pub unimplemented: BTreeMap<String, Missed>,
@@ -82,6 +91,15 @@ pub struct Ended {
     /// The page of the event log, likewise.
     #[serde(default)]
     pub event_log: String,
+}
+
+/// The boot, until ring 3 is left for the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Boot {
+    /// Instructions of the guest's own.
+    pub instructions: u64,
+    /// Exits by class.
+    pub exits: BTreeMap<String, u64>,
 }
 
 /// An SNP report, by what matters here.

@@ -54,7 +54,7 @@ pub fn enter(
         true => LOWER_SLICE,
         false => SLICE,
     };
-    run(vmm, vcpu, memory, slice)?;
+    run(vmm, vcpu, memory, slice, !interruptible)?;
     if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
         vmm.vp().apic.accept(vector);
     }
@@ -84,13 +84,15 @@ fn behind_instruction(vcpu: &mut Vcpu, memory: &mut dyn Physical) {
     vcpu.behind = again;
 }
 
-/// Enters the context once, with what it was offered, for `slice` ticks at most.
+/// Enters the context once, with what it was offered, for `slice` ticks at most. `lower`: another
+/// context serves its exits.
 /// Errors: the guest cannot take an event (a triple fault), or its kernel took one badly.
 pub fn run(
     vmm: &mut Vmm,
     vcpu: &mut Vcpu,
     memory: &mut dyn Physical,
     slice: u64,
+    lower: bool,
 ) -> Result<(), End> {
     vcpu.take_at_once();
     by_hand(vcpu, memory).map_err(|_| shutdown(vmm))?;
@@ -117,7 +119,8 @@ pub fn run(
         control.exit_code,
         [control.exit_info_1, control.exit_info_2],
     );
-    vmm.stats.exit(control.exit_code);
+    vmm.ran(vcpu, lower);
+    vmm.stats.exit(vcpu.vmcb.control.exit_code);
     vmm.rip = vcpu.vmcb.save.rip;
     // A rule of our own kernel: only where the host injects does it tell anything.
     match vmm.scenario.inject.is_some() && user_stack(vcpu) {

@@ -21,6 +21,10 @@ host_vmrun:
     push r15
     push rsi
     push rdi
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    push rax
     mov rax, rdi
     clgi
     sti
@@ -42,7 +46,7 @@ host_vmrun:
     vmrun rax
     cli
     push rsi
-    mov rsi, [rsp + 16]
+    mov rsi, [rsp + 24]
     mov [rsi + 8], rcx
     mov [rsi + 16], rdx
     mov [rsi + 24], rbx
@@ -58,8 +62,15 @@ host_vmrun:
     mov [rsi + 120], r15
     pop rax
     mov [rsi + 48], rax
+    rdtsc
+    shl rdx, 32
+    or rax, rdx
+    pop rdx
+    sub rax, rdx
+    mov rdx, rax
     pop rax
     vmsave rax
+    mov rax, rdx
     pop rsi
     pop r15
     pop r14
@@ -71,8 +82,12 @@ host_vmrun:
     "#
 );
 
+/// Instructions of `host_vmrun` between its two readings of the time stamp, of which QEMU makes one
+/// tick each: what is left is the guest's. VMRUN is among them.
+const OWN: u64 = 41;
+
 unsafe extern "C" {
-    fn host_vmrun(vmcb: *mut super::vmcb::Vmcb, regs: *mut u64);
+    fn host_vmrun(vmcb: *mut super::vmcb::Vmcb, regs: *mut u64) -> u64;
 }
 
 #[repr(C, align(4096))]
@@ -92,7 +107,8 @@ pub fn enter(vcpu: &mut Vcpu) {
     vcpu.vmcb.control.clean = 0;
     // SAFETY: the VMCB is a page of our own, its bitmaps and nested tables outlive the context,
     // and nested tables map only frames of the guest's pool.
-    unsafe { host_vmrun(&raw mut *vcpu.vmcb, vcpu.regs.as_mut_ptr()) };
+    let ticks = unsafe { host_vmrun(&raw mut *vcpu.vmcb, vcpu.regs.as_mut_ptr()) };
+    vcpu.ran = ticks.saturating_sub(OWN);
     instr::take_interrupts();
     vcpu.regs[reg::RAX] = vcpu.vmcb.save.rax;
     vcpu.regs[reg::RSP] = vcpu.vmcb.save.rsp;

@@ -45,6 +45,8 @@ pub struct Vcpu {
     pub fpu: Box<Fpu>,
     /// XCR0 and TSC_AUX, which VMRUN does not switch.
     pub unswitched: [u64; 2],
+    /// Ticks that the context itself had between its last entry and exit, without the host's.
+    pub ran: u64,
     /// RIP was moved behind an instruction whose interrupt goes in again.
     pub behind: bool,
     /// An NMI is served: the next one waits for IRET.
@@ -89,6 +91,7 @@ impl Vcpu {
             regs: [0; 16],
             fpu,
             unswitched: [1, 0],
+            ran: 0,
             behind: false,
             nmi: Nmi::Open,
         }

@@ -26,6 +26,7 @@ pub mod registers;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod spent;
 pub mod start;
 pub mod stats;
 pub mod tdvmcall;

@@ -3,17 +3,37 @@
 use crate::svm::exit;
 use alloc::vec::Vec;
 
+/// A number for each class of exits, in the order of `exit::CLASSES`.
+pub type ByClass = [u64; exit::CLASSES.len()];
+
 /// Counts of one run.
 #[derive(Clone, Debug)]
 pub struct Stats {
-    /// Exits by class, in the order of `exit::CLASSES`.
-    pub exits: [u64; exit::CLASSES.len()],
+    /// Exits by class.
+    pub exits: ByClass,
     /// All exits.
     pub total: u64,
-    /// Instructions between entries and exits.
+    /// Instructions between entries and exits, with some of the host's own around each.
     pub instructions: u64,
     /// Isolation operations that the host saw, each once, in order of first use.
     pub operations: Vec<&'static str>,
+    /// The guest's own among them.
+    pub own: u64,
+    /// What came before the first exit out of ring 3.
+    pub boot: Option<Boot>,
+    /// Exits of a lower context after which the one below it ran.
+    pub served: ByClass,
+    /// Instructions of the one below, by class of the exit that it served.
+    pub serving: ByClass,
+}
+
+/// Until the guest's first exit out of ring 3.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot {
+    /// Exits by class.
+    pub exits: ByClass,
+    /// Instructions of the guest's own.
+    pub instructions: u64,
 }
 
 impl Stats {
@@ -23,20 +43,26 @@ impl Stats {
             exits: [0; exit::CLASSES.len()],
             total: 0,
             instructions: 0,
+            own: 0,
             operations: Vec::with_capacity(32),
+            boot: None,
+            served: [0; exit::CLASSES.len()],
+            serving: [0; exit::CLASSES.len()],
         }
     }
 
     /// Counts an exit.
     pub fn exit(&mut self, code: u64) {
-        let class = exit::class(code);
-        let last = exit::CLASSES.len() - 1;
-        let index = exit::CLASSES
-            .iter()
-            .position(|name| *name == class)
-            .unwrap_or(last);
-        self.exits[index] += 1;
+        self.exits[index(code)] += 1;
         self.total += 1;
+    }
+
+    /// Counts what was spent on a lower context's exit. Nothing was where the vmm served it.
+    pub fn serve(&mut self, code: u64, instructions: u64) {
+        if instructions > 0 {
+            self.served[index(code)] += 1;
+            self.serving[index(code)] += instructions;
+        }
     }
 
     /// Notes an operation.
@@ -45,6 +71,13 @@ impl Stats {
             self.operations.push(name);
         }
     }
+}
+
+/// Place of an exit's class in `exit::CLASSES`.
+fn index(code: u64) -> usize {
+    let class = exit::class(code);
+    let place = exit::CLASSES.iter().position(|name| *name == class);
+    place.unwrap_or(exit::CLASSES.len() - 1)
 }
 
 impl Default for Stats {

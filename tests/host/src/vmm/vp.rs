@@ -50,6 +50,8 @@ pub struct Vp {
     pub turns: u64,
     /// Instructions that it executed.
     pub instructions: u64,
+    /// Code of the lower context's exit that is served, and what that took so far.
+    pub serving: Option<(u64, u64)>,
 }
 
 impl Vp {
@@ -63,6 +65,7 @@ impl Vp {
             assist: 0,
             turns: 0,
             instructions: 0,
+            serving: None,
         }
     }
 

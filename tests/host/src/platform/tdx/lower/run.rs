@@ -44,7 +44,7 @@ impl Tdx {
             shared: &self.shared,
             memory,
         };
-        if let Err(end) = enter::run(vmm, vcpu, &mut seen, slice) {
+        if let Err(end) = enter::run(vmm, vcpu, &mut seen, slice, true) {
             return Step::End(end);
         }
         if let Some(vector) = offered.filter(|_| !window && vcpu.interrupt_taken()) {
