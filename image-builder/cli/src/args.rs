@@ -217,12 +217,22 @@ pub struct Bench {
     /// Only this mode, beside plain QEMU; may be repeated [default: every mode]
     #[arg(long)]
     pub mode: Vec<String>,
+    /// Count this system too, in the same way, in the same run
+    #[arg(long, value_enum)]
+    pub peer: Option<Other>,
     /// Print one JSON object a line instead of the table
     #[arg(long)]
     pub json: bool,
     /// Do not use the network
     #[arg(long)]
     pub offline: bool,
+}
+
+/// Systems of others that can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Other {
+    /// Debian's stock cloud kernel, 6.12, fetched by apt
+    Linux,
 }
 
 /// Arguments of `explain`.

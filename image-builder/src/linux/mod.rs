@@ -6,7 +6,9 @@ pub mod cpio;
 pub mod debian;
 mod initramfs;
 mod modules;
+mod vmlinux;
 
 pub use assemble::{Inputs, assemble};
 pub use bzimage::{BzImage, parse};
 pub use initramfs::{PROMPT, initramfs};
+pub use vmlinux::vmlinux;

@@ -1,6 +1,6 @@
 //! The committed table, and what has become worse since.
 
-use crate::count::Counts;
+use crate::rows::Row;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tessera_image_builder::{Failure, Result};
@@ -12,10 +12,10 @@ const TOLERANCE: u64 = 50;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Committed {
-    /// First line of `rustc -vV` of the compiler of the counted build, and its commit.
+    /// `rustc -vV` of the compiler of the counted build.
     pub rustc: String,
-    /// Instructions by figure, in mode `none`, on plain QEMU.
-    pub none: BTreeMap<String, u64>,
+    /// Values by mode, then by figure.
+    pub mode: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl Committed {
@@ -29,49 +29,64 @@ impl Committed {
     }
 
     /// What is worse or missing, a sentence each.
-    pub fn regressions(&self, counts: &Counts) -> Vec<String> {
-        let mut worse = Vec::new();
-        for (name, committed) in &self.none {
-            match counts.get(name) {
-                None => worse.push(format!("{name} was not counted")),
-                Some(value) if *value > committed + committed / TOLERANCE => worse.push(format!(
-                    "{name} needs {value} instructions, committed are {committed}"
-                )),
-                Some(_) => {}
-            }
-        }
-        worse
+    pub fn regressions(&self, rows: &[Row]) -> Vec<String> {
+        let values = self.mode.iter().flat_map(|(mode, values)| {
+            values
+                .iter()
+                .map(move |(figure, value)| (mode, figure, *value))
+        });
+        values
+            .filter_map(|(mode, figure, committed)| {
+                let row = rows
+                    .iter()
+                    .find(|row| row.mode == *mode && row.figure == *figure);
+                match row {
+                    None => Some(format!("{figure} ({mode}) was not counted")),
+                    Some(row) if row.value > committed + committed / TOLERANCE => Some(format!(
+                        "{figure} ({mode}) needs {} {}, committed are {committed}",
+                        row.value, row.unit
+                    )),
+                    Some(_) => None,
+                }
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{counts::Counts, rows};
 
     #[test]
-    fn only_more_than_two_percent_is_worse() {
+    fn only_more_than_two_percent_is_worse_and_the_row_is_named() {
+        let values = BTreeMap::from([("null-syscall".to_owned(), 100)]);
         let committed = Committed {
             rustc: "r".into(),
-            none: [("a".to_owned(), 100), ("b".to_owned(), 100)].into(),
+            mode: [("none".to_owned(), values)].into(),
         };
-        let counts = |a| Counts::from([("a".into(), a), ("b".into(), 90)]);
-        assert!(committed.regressions(&counts(102)).is_empty());
-        assert_eq!(committed.regressions(&counts(103)).len(), 1);
-        assert_eq!(committed.regressions(&Counts::new()).len(), 2);
+        let rows = |value| {
+            let counts = Counts::from([("null-syscall".into(), value)]);
+            rows::instructions("none", &counts, None)
+        };
+        assert!(committed.regressions(&rows(102)).is_empty());
+        let worse = committed.regressions(&rows(103));
+        assert!(
+            worse[0].starts_with("null-syscall (none) needs 103"),
+            "{worse:?}"
+        );
+        assert_eq!(committed.regressions(&[]).len(), 1);
     }
 
     #[test]
-    fn every_committed_figure_exists_and_is_within_its_reach() {
+    fn every_figure_is_committed_and_within_its_reach() {
         let committed = Committed::load().unwrap();
         for figure in crate::figures::ALL {
-            assert!(committed.none.contains_key(figure.name), "{}", figure.name);
-        }
-        for (name, value) in &committed.none {
-            let figure = crate::figures::of(name).expect("a figure of the table");
+            let value = committed.mode["none"].get(figure.name);
             assert!(
-                *value <= figure.reach,
-                "{name}: {value} of {}",
-                figure.reach
+                value.is_some_and(|value| *value <= figure.reach),
+                "{}",
+                figure.name
             );
         }
     }

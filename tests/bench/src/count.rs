@@ -1,8 +1,13 @@
 //! The counting image: the kernel and stub of the image, byte for byte, and a bundle whose first
 //! process counts.
 
-use crate::microvm;
-use std::{collections::BTreeMap, fs, io, path::Path};
+use crate::{
+    counts::{self, Counts, Told},
+    machine::Guest,
+    peer::Peer,
+    rows::{self, Row},
+};
+use std::{collections::BTreeMap, fs, path::Path};
 use tessera_defs::mode::Mode;
 use tessera_image_builder::{
     Failure, Result,
@@ -11,17 +16,11 @@ use tessera_image_builder::{
 };
 use tessera_matrix::{
     bench::{Bench, Prepared},
-    direct, hosted,
-    outcome::{Exit, Expected},
-    qemu::Line,
-    scenario::{Boot, Scenario, Selection, Tier, Variant},
+    hosted,
+    outcome::Expected,
+    scenario::{Boot, Selection, Tier, Variant},
 };
 
-/// Counts by figure.
-pub type Counts = BTreeMap<String, u64>;
-
-/// QEMU's status when the guest turned a plain machine off, and when the test host ended.
-const ENDED: [Exit; 2] = [Exit::Status(0), Exit::Status(1)];
 const TABLE: &str = r#"
 [[service]]
 name = "bench-server"
@@ -37,10 +36,9 @@ quota = 1024
 priority = 10
 restart = "never"
 "#;
-/// The figure of the boot.
-const BOOT: &str = "boot-to-user";
-/// MiB of the machine whose boot is counted.
-const MEMORY: u32 = 512;
+/// What the console says when the counting program found no fault.
+const WHOLE: &str = "tessera: init exited with 0,";
+const LAST_WORD: &str = "tessera: shutdown";
 
 /// The bench with its image.
 #[derive(Debug)]
@@ -79,67 +77,57 @@ impl Counter {
         Ok(Self { bench, image })
     }
 
-    /// On plain QEMU, by the PVH entry, without the test host: the boot on the machine of the
-    /// peer, everything else on a PC.
+    /// On plain QEMU, by the PVH entry, without the test host.
     pub fn direct(&self) -> Result<Counts> {
-        let scenario = Scenario {
-            direct: true,
-            memory: MEMORY,
-            ..*friendly()?.scenario
+        let guest = Guest {
+            kernel: &self.bench.stub,
+            initrd: &self.image.igvm,
+            append: "",
+            last_word: LAST_WORD,
         };
-        let limit = self.bench.limit;
-        let mut counts = self.boot("direct", |folder| {
-            let line = direct::line(&self.bench, &self.image, &scenario, folder);
-            let exit = line.run(&folder.join("qemu.txt"), limit);
-            (line, exit)
-        })?;
-        let boot = self.boot("microvm", |folder| {
-            let line = microvm::line(&self.bench, &self.image, MEMORY, folder);
-            let exit = microvm::run(&line, folder, limit);
-            (line, exit)
-        })?;
-        counts.remove(BOOT);
-        counts.extend(boot.get(BOOT).map(|value| (BOOT.to_owned(), *value)));
-        Ok(counts)
+        counts::plain("plain QEMU", &self.bench.qemu, &guest, WHOLE)
     }
 
-    /// On the test host, in `mode`. The boot is not counted: the host's instructions are in it.
-    pub fn hosted(&self, mode: Mode) -> Result<Counts> {
+    /// On the test host, in `mode`. The counting program's own count of the boot is left out: the
+    /// host's instructions are in it.
+    pub fn hosted(&self, mode: Mode) -> Result<Told> {
         let boot = Boot {
             mode,
             expected: Expected::Runs,
             ..friendly()?
         };
-        let mut counts = self.boot(mode.name(), |folder| {
+        let mut told = counts::boot(mode.name(), WHOLE, |folder| {
             let line = hosted::line(&self.bench, &self.image, &boot, folder, false);
             let exit = line.run(&folder.join("qemu.txt"), self.bench.limit);
             (line, exit)
         })?;
-        counts.remove(BOOT);
-        Ok(counts)
+        let boot = told.ended.as_ref().and_then(|ended| ended.boot.as_ref());
+        let own = boot.map(|boot| boot.instructions);
+        told.counts.remove(BOOT);
+        told.counts.extend(own.map(|own| (BOOT.to_owned(), own)));
+        Ok(told)
     }
 
-    fn boot(
-        &self,
-        what: &str,
-        run: impl FnOnce(&Path) -> (Line, io::Result<Exit>),
-    ) -> Result<Counts> {
-        let folder = tempfile::tempdir()
-            .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
-        let (line, exit) = run(folder.path());
-        let exit = exit.map_err(|error| Failure::io("start", &line.program, &error))?;
-        let console = fs::read_to_string(folder.path().join(hosted::CONSOLE)).unwrap_or_default();
-        let counts = parse(&console);
-        let whole = console.contains("tessera: init exited with 0,");
-        if !ENDED.contains(&exit) || !whole || counts.is_empty() {
-            let last = console.lines().last().unwrap_or("nothing");
-            let cause =
-                format!("the counting boot ({what}) ended with {exit:?}, its last line: {last}");
-            return Err(Failure::image(cause, format!("again: {}", line.shell())));
+    /// Every row: of plain QEMU, and of the test host in each of `modes`.
+    pub fn rows(&self, peer: Option<&Peer>, modes: &[Mode]) -> Result<Vec<Row>> {
+        let mut all = rows::instructions("none", &self.direct()?, peer);
+        for mode in modes {
+            let told = self.hosted(*mode)?;
+            let name = rows::hosted(*mode);
+            all.extend(rows::instructions(&name, &told.counts, None));
+            all.extend(rows::by_host(*mode, &told, peer));
         }
-        Ok(counts)
+        Ok(all)
+    }
+
+    /// QEMU, and the test host's ELF file.
+    pub fn tools(&self) -> [&Path; 2] {
+        [&self.bench.qemu, &self.bench.host]
     }
 }
+
+/// The figure of the boot.
+const BOOT: &str = "boot-to-user";
 
 /// Any boot of the friendly scenario, of which parts are taken.
 fn friendly() -> Result<Boot> {
@@ -159,6 +147,7 @@ fn friendly() -> Result<Boot> {
     })
 }
 
+/// A program of ours that is counted.
 fn read(programs: &Programs, name: &str) -> Result<Vec<u8>> {
     let programs = programs.of("tessera-services");
     let missing = || {
@@ -169,28 +158,4 @@ fn read(programs: &Programs, name: &str) -> Result<Vec<u8>> {
     };
     let path = programs.get(name).ok_or_else(missing)?;
     fs::read(path).map_err(|error| Failure::io("read", path, &error))
-}
-
-/// `bench: NAME VALUE` lines.
-fn parse(console: &str) -> Counts {
-    let lines = console
-        .lines()
-        .filter_map(|line| line.trim_end().strip_prefix("bench: "));
-    lines
-        .filter_map(|words| {
-            let (name, value) = words.split_once(' ')?;
-            Some((name.to_owned(), value.parse().ok()?))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_read_and_others_ignored() {
-        let counts = parse("noise\nbench: null-syscall 53\r\nbench: failed: TimedOut\nbench: x\n");
-        assert_eq!(counts, Counts::from([("null-syscall".into(), 53)]));
-    }
 }

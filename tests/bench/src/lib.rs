@@ -4,6 +4,9 @@
 
 pub mod committed;
 pub mod count;
+pub mod counts;
 pub mod figures;
-mod microvm;
+mod machine;
+pub mod peer;
+pub mod rows;
 pub mod table;

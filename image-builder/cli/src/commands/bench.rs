@@ -1,8 +1,8 @@
 //! `tessera bench`.
 
 use super::say;
-use crate::args::Bench;
-use tessera_bench::{count::Counter, table};
+use crate::args::{Bench, Other};
+use tessera_bench::{count::Counter, peer::Linux, table};
 use tessera_defs::mode::Mode;
 use tessera_image_builder::{
     Result,
@@ -25,18 +25,21 @@ pub fn run(host: &Host, options: &Bench) -> Result<()> {
     let product = build::whole(&toolchain, &workspace, &recipe, options.offline)?;
     let counter = Counter::prepare(qemu, &workspace, &product)?;
     let mut step = Step::start("counting".to_owned());
-    step.advance("plain QEMU");
-    let mut modes = vec![("none".to_owned(), counter.direct()?)];
+    let peer = match options.peer {
+        Some(Other::Linux) => {
+            step.advance("Linux");
+            Some(Linux::prepare(host, &product, options.offline)?.count(&counter)?)
+        }
+        None => None,
+    };
+    step.advance("Tessera");
     let wanted = |mode: &Mode| chosen.is_empty() || chosen.contains(mode);
-    for mode in Mode::ALL.into_iter().filter(wanted) {
-        step.advance(mode.name());
-        modes.push((format!("{}-hosted", mode.name()), counter.hosted(mode)?));
-    }
+    let modes: Vec<_> = Mode::ALL.into_iter().filter(wanted).collect();
+    let rows = counter.rows(peer.as_ref(), &modes)?;
     step.done();
     if options.json {
-        return say(&table::json(&modes));
+        return say(&table::json(&rows));
     }
-    say(&table::text(&modes))?;
-    say(&format!("compiler: {}\n", product.inputs.toolchain.rustc))?;
-    say("Counts of instructions under QEMU, not cycles; the others' are recorded, not taken now.\n")
+    say(&table::text(&rows))?;
+    say(&format!("compiler: {}\n", product.inputs.toolchain.rustc))
 }
