@@ -121,7 +121,7 @@ pub struct Run {
     /// On plain QEMU by the PVH entry, without the test host; mode `none` only
     #[arg(long)]
     pub direct: bool,
-    /// Virtual processors of the guest, 1 to 64 [default: the scenario's]. The kernel uses one
+    /// Virtual processors of the guest, 1 to 64 [default: the scenario's]. The kernel uses up to 8
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSORS)))]
     pub smp: Option<u32>,
     /// How much the kernel prints: off, error, warn, info, debug or trace [default: info]
@@ -168,8 +168,8 @@ pub struct Foreign {
     /// How the host looks: hyperv or kvm
     #[arg(long, value_name = "PROFILE", default_value = "hyperv")]
     pub profile: String,
-    /// Virtual processors; this host models one
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Virtual processors, 1 to 64; they run in turns
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSORS)))]
     pub smp: u32,
     /// Memory: a number with M or G
     #[arg(long, value_name = "SIZE", default_value = "512M")]

@@ -98,15 +98,21 @@ impl Line {
     /// Runs to the end or to the time limit. What QEMU itself prints goes to `messages`.
     /// Errors: it cannot be started, or a signal asked this program to stop (`Interrupted`).
     pub fn run(&self, messages: &Path, limit: Duration) -> io::Result<Exit> {
-        self.run_on(Stdio::null(), messages, limit)
+        self.run_on(None, messages, limit)
     }
 
-    /// The same, with a standard input: the guest's console where the command line says so.
-    pub fn run_on(&self, input: Stdio, messages: &Path, limit: Duration) -> io::Result<Exit> {
+    /// The same, with a standard input for the guest's console, which then goes to standard output too.
+    pub fn run_on(
+        &self,
+        input: Option<Stdio>,
+        messages: &Path,
+        limit: Duration,
+    ) -> io::Result<Exit> {
         let file = File::create(messages)?;
-        // The console of a machine that is typed at goes to standard output too.
-        let (input, output) = match self.typed {
-            Typed::Nothing => (input, file.try_clone()?.into()),
+        // Standard output would only repeat the console's file.
+        let (input, output) = match (self.typed, input) {
+            (Typed::Nothing, None) => (Stdio::null(), file.try_clone()?.into()),
+            (Typed::Nothing, Some(input)) => (input, Stdio::null()),
             _ => (Stdio::piped(), Stdio::null()),
         };
         let child = Command::new(&self.program)

@@ -362,7 +362,7 @@ fn converse(line: &Line, folder: &Path, commands: &[String]) -> std::io::Result<
     thread::scope(|scope| {
         let typist = scope
             .spawn(|| dialogue::talk(&folder.join(CONSOLE), &mut writer, PROMPT, commands, &over));
-        let exit = line.run_on(Stdio::from(reader), &folder.join("qemu.txt"), LIMIT);
+        let exit = line.run_on(Some(Stdio::from(reader)), &folder.join("qemu.txt"), LIMIT);
         over.store(true, Ordering::Release);
         // Where a command could not be typed, its answer is missing too.
         drop(typist.join());

@@ -34,10 +34,6 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     let mode = build::mode(&options.mode)?;
     let profile = profile(&options.profile)?;
     let memory = memory(&options.memory)?;
-    if options.smp != 1 {
-        let cause = format!("the test host models one processor, not {}", options.smp);
-        return Err(Failure::user(cause, "use --smp 1"));
-    }
     let qemu = Qemu::detect(host).require()?;
     let folder = tempfile::tempdir().map_err(|error| {
         Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
@@ -61,7 +57,7 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     let bare = programs.only("tessera-test-host")?;
     let line = foreign::line(&qemu, bare, &guest, folder.path(), options.trace.is_some());
     let terminal = Terminal::remember(host);
-    watch_on(Stdio::inherit(), &line, folder.path(), UNHURRIED)?;
+    watch_on(Some(Stdio::inherit()), &line, folder.path(), UNHURRIED)?;
     drop(terminal);
     let report = text(folder.path(), REPORT);
     if options.trace.is_some() {

@@ -127,11 +127,16 @@ fn line(bench: &Bench, boot: &Boot, options: &Run, folder: &Path) -> Result<Line
 /// Runs QEMU and copies the console to standard output while it grows. A Ctrl-C reaches QEMU
 /// too, since it is in the same process group.
 fn watch(line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
-    watch_on(Stdio::null(), line, folder, limit)
+    watch_on(None, line, folder, limit)
 }
 
-/// The same with a standard input for QEMU.
-pub(super) fn watch_on(input: Stdio, line: &Line, folder: &Path, limit: Duration) -> Result<Exit> {
+/// The same with a standard input for the console.
+pub(super) fn watch_on(
+    input: Option<Stdio>,
+    line: &Line,
+    folder: &Path,
+    limit: Duration,
+) -> Result<Exit> {
     let over = AtomicBool::new(false);
     let exit = thread::scope(|scope| {
         scope.spawn(|| follow(&folder.join(hosted::CONSOLE), &over));
