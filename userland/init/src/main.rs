@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod changing;
 mod checks;
 mod devices;
 mod grants;

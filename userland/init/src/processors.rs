@@ -3,6 +3,7 @@
 //! where there is one processor.
 #![allow(unsafe_code)] // code for another process, memory shared with it, threads on stacks of this program
 
+use crate::changing;
 use core::arch::naked_asm;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +37,7 @@ pub fn run() -> u64 {
         ("a process that is ended", rounds(ended)),
     ];
     let mut failed = 0;
-    for (name, result) in results {
+    for (name, result) in results.into_iter().chain(changing::run()) {
         if result != Ok(true) {
             let _unwritable = writeln!(Console, "init: check failed: {name}: {result:?}");
             failed += 1;
@@ -54,7 +55,7 @@ pub fn run() -> u64 {
     failed
 }
 
-fn rounds(test: fn(u64) -> Result<bool, Error>) -> Result<bool, Error> {
+pub fn rounds(test: fn(u64) -> Result<bool, Error>) -> Result<bool, Error> {
     for round in 0..ROUNDS {
         if !test(round)? {
             let _unwritable = writeln!(Console, "init: round {round}");
@@ -65,7 +66,7 @@ fn rounds(test: fn(u64) -> Result<bool, Error>) -> Result<bool, Error> {
 }
 
 /// Waits without a system call, so that this processor does nothing else; false after `LOOKS`.
-fn wait(done: impl Fn() -> bool) -> bool {
+pub fn wait(done: impl Fn() -> bool) -> bool {
     (0..LOOKS).any(|_| {
         core::hint::spin_loop();
         done()

@@ -130,9 +130,9 @@ fn equals_share_by_slices_and_the_server_uses_its_callers() {
     let (mut s, endpoint) = with_threads(&[8, 8]);
     receive(&mut s, endpoint);
     let mut order = std::vec::Vec::new();
-    for now in 0..12 {
+    for time in 0..12 {
         order.push(s.current());
-        s.tick(10 + now);
+        s.tick(10 + time);
         check(&s);
     }
     assert_eq!(order, [2, 2, 2, 3, 3, 3, 2, 2, 2, 3, 3, 3]);
@@ -152,12 +152,12 @@ fn a_thread_above_that_wakes_often_starves_nobody() {
     for pace in 1..6 {
         let (mut s, _) = with_threads(&[4, 4]);
         let mut ran = [0; 4];
-        for now in 10..70 {
+        for time in 10..70 {
             if s.current() == 1 {
-                s.sleep(now + pace);
+                s.sleep(time + pace);
             }
             ran[usize::from(s.current())] += 1;
-            s.tick(now);
+            s.tick(time);
             check(&s);
         }
         assert!(ran[2] > 15 && ran[3] > 15, "pace {pace}: {ran:?}");

@@ -107,10 +107,10 @@ fn a_server_runs_where_its_caller_does() {
 fn equals_share_all_processors() {
     let mut s = with(2, &[8, 8]);
     let mut ran = [0; 4];
-    for now in 10..100 {
+    for time in 10..100 {
         for cpu in 0..2 {
             s.enter(cpu);
-            s.tick(now);
+            s.tick(time);
             s.kicks();
             check(&s);
             ran[usize::from(s.current())] += 1;
