@@ -76,6 +76,7 @@ pub enum Machine {
 
 /// Where SEV_STATUS has SEV_FEATURES (APM vol. 2, 15.34.10).
 const FEATURES_SHIFT: u32 = 2;
+
 impl Machine {
     /// The machine of `mode`.
     ///
@@ -154,37 +155,24 @@ impl Machine {
 
     /// The strategies, for good.
     pub fn strategies(&'static mut self) -> Strategies {
-        match self {
-            Machine::None(host, visibility, attestation, processors) => Strategies {
-                host,
-                visibility,
-                attestation,
-                processors,
-            },
-            Machine::Snp(host, visibility, attestation, processors) => Strategies {
-                host,
-                visibility,
-                attestation,
-                processors,
-            },
-            Machine::Vmpl2(host, visibility, attestation, processors) => Strategies {
-                host,
-                visibility,
-                attestation,
-                processors,
-            },
-            Machine::Tdx(host, visibility, attestation, processors) => Strategies {
-                host,
-                visibility,
-                attestation,
-                processors,
-            },
-            Machine::L2(host, visibility, attestation, processors) => Strategies {
-                host,
-                visibility,
-                attestation,
-                processors,
-            },
+        type All = (
+            &'static mut dyn HostCalls,
+            &'static mut dyn PageVisibility,
+            &'static mut dyn Attestation,
+            &'static mut dyn Processors,
+        );
+        let (host, visibility, attestation, processors): All = match self {
+            Machine::None(a, b, c, d) => (a, b, c, d),
+            Machine::Snp(a, b, c, d) => (a, b, c, d),
+            Machine::Vmpl2(a, b, c, d) => (a, b, c, d),
+            Machine::Tdx(a, b, c, d) => (a, b, c, d),
+            Machine::L2(a, b, c, d) => (a, b, c, d),
+        };
+        Strategies {
+            host,
+            visibility,
+            attestation,
+            processors,
         }
     }
 }
