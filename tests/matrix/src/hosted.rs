@@ -108,13 +108,18 @@ fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
     text
 }
 
-/// The launch digest that silicon must measure. KVM gives the security processor a save area
-/// for every processor; a Hyper-V-like loader only those of the file, which has one.
-pub fn predicted(image: &Prepared, boot: &Boot) -> Option<String> {
-    let processors = match boot.scenario.profile {
-        HostProfile::Kvm => boot.scenario.processors,
+/// How many save areas an SNP launch measures. KVM gives the security processor one for every
+/// processor; a Hyper-V-like loader only those of the file, which has one.
+pub fn measured(profile: HostProfile, processors: u32) -> u32 {
+    match profile {
+        HostProfile::Kvm => processors,
         HostProfile::HyperV => 1,
-    };
+    }
+}
+
+/// The launch digest that silicon must measure.
+pub fn predicted(image: &Prepared, boot: &Boot) -> Option<String> {
+    let processors = measured(boot.scenario.profile, boot.scenario.processors);
     match boot.mode {
         Mode::None => None,
         Mode::Snp | Mode::SnpParavisor => image.snp_digests.get(&processors).cloned(),

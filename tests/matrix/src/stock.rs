@@ -3,12 +3,13 @@
 use crate::{
     dialogue,
     foreign::{self, Guest},
-    hosted::{CONSOLE, REPORT},
+    hosted::{CONSOLE, REPORT, measured},
     outcome::Exit,
     qemu::Line,
     report::Report,
 };
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Stdio,
@@ -29,6 +30,8 @@ use tessera_image_builder::{
 const COMMAND_LINE: &str = "console=ttyS0 earlyprintk=ttyS0 panic=-1";
 /// Memory in MiB.
 const MEMORY: u64 = 512;
+/// Processors at most.
+const MOST_PROCESSORS: u32 = 2;
 /// A boot takes some 5,000 million instructions, and it goes on while it waits to be typed at; a
 /// guest that spins is ended here.
 const MOST_INSTRUCTIONS: u64 = 100_000_000_000;
@@ -242,8 +245,9 @@ impl Booted {
 pub struct Bench {
     qemu: PathBuf,
     host: PathBuf,
-    /// Launch digest of SNP with one processor, and MRTD.
-    predicted: [String; 2],
+    /// Launch digests of SNP by number of save areas.
+    snp_digests: BTreeMap<u32, String>,
+    tdx_mrtd: String,
     folder: tempfile::TempDir,
 }
 
@@ -270,7 +274,7 @@ impl Bench {
             commit: workspace.commit(toolchain.host()),
             toolchain: describe(&toolchain, &workspace)?,
         })?;
-        let snp = image::snp_digests(&image.igvm, 1..=1)?;
+        let snp_digests = image::snp_digests(&image.igvm, 1..=MOST_PROCESSORS)?;
         let folder = tempfile::tempdir().map_err(|error| {
             Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
         })?;
@@ -279,19 +283,18 @@ impl Bench {
         Ok(Ok(Self {
             qemu,
             host: programs.only("tessera-test-host")?.to_owned(),
-            predicted: [
-                snp.into_values().next().unwrap_or_default(),
-                image.manifest.tdx_mrtd.clone(),
-            ],
+            snp_digests,
+            tdx_mrtd: image.manifest.tdx_mrtd.clone(),
             folder,
         }))
     }
 
     /// The measurement that the guest's evidence must have, in hex.
-    pub fn predicted(&self, mode: Mode) -> Option<&str> {
-        match mode {
-            Mode::Snp => Some(&self.predicted[0]),
-            Mode::Tdx => Some(&self.predicted[1]),
+    pub fn predicted(&self, boot: &Boot) -> Option<&str> {
+        let areas = measured(boot.profile, boot.processors);
+        match boot.mode {
+            Mode::Snp => self.snp_digests.get(&areas).map(String::as_str),
+            Mode::Tdx => Some(&self.tdx_mrtd),
             _ => None,
         }
     }

@@ -98,7 +98,7 @@ fn judged(bench: &Bench, boot: &Boot, booted: &Booted) -> Result<&'static str, S
     if data != *REPORT_DATA {
         return Err("the evidence has other report data than was asked for".into());
     }
-    match bench.predicted(boot.mode) {
+    match bench.predicted(boot) {
         Some(digest) if evidence::hex(digest) == measured => Ok(words),
         _ => Err("the evidence has another measurement than was predicted".into()),
     }
