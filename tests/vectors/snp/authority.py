@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 VCEK = b"tessera test host: not a VCEK, proves nothing..."
+# CHIP_ID of the reports. A masked one is zero, and the crate `sev` takes no such report.
+CHIP = b"tessera test host: a chip that is not one, and proves nothing..."
 PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
 SINCE = datetime.datetime(2025, 1, 1)
 UNTIL = datetime.datetime(2075, 1, 1)
@@ -50,7 +52,7 @@ ZERO = b"\x02\x01\x00"
 extensions = [amd("1", ZERO), amd("2", b"\x16\x04Test")]
 # Boot loader, TEE, four reserved, SNP, microcode: every version is 0, as in the reports.
 extensions += [amd(f"3.{part}", ZERO) for part in (1, 2, 4, 5, 6, 7, 3, 8)]
-extensions += [amd("4", bytes(64))]
+extensions += [amd("4", CHIP)]
 made = {
     "ark": certificate("ARK-Test", ark.public_key(), "ARK-Test", ark, 1, authority),
     "ask": certificate("SEV-Test", ask.public_key(), "ARK-Test", ark, 2, authority),

@@ -1,10 +1,13 @@
 //! Evidence that a guest read through its kernel, verified as its owner would: a report of the
-//! security processor under the test authority's VCEK, a quote with `dcap-qvl` under its root.
+//! security processor with `sev` below the test authority's chain, a quote with `dcap-qvl` under its root.
 
 use dcap_qvl::{QuoteCollateralV3, verify::QuoteVerifier};
-use p384::ecdsa::{Signature, VerifyingKey, signature::Verifier};
-use tessera_defs::snp::{certificates, report::AttestationReport};
-use zerocopy::FromBytes;
+use sev::{
+    certs::snp::{Certificate, Chain, Verifiable, ca},
+    firmware::guest::AttestationReport,
+    parser::ByteParser,
+};
+use tessera_defs::snp::certificates;
 
 const SNP: [(&[u8; 16], &[u8]); 3] = [
     (
@@ -24,11 +27,6 @@ const TDX_ROOT: &[u8] = include_bytes!("../../../vectors/tdx/authority/root.der"
 const COLLATERAL: &str = include_str!("../../../vectors/tdx/authority/collateral.json");
 /// 2026-01-01, when the test host's time begins.
 const NOW: u64 = 1_767_225_600;
-/// OID of the curve P-384 and the head of an uncompressed point of 97 bytes, in DER.
-const POINT: [u8; 12] = [
-    0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04, 0x00,
-];
-
 /// REPORT_DATA and measurement of a report whose signature and certificates are the authority's.
 pub fn snp(report: &[u8], table: &[u8]) -> Result<([u8; 64], [u8; 48]), String> {
     for (guid, expected) in SNP {
@@ -37,20 +35,32 @@ pub fn snp(report: &[u8], table: &[u8]) -> Result<([u8; 64], [u8; 48]), String> 
             return Err("a certificate is not the test authority's".into());
         }
     }
-    let vcek = SNP[0].1;
-    let at = vcek
-        .windows(POINT.len() - 1)
-        .position(|window| window == &POINT[..POINT.len() - 1])
-        .ok_or("the VCEK has no key on P-384")?;
-    let point = &vcek[at + POINT.len() - 2..][..97];
-    let key = VerifyingKey::from_sec1_bytes(point).map_err(|error| error.to_string())?;
-    let number = |at: usize| -> [u8; 48] { std::array::from_fn(|i| report[at + 47 - i]) };
-    let parsed = AttestationReport::read_from_bytes(report).map_err(|_| "its size is wrong")?;
-    let signature =
-        Signature::from_scalars(number(0x2A0), number(0x2E8)).map_err(|error| error.to_string())?;
-    key.verify(&report[..0x2A0], &signature)
-        .map_err(|_| "the VCEK did not sign it")?;
-    Ok((parsed.report_data, parsed.measurement))
+    let parsed = below(SNP.map(|(_, bytes)| bytes), report)?;
+    let changed: Vec<u8> = (0..)
+        .zip(report)
+        .map(|(at, byte)| byte ^ u8::from(at == 0x50))
+        .collect();
+    match below(SNP.map(|(_, bytes)| bytes), &changed) {
+        Ok(_) => Err("sev takes a report that was changed".into()),
+        Err(_) => Ok((parsed.report_data, parsed.measurement)),
+    }
+}
+
+/// A report that the crate `sev` parses and verifies below VCEK, ASK and ARK, each in DER.
+fn below(certificates: [&[u8]; 3], report: &[u8]) -> Result<AttestationReport, String> {
+    let words = |error: std::io::Error| error.to_string();
+    let [vek, ask, ark] = certificates.map(Certificate::from_der);
+    let ca = ca::Chain {
+        ark: ark.map_err(words)?,
+        ask: ask.map_err(words)?,
+    };
+    let chain = Chain {
+        ca,
+        vek: vek.map_err(words)?,
+    };
+    let parsed = AttestationReport::from_bytes(report).map_err(|error| error.to_string())?;
+    (&chain, &parsed).verify().map_err(words)?;
+    Ok(parsed)
 }
 
 /// The certificate of the table with this GUID.

@@ -213,3 +213,37 @@ fn keys_depend_on_what_was_selected() {
     assert_ne!(key(1, 0, 0), key(1, field::MEASUREMENT, 0));
     assert_eq!(key(1, 1 << 6, 0), (status::INVALID_PARAMETERS, [0; 32]));
 }
+
+/// A second opinion: the crate `sev` parses the report and verifies it below `tests/vectors/snp/authority`.
+#[test]
+fn the_crate_sev_verifies_the_report_below_the_authority() {
+    use sev::{certs::snp as chain, firmware::guest::AttestationReport as Report};
+    use sev::{certs::snp::Verifiable, parser::ByteParser};
+    macro_rules! certificate {
+        ($name:literal) => {
+            chain::Certificate::from_der(include_bytes!(concat!(
+                "../../../../vectors/snp/authority/",
+                $name,
+                ".der"
+            )))
+            .unwrap()
+        };
+    }
+    let (ark, ask) = (certificate!("ark"), certificate!("ask"));
+    let chain = chain::Chain {
+        ca: chain::ca::Chain { ark, ask },
+        vek: certificate!("vcek"),
+    };
+    let request = page(&hex(MESSAGES, "\"report request\"", "message"));
+    let (_, payload) = opened(0, &processor().request(&request).unwrap());
+    let response = ReportResponse::read_from_bytes(&payload).unwrap();
+    let mut bytes = response.report.as_bytes().to_vec();
+    let report = Report::from_bytes(&bytes).unwrap();
+    assert_eq!(report.measurement, [9; 48]);
+    let vcek = include_bytes!("../../../../vectors/snp/authority/vcek.der");
+    assert!(vcek.windows(64).any(|hw_id| hw_id == report.chip_id));
+    (&chain, &report).verify().unwrap();
+    bytes[0x50] ^= 1;
+    let changed = Report::from_bytes(&bytes).unwrap();
+    assert!((&chain, &changed).verify().is_err());
+}
