@@ -35,6 +35,8 @@ pub mod features {
 
 /// CPUID leaf with the C-bit position in EBX[5:0].
 pub const CPUID_ENCRYPTION: u32 = 0x8000_001F;
+/// EAX of it: the instruction RMPQUERY exists.
+pub const RMPQUERY: u32 = 1 << 6;
 /// C-bit position that the image is built for (every SNP processor so far).
 pub const C_BIT: u32 = 51;
 /// vTOM of the lower context: GPAs at or above are shared.

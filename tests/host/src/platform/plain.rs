@@ -300,7 +300,11 @@ impl Plain {
             (exit::EXCEPTION_UD | vc::VMMCALL, kind) => {
                 if matches!(
                     kind,
-                    Kind::Vmgexit | Kind::Tdcall | Kind::Pvalidate | Kind::Rmpadjust
+                    Kind::Vmgexit
+                        | Kind::Tdcall
+                        | Kind::Pvalidate
+                        | Kind::Rmpadjust
+                        | Kind::Rmpquery
                 ) {
                     vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
                 }

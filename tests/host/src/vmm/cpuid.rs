@@ -125,10 +125,10 @@ impl Vmm {
                 }
             }
             0x8000_000A => r = [0; 4],
-            // SEV, SEV-ES, SEV-SNP, VMPL; C-bit; four VMPLs.
+            // SEV, SEV-ES, SEV-SNP, VMPL, RMPQUERY; C-bit; four VMPLs.
             status::CPUID_ENCRYPTION if self.snp() => {
                 r = [
-                    1 << 1 | 1 << 3 | 1 << 4 | 1 << 5,
+                    1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | status::RMPQUERY,
                     status::C_BIT | 4 << 12,
                     0,
                     0,

@@ -78,6 +78,8 @@ pub struct Scenario {
     pub sept_ve_disable: bool,
     /// Bytes may be typed at the guest's console.
     pub typed: bool,
+    /// The guest asks wrongly on purpose, to see the answers of the specification: it is not blamed.
+    pub probing: bool,
     /// Every exit is reported.
     pub trace: bool,
 }
@@ -100,6 +102,7 @@ impl Default for Scenario {
             max_instructions: 3_000_000_000,
             sept_ve_disable: false,
             typed: false,
+            probing: false,
             trace: false,
         }
     }
@@ -142,6 +145,7 @@ impl Scenario {
             "max_instructions" => self.max_instructions = value.parse().ok()?,
             "sept_ve_disable" => self.sept_ve_disable = value == "1",
             "typed" => self.typed = value == "1",
+            "probing" => self.probing = value == "1",
             "trace" => self.trace = value == "1",
             _ => return None,
         }

@@ -171,7 +171,7 @@ impl Snp {
     fn undefined(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         let found = self.instruction(memory);
         match found.kind {
-            Kind::Pvalidate | Kind::Rmpadjust => {
+            Kind::Pvalidate | Kind::Rmpadjust | Kind::Rmpquery => {
                 return self.page_instruction(vmm, memory, found.kind, found.length);
             }
             Kind::Tdcall | Kind::Seamcall => vmm.offence = Some(&breach::FOREIGN_INSTRUCTION),

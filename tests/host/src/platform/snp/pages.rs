@@ -1,6 +1,6 @@
-//! PVALIDATE and RMPADJUST of the running context.
+//! PVALIDATE, RMPADJUST and RMPQUERY of the running context.
 
-use super::Snp;
+use super::{Context, Snp};
 use crate::{
     memory::{
         frames::{Memory, PAGE},
@@ -24,11 +24,11 @@ use tessera_defs::{
 
 const CF: u64 = 1 << 0;
 const ZF: u64 = 1 << 6;
-/// OF, SF, ZF, AF, PF, CF: defined by both instructions.
+/// OF, SF, ZF, AF, PF, CF: defined by each instruction.
 const FLAGS: u64 = 1 << 11 | 1 << 7 | ZF | 1 << 4 | 1 << 2 | CF;
 
 impl Snp {
-    /// Executes one of the two; RIP moves only where the instruction has a result.
+    /// Executes one of the three; RIP moves only where the instruction has a result.
     pub(super) fn page_instruction(
         &mut self,
         vmm: &mut Vmm,
@@ -64,6 +64,9 @@ impl Snp {
         if used.is_some_and(|frame| self.rmp.get(frame).vmsa && self.in_use(vmm, frame)) {
             return Step::End(End::Breach(&breach::VMSA_IN_USE));
         }
+        if kind == Kind::Rmpquery {
+            return self.query(vmm, memory, gpa, length);
+        }
         let size = regs[reg::RCX] as u32;
         let result = if kind == Kind::Pvalidate {
             vmm.note("pvalidate");
@@ -82,8 +85,34 @@ impl Snp {
         };
         match result {
             Ok((eax, carry)) => self.page_result(vmm, kind, size, gpa, (eax, carry), length),
-            Err(Stop::NotValidated) => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [0, gpa]),
-            Err(Stop::Host(fault)) => self.host_fault(vmm, memory, gpa, fault),
+            Err(stop) => self.stopped(vmm, memory, gpa, stop),
+        }
+    }
+
+    fn query(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64, length: u64) -> Step {
+        vmm.note("rmpquery");
+        let Some(context) = &mut self.vp.contexts[self.vp.current] else {
+            return Step::Continue;
+        };
+        let target = context.vcpu.regs[reg::RDX] as usize & 0xFF;
+        let found = instructions::rmpquery(&self.rmp, memory, context.view.vmpl, gpa, target);
+        match found {
+            Ok(found) => {
+                if found.status == code::SUCCESS {
+                    context.vcpu.regs[reg::RCX] = found.size;
+                    context.vcpu.regs[reg::RDX] = found.attributes;
+                }
+                context.result(found.status, false, length);
+                Step::Continue
+            }
+            Err(stop) => self.stopped(vmm, memory, gpa, stop),
+        }
+    }
+
+    fn stopped(&mut self, vmm: &mut Vmm, memory: &mut Memory, gpa: u64, stop: Stop) -> Step {
+        match stop {
+            Stop::NotValidated => self.vc(vmm, memory, vc::PAGE_NOT_VALIDATED, [0, gpa]),
+            Stop::Host(fault) => self.host_fault(vmm, memory, gpa, fault),
         }
     }
 
@@ -101,16 +130,15 @@ impl Snp {
             return Step::Continue;
         };
         let validate = kind == Kind::Pvalidate && context.vcpu.regs[reg::RDX] & 1 == 1;
-        context.vcpu.regs[reg::RAX] = eax.into();
-        let flags = if carry { CF } else { 0 } | if eax == 0 { ZF } else { 0 };
-        context.vcpu.vmcb.save.rflags = context.vcpu.vmcb.save.rflags & !FLAGS | flags;
-        context.vcpu.skip(length);
+        context.result(eax, carry, length);
         let first = gpa / PAGE as u64;
         (first..first + count).for_each(|gfn| self.forget(gfn));
         if eax == code::FAIL_SIZEMISMATCH {
             vmm.tells(lies::SIZE_MISMATCH);
         }
+        // A guest that probes the results looks at them.
         match (kind, eax) {
+            _ if vmm.scenario.probing => return Step::Continue,
             (Kind::Pvalidate, code::FAIL_INPUT) => {
                 return Step::End(End::Breach(&breach::PVALIDATE_INPUT));
             }
@@ -128,5 +156,16 @@ impl Snp {
             self.accepted += if carry { 0 } else { count };
         }
         Step::Continue
+    }
+}
+
+impl Context {
+    /// Ends an instruction with EAX and flags; the carry flag is PVALIDATE's.
+    fn result(&mut self, eax: u32, carry: bool, length: u64) {
+        self.vcpu.regs[reg::RAX] = eax.into();
+        let flags = if carry { CF } else { 0 } | if eax == 0 { ZF } else { 0 };
+        let rflags = &mut self.vcpu.vmcb.save.rflags;
+        *rflags = *rflags & !FLAGS | flags;
+        self.vcpu.skip(length);
     }
 }

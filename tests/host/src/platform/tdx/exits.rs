@@ -73,7 +73,11 @@ impl Tdx {
             (_, kind) => {
                 if matches!(
                     kind,
-                    Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Vmmcall
+                    Kind::Vmgexit
+                        | Kind::Pvalidate
+                        | Kind::Rmpadjust
+                        | Kind::Rmpquery
+                        | Kind::Vmmcall
                 ) {
                     vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
                 }

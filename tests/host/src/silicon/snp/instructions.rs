@@ -1,4 +1,6 @@
-//! PVALIDATE and RMPADJUST. Source: APM vol. 3 (24594), the instructions' pages.
+//! PVALIDATE, RMPADJUST and RMPQUERY. Source: APM vol. 3 (24594), the instructions' pages.
+//!
+//! FAIL_INUSE never comes: no two processors execute at once here.
 
 use super::{access::Fault, rmp::Rmp};
 use crate::memory::frames::{Memory, PAGE};
@@ -75,7 +77,7 @@ pub fn rmpadjust(
     if target > 3 || wanted & !code::PERM_ALL != 0 || attributes >> 17 != 0 {
         return Ok(code::FAIL_INPUT);
     }
-    if target <= vmpl || vmsa && vmpl != 0 {
+    if target <= vmpl {
         return Ok(code::FAIL_PERMISSION);
     }
     let gfn = gpa / PAGE as u64;
@@ -94,10 +96,53 @@ pub fn rmpadjust(
         let frame = owned(rmp, memory, gfn)?;
         if let Some(entry) = rmp.entry(frame) {
             entry.permissions[target] = wanted;
+            // Below VMPL 0 the bit is ignored.
             entry.vmsa = if vmpl == 0 { vmsa } else { entry.vmsa };
         }
     }
     Ok(code::SUCCESS)
+}
+
+/// What RMPQUERY gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queried {
+    /// EAX.
+    pub status: u32,
+    /// RCX: 1 for a 2 MiB entry.
+    pub size: u64,
+    /// RDX: the target VMPL with its permissions and the VMSA bit, as RMPADJUST takes them.
+    pub attributes: u64,
+}
+
+/// RMPQUERY by `vmpl` of a target VMPL, which is RDX 7:0; what fails leaves RCX and RDX as they are.
+pub fn rmpquery(
+    rmp: &Rmp,
+    memory: &Memory,
+    vmpl: usize,
+    gpa: u64,
+    target: usize,
+) -> Result<Queried, Stop> {
+    let failed = |status| Queried {
+        status,
+        ..Queried::default()
+    };
+    if target > 3 {
+        return Ok(failed(code::FAIL_INPUT));
+    }
+    if target < vmpl {
+        return Ok(failed(code::FAIL_PERMISSION));
+    }
+    let entry = rmp.get(owned(rmp, memory, gpa / PAGE as u64)?);
+    if !entry.validated {
+        return Err(Stop::NotValidated);
+    }
+    let permissions = u64::from(entry.permissions[target]) << code::ATTR_PERM_SHIFT;
+    let vmsa = if entry.vmsa { code::ATTR_VMSA } else { 0 };
+    Ok(Queried {
+        status: code::SUCCESS,
+        size: entry.large.into(),
+        attributes: target as u64 | permissions | vmsa,
+    })
 }
 
 /// 4 KiB pages of an operand, where size and alignment are right.
@@ -130,108 +175,5 @@ fn size_check(rmp: &Rmp, frame: u32, count: u64) -> Result<Option<u32>, Stop> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::silicon::snp::access::{Outcome, View, Wants};
-
-    fn guest() -> (Rmp, Memory) {
-        let bytes: &'static mut [u8] = std::vec![0u8; (8 << 20) + 64 * 4096].leak();
-        let memory = Memory::new(bytes, 8 << 20);
-        let mut rmp = Rmp::new(memory.frames());
-        (0x200..0x400).for_each(|gfn| rmp.update(gfn as u32, Some(gfn), false));
-        (0x400..0x600).for_each(|gfn| rmp.update(gfn as u32, Some(gfn), true));
-        (rmp, memory)
-    }
-
-    fn validate(rmp: &mut Rmp, memory: &Memory, gpa: u64, size: u32) -> Result<(u32, bool), Stop> {
-        pvalidate(
-            rmp,
-            memory,
-            0,
-            Pvalidate {
-                gpa,
-                size,
-                validate: true,
-            },
-        )
-    }
-
-    #[test]
-    fn pvalidate_has_the_results_of_the_manual() {
-        let (mut rmp, memory) = guest();
-        assert_eq!(validate(&mut rmp, &memory, 0x20_0000, 0), Ok((0, false)));
-        assert_eq!(validate(&mut rmp, &memory, 0x20_0000, 0), Ok((0, true)));
-        assert_eq!(validate(&mut rmp, &memory, 0x20_0000, 1), Ok((6, false)));
-        assert_eq!(validate(&mut rmp, &memory, 0x20_0008, 0), Ok((1, false)));
-        assert_eq!(validate(&mut rmp, &memory, 0x20_0000, 2), Ok((1, false)));
-        assert_eq!(validate(&mut rmp, &memory, 0x40_0000, 1), Ok((0, false)));
-        assert_eq!(
-            validate(&mut rmp, &memory, 0x40_1000, 0),
-            Err(Stop::Host(Fault::Size))
-        );
-        assert_eq!(
-            validate(&mut rmp, &memory, 0x60_0000, 0),
-            Err(Stop::Host(Fault::NotAssigned))
-        );
-        let lower = Pvalidate {
-            gpa: 0x20_0000,
-            size: 0,
-            validate: true,
-        };
-        assert_eq!(pvalidate(&mut rmp, &memory, 2, lower), Ok((2, false)));
-    }
-
-    #[test]
-    fn rmpadjust_obeys_the_order_of_vmpls() {
-        let (mut rmp, memory) = guest();
-        let mut adjust =
-            |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
-        assert_eq!(adjust(0, 0xF02), Err(Stop::NotValidated));
-        validate(&mut rmp, &memory, 0x20_0000, 0).unwrap();
-        let mut adjust =
-            |vmpl, attributes| rmpadjust(&mut rmp, &memory, vmpl, 0x20_0000, 0, attributes);
-        assert_eq!(adjust(0, 0x300), Ok(2), "own VMPL");
-        assert_eq!(adjust(2, 0x301), Ok(2), "a higher VMPL");
-        assert_eq!(adjust(0, 0x304), Ok(1), "no VMPL 4");
-        assert_eq!(adjust(0, 0x302), Ok(0));
-        assert_eq!(adjust(2, 0xF03), Ok(2), "more than one's own");
-        assert_eq!(adjust(0, 0x1_0302), Ok(0));
-    }
-
-    #[test]
-    fn a_swapped_frame_is_not_the_guests_and_a_fresh_one_not_validated() {
-        let (mut rmp, mut memory) = guest();
-        validate(&mut rmp, &memory, 0x20_0000, 0).unwrap();
-        let view = View {
-            vmpl: 0,
-            vtom: None,
-            unpaged: false,
-        };
-        let private = 0x20_0000 | 1 << 51;
-        let see =
-            |rmp: &Rmp, memory: &Memory, gpa| view.resolve(rmp, memory, gpa, Wants::default());
-        assert!(matches!(
-            see(&rmp, &memory, private),
-            Outcome::Map(0x200, _)
-        ));
-        assert_eq!(
-            see(&rmp, &memory, 0x20_0000),
-            Outcome::Host(Fault::Assigned)
-        );
-        memory.map(0x200, Some(0x201));
-        assert_eq!(
-            see(&rmp, &memory, private),
-            Outcome::Host(Fault::NotAssigned)
-        );
-        rmp.update(0x201, Some(0x200), false);
-        assert_eq!(see(&rmp, &memory, private), Outcome::NotValidated);
-        let lower = View {
-            vmpl: 2,
-            vtom: Some(1 << 46),
-            unpaged: false,
-        };
-        memory.map(0x200, Some(0x200));
-        let denied = lower.resolve(&rmp, &memory, 0x20_0000, Wants::default());
-        assert_eq!(denied, Outcome::Host(Fault::Permission));
-    }
-}
+#[path = "instructions_tests.rs"]
+mod tests;

@@ -171,7 +171,7 @@ impl Tdx {
 fn foreign(vmm: &mut Vmm, kind: Kind) {
     if matches!(
         kind,
-        Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Vmmcall
+        Kind::Vmgexit | Kind::Pvalidate | Kind::Rmpadjust | Kind::Rmpquery | Kind::Vmmcall
     ) {
         vmm.offence = Some(&breach::FOREIGN_INSTRUCTION);
     }
