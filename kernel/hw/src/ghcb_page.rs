@@ -1,7 +1,7 @@
 //! The GHCB page protocol's exit over a mapped shared page. Source: 56421 rev. 2.04, table 3.
 #![allow(unsafe_code)] // reason: WRMSR and VMGEXIT
 
-use crate::instr::{without_interrupts, wrmsr};
+use crate::instr::{wait_for_interrupt, without_interrupts, wrmsr};
 use crate::isolation;
 use crate::shared::SharedPage;
 use core::mem::offset_of;
@@ -177,5 +177,9 @@ impl Vmgexit for GhcbPage {
                 here.load_standard(frame);
             }
         });
+    }
+
+    fn halt(&mut self) {
+        wait_for_interrupt();
     }
 }

@@ -26,6 +26,7 @@ impl Vmgexit for &mut Host {
         let next = (half(0) + self.step).min(half(2) + 1);
         frame.buffer[..2].copy_from_slice(&next.to_le_bytes());
     }
+    fn halt(&mut self) {}
 }
 
 /// Backs 2 MiB pages as such, or not.

@@ -9,6 +9,11 @@ pub trait Vmgexit {
     /// Copies the fields of `frame` that are set to the shared page with their valid bits,
     /// exits, and copies the answer back. A copied-back field is a claim by the host.
     fn vmgexit(&mut self, frame: &mut GhcbFrame);
+
+    /// HLT with interrupts open, which close again behind it. It is an automatic exit: no event of
+    /// the GHCB standard stands for it, and no host wakes a halt with RFLAGS.IF clear for an
+    /// interrupt (APM vol. 2, table 15-35; Linux `svm_interrupt_blocked`).
+    fn halt(&mut self);
 }
 
 /// The two shared pages of guest messages.

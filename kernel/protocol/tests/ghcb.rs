@@ -20,6 +20,7 @@ impl<F: FnMut(&mut GhcbFrame)> Vmgexit for Page<F> {
     fn vmgexit(&mut self, frame: &mut GhcbFrame) {
         (self.0)(frame)
     }
+    fn halt(&mut self) {}
 }
 
 #[test]

@@ -59,7 +59,12 @@ pub const PROCESSORS: &str = "processors";
 /// The same on a host without Hyper-V's interface.
 pub const PROCESSORS_KVM: &str = "processors-kvm";
 
-/// The same on a host that starts a processor again, or with other registers, where silicon lets it.
+/// The act of a guest that asks an SNP host rightly and wrongly.
+pub const ANSWERS: &str = "answers";
+/// The same on a host without Hyper-V's interface.
+pub const ANSWERS_KVM: &str = "answers-kvm";
+
+/// `PROCESSORS` on a host that starts a processor again, or with other registers, where silicon lets it.
 pub const LIED_TWICE: &str = "lied-twice";
 /// See `LIED_TWICE`.
 pub const LIED_OTHER: &str = "lied-other";
@@ -106,6 +111,8 @@ pub static ALL: &[Act] = &[
     processors(Mode::None, PROCESSORS_KVM),
     processors(SNP, PROCESSORS),
     processors(SNP, PROCESSORS_KVM),
+    processors(SNP, ANSWERS),
+    processors(SNP, ANSWERS_KVM),
     processors(TDX, PROCESSORS),
     processors(TDX, PROCESSORS_KVM),
     processors(VMPL2, PROCESSORS),

@@ -71,6 +71,17 @@ static BUSY: LazyLock<[Scenario; 2]> = LazyLock::new(|| {
     })
 });
 
+/// Honest hosts that are asked wrongly on purpose.
+static PROBED: LazyLock<[Scenario; 2]> = LazyLock::new(|| {
+    [HostProfile::HyperV, HostProfile::Kvm].map(|profile| Scenario {
+        name: "probed",
+        profile,
+        processors: 2,
+        words: "probing=1",
+        ..scenario::BASE
+    })
+});
+
 /// Hosts that lie about processors. A guest that waits in vain is ended soon.
 static LYING: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
     let all = catalogue::ALL
@@ -96,6 +107,8 @@ fn host(act: &str) -> Result<&'static Scenario, String> {
     let name = match act {
         catalogue::PROCESSORS => return Ok(&BUSY[0]),
         catalogue::PROCESSORS_KVM => return Ok(&BUSY[1]),
+        catalogue::ANSWERS => return Ok(&PROBED[0]),
+        catalogue::ANSWERS_KVM => return Ok(&PROBED[1]),
         _ if stands_as_l1(act) => "friendly-kvm",
         _ => "friendly",
     };

@@ -77,8 +77,10 @@ pub mod exit {
     pub const EXTENDED_GUEST_REQUEST: u64 = 0x8000_0012;
     /// SNP AP creation: info1 63:32 APIC id, 19:16 VMPL, 15:0 request; info2 VMSA GPA.
     pub const AP_CREATION: u64 = 0x8000_0013;
-    /// #HV doorbell page.
+    /// #HV doorbell page: info1 `doorbell::request`, info2 its GPA. The answer is in info2.
     pub const HV_DOORBELL: u64 = 0x8000_0014;
+    /// #HV IPI: info1 the interrupt command.
+    pub const HV_IPI: u64 = 0x8000_0015;
     /// Run VMPL: info1 VMPL.
     pub const RUN_VMPL: u64 = 0x8000_0018;
     /// Hypervisor features: result in SW_EXITINFO2.
@@ -109,6 +111,22 @@ pub mod answer {
     pub const MALFORMED: u64 = 2;
 }
 
+/// SW_EXITINFO2 after `answer::MALFORMED` (56421, 4.1; numbers as in Linux `asm/sev-common.h`).
+pub mod malformed {
+    /// The GHCB is not registered.
+    pub const NOT_REGISTERED: u64 = 1;
+    /// Unknown GHCB_USAGE.
+    pub const USAGE: u64 = 2;
+    /// SW_SCRATCH names something outside the shared buffer.
+    pub const SCRATCH: u64 = 3;
+    /// A field that the event needs is not valid.
+    pub const MISSING_INPUT: u64 = 4;
+    /// A field has a value that the event does not know.
+    pub const INPUT: u64 = 5;
+    /// Unknown event.
+    pub const EVENT: u64 = 6;
+}
+
 /// SW_EXITINFO2 after a guest request (56421, 4.1.7 and 4.1.8): firmware's error
 /// (`message::firmware`) in 31:0, the hypervisor's in 63:32.
 pub mod guest_request {
@@ -131,5 +149,11 @@ pub mod psc {
     pub const ENTRY_2M: u64 = 1 << 56;
     /// Operation shift.
     pub const OP_SHIFT: u32 = 52;
+    /// SW_EXITINFO2: the header is wrong (numbers as in Linux `asm/sev-common.h`).
+    pub const INVALID_HEADER: u64 = 1 << 32 | 1;
+    /// SW_EXITINFO2: the entry at the header's index is wrong.
+    pub const INVALID_ENTRY: u64 = 1 << 32 | 2;
+    /// SW_EXITINFO2: the hypervisor failed.
+    pub const FAILED: u64 = 0x100 << 32;
 }
 const _: () = assert!(psc::HEADER + psc::MAX_ENTRIES * 8 <= SHARED_BUFFER);

@@ -3,6 +3,7 @@
 
 pub mod certificates;
 pub mod cpuid_page;
+pub mod doorbell;
 pub mod ghcb;
 pub mod ghcb_msr;
 pub mod launch;

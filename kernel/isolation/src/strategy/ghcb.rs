@@ -34,7 +34,8 @@ impl<V: Vmgexit> Service for GhcbCalls<V> {
         request::io_out(&mut self.0, port, size, value)
     }
     fn halt(&mut self) -> Result<()> {
-        request::hlt(&mut self.0)
+        self.0.halt();
+        Ok(())
     }
     /// Fast calls only: their registers travel as the input block of the GHCB's hypercall page.
     fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {

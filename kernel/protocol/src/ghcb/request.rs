@@ -73,11 +73,6 @@ pub fn mmio_write(host_call: &mut impl Vmgexit, gpa: u64, size: u8, value: u64) 
     frame.exchange(host_call)
 }
 
-/// HLT by the host: returns when it wakes this processor.
-pub fn hlt(host_call: &mut impl Vmgexit) -> Result<()> {
-    GhcbFrame::new(vc::HLT, 0, 0).exchange(host_call)
-}
-
 /// SNP guest request: encrypted message in the shared page `request_gpa`, answer in
 /// `response_gpa`. Errors: `Refused` with SW_EXITINFO2 (firmware error 31:0, host's 63:32).
 pub fn guest_request(

@@ -162,6 +162,7 @@ impl Processor {
 }
 
 impl Vmgexit for Ghcb {
+    fn halt(&mut self) {}
     fn vmgexit(&mut self, frame: &mut GhcbFrame) {
         let mut host = self.0.lock().unwrap();
         assert_eq!(

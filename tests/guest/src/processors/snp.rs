@@ -21,7 +21,8 @@ const PAGE: u64 = 4096;
 /// Save areas that were used.
 static USED: AtomicU64 = AtomicU64::new(0);
 
-fn ghcb(index: usize) -> u64 {
+/// GPA of the GHCB of processor `index`.
+pub fn ghcb(index: usize) -> u64 {
     FREE + (8 + index as u64) * PAGE
 }
 
@@ -174,8 +175,14 @@ pub fn leaf_1_ebx() -> u32 {
 }
 
 /// One exchange by the GHCB of the processor that asks; the page's address.
-fn exchange([code, info1, info2]: [u64; 3], fields: &[(usize, u64)]) -> u64 {
-    let page = clear();
+fn exchange(request: [u64; 3], fields: &[(usize, u64)]) -> u64 {
+    clear();
+    send(request, fields, ghcb::USAGE_STANDARD)
+}
+
+/// The same, on the page as it is.
+pub fn send([code, info1, info2]: [u64; 3], fields: &[(usize, u64)], usage: u32) -> u64 {
+    let page = window::place(1 + calls::me());
     let always = [
         (offset_of!(GhcbPage, sw_exit_code), code),
         (offset_of!(GhcbPage, sw_exit_info1), info1),
@@ -189,12 +196,13 @@ fn exchange([code, info1, info2]: [u64; 3], fields: &[(usize, u64)]) -> u64 {
     let bitmap = page + offset_of!(GhcbPage, valid_bitmap) as u64;
     put(bitmap, valid[0]);
     put(bitmap + 8, valid[1]);
-    trailer(page, ghcb::USAGE_STANDARD);
+    trailer(page, usage);
     crate::snp::ask(ghcb(calls::me()));
     page
 }
 
-fn clear() -> u64 {
+/// Empties the GHCB of the processor that asks; its address.
+pub fn clear() -> u64 {
     let page = window::place(1 + calls::me());
     (0..512).for_each(|word| put(page + word * 8, 0));
     page

@@ -121,6 +121,10 @@ pub const V_IGN_TPR: u32 = 1 << 20;
 pub const V_INTR_MASKING: u32 = 1 << 24;
 /// `intercept_1`: VINTR.
 pub const INTERCEPT_1_VINTR: u32 = 1 << 4;
+/// `intercept_1`: RDPMC.
+pub const INTERCEPT_1_RDPMC: u32 = 1 << 15;
+/// `intercept_dr`: reads (15:0) and writes (31:16) of DR7.
+pub const INTERCEPT_DR7: u32 = 1 << 7 | 1 << 23;
 /// `intercept_1`: IRET.
 pub const INTERCEPT_1_IRET: u32 = 1 << 20;
 /// `intercept_1`: PAUSE.

@@ -3,7 +3,7 @@
 use crate::{
     memory::frames::{Memory, PAGE},
     silicon::snp::{access::View, vmsa},
-    svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu},
+    svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu, vmcb},
 };
 use tessera_defs::{
     snp::{
@@ -16,6 +16,8 @@ use tessera_defs::{
 use zerocopy::{FromBytes, IntoBytes};
 
 const CR0_PG: u64 = 1 << 31;
+/// DR7 after a reset.
+const DR7_RESET: u64 = 0x400;
 
 /// A context that can run.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub struct Context {
     pub ghcb_msr: u64,
     /// Address of the GHCB that is registered for it.
     pub registered: Option<u64>,
+    /// Address of its #HV doorbell page.
+    pub doorbell: Option<u64>,
+    /// DR7 as the guest said it to the host.
+    pub dr7: u64,
 }
 
 impl Context {
@@ -47,7 +53,12 @@ impl Context {
     ) -> Option<Self> {
         let tables = memory.size() as usize / (512 * PAGE) * 2 + 64;
         let npt = Npt::new(tables);
-        let vcpu = Vcpu::new(bitmaps, npt.root());
+        let mut vcpu = Vcpu::new(bitmaps, npt.root());
+        if vmpl == 0 {
+            // As KVM has them for every SEV-ES guest.
+            vcpu.vmcb.control.intercept_dr |= vmcb::INTERCEPT_DR7;
+            vcpu.vmcb.control.intercept_1 |= vmcb::INTERCEPT_1_RDPMC;
+        }
         let view = View {
             vmpl,
             vtom: None,
@@ -61,6 +72,8 @@ impl Context {
             npt,
             ghcb_msr: 0,
             registered: None,
+            doorbell: None,
+            dr7: DR7_RESET,
         };
         context.load(memory).then_some(context)
     }

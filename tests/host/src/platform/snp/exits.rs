@@ -45,9 +45,14 @@ impl Snp {
             exit::EXCEPTION_UD => self.undefined(vmm, memory),
             vc::IOIO => self.vc(vmm, memory, code, info),
             vc::HLT => self.halt(vmm, memory),
-            vc::CPUID | vc::WBINVD | vc::INVD | vc::MONITOR | vc::MWAIT => {
+            // QEMU's exit for INVD, too.
+            vc::WBINVD if self.instruction(memory).kind == Kind::Invd => {
+                self.vc(vmm, memory, vc::INVD, [0; 2])
+            }
+            vc::CPUID | vc::WBINVD | vc::MONITOR | vc::MWAIT | vc::RDPMC => {
                 self.vc(vmm, memory, code, [0; 2])
             }
+            vc::DR7_READ | vc::DR7_WRITE => self.vc(vmm, memory, code, [0; 2]),
             _ => {
                 self.inject(vector::UD, None);
                 Step::Continue

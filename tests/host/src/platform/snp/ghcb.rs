@@ -1,5 +1,8 @@
 //! The GHCB page: what the vmm reads, does and answers. Source: 56421 rev. 2.04, chapter 4.
 
+mod doorbell;
+mod instructions;
+mod io;
 mod psc;
 mod registers;
 
@@ -21,7 +24,7 @@ use tessera_defs::{
     breach, hyperv,
     mode::HostProfile,
     snp::{
-        ghcb::{self, GhcbPage, answer, ap_creation, exit},
+        ghcb::{self, GhcbPage, answer, ap_creation, exit, malformed},
         ghcb_msr::hv_features,
         vc,
         vc::event,
@@ -29,11 +32,27 @@ use tessera_defs::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
+/// Why a request has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The run ends.
+    End(End),
+    /// SW_EXITINFO2 of a malformed request; who should know better is blamed.
+    Malformed(u64),
+    /// The same, without blame: what a guest may try.
+    Refused(u64),
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
 /// What a served request comes to: SW_EXITINFO1, SW_EXITINFO2, and the VMPL to run next.
-type Served = Result<(u64, u64, Option<usize>), End>;
+type Served = Result<(u64, u64, Option<usize>), Stop>;
 
 const DONE: Served = Ok((answer::OK, 0, None));
-const MALFORMED: Served = Ok((answer::MALFORMED, 6, None));
 /// SW_EXITINFO2 that asks the guest to raise #GP(0).
 const RAISE_GP: u64 = event::VALID | event::TYPE_EXCEPTION << event::TYPE_SHIFT | 13;
 /// KVM's answer to a hypercall that it does not have (Linux `include/uapi/linux/kvm_para.h`).
@@ -46,8 +65,9 @@ const RCX: usize = offset_of!(GhcbPage, rcx);
 const RDX: usize = offset_of!(GhcbPage, rdx);
 const INFO1: usize = offset_of!(GhcbPage, sw_exit_info1);
 const INFO2: usize = offset_of!(GhcbPage, sw_exit_info2);
-/// SW_EXITINFO2 of a malformed request: missing or invalid input.
-const MISSING_INPUT: u64 = 4;
+const XCR0: usize = offset_of!(GhcbPage, xcr0);
+/// Its quadword has the valid bit.
+const CPL: usize = offset_of!(GhcbPage, cpl) & !7;
 /// Among the reserved ones of `GhcbPage`: only hypercalls use it.
 const R8: usize = 0x340;
 const SCRATCH: usize = offset_of!(GhcbPage, sw_scratch);
@@ -56,13 +76,31 @@ fn set_valid(page: &mut GhcbPage, offset: usize) {
     page.valid_bitmap[offset / 512] |= 1 << (offset / 8 % 64);
 }
 
-fn need(page: &GhcbPage, offsets: &[usize]) -> Result<(), End> {
+fn need(page: &GhcbPage, offsets: &[usize]) -> Result<(), Stop> {
     let valid = |at: &usize| page.valid_bitmap[at / 512] >> (at / 8 % 64) & 1 == 1;
-    if offsets.iter().all(valid) {
-        Ok(())
-    } else {
-        Err(INCOMPLETE)
+    match offsets.iter().all(valid) {
+        true => Ok(()),
+        false => Err(Stop::Malformed(malformed::MISSING_INPUT)),
     }
+}
+
+/// What an honest host answers to a request that ends the run of a guest which is blamed.
+fn answered(end: End) -> bool {
+    let breach = match end {
+        End::Breach(breach) => breach.name,
+        _ => return false,
+    };
+    [
+        &breach::GUEST_REQUEST_MALFORMED,
+        &breach::GUEST_REQUEST_PRIVATE,
+        &breach::VMSA_INVALID,
+        &breach::VMSA_IN_USE,
+        &breach::SEV_FEATURES_DIFFER,
+        &breach::PROCESSOR_RUNS,
+        &breach::RUN_VMPL_DENIED,
+    ]
+    .iter()
+    .any(|known| known.name == breach)
 }
 
 impl Snp {
@@ -73,7 +111,8 @@ impl Snp {
         };
         let current = self.vp.current;
         let context = self.vp.contexts[current].as_ref();
-        if context.and_then(|context| context.registered) != Some(gpa) {
+        let registered = context.and_then(|context| context.registered) == Some(gpa);
+        if !registered && !vmm.scenario.probing {
             return Step::End(End::Breach(&breach::GHCB_NOT_REGISTERED));
         }
         let read = memory
@@ -82,30 +121,32 @@ impl Snp {
         let Some(mut page) = read else {
             return Step::End(INCOMPLETE);
         };
+        let hyperv = vmm.scenario.profile == HostProfile::HyperV;
         let served = match page.ghcb_usage {
-            ghcb::USAGE_HYPERCALL => self.hypercall_page(vmm, memory, &mut page),
+            _ if !registered => Err(Stop::Malformed(malformed::NOT_REGISTERED)),
+            ghcb::USAGE_HYPERCALL if hyperv => self.hypercall_page(vmm, memory, &mut page),
             ghcb::USAGE_STANDARD => self.standard(vmm, memory, gpa, &mut page),
-            _ => Err(INCOMPLETE),
+            _ => Err(Stop::Malformed(malformed::USAGE)),
         };
         let next = match served {
             Ok(next) => next,
-            // Our own kernel and paravisor are blamed; a lower guest of any kind gets the answer of
-            // the standard (56421, table 7: missing or invalid input).
-            Err(INCOMPLETE) if current != 0 => {
-                vmm.missed(Request::Ghcb(page.sw_exit_code));
-                page.valid_bitmap = [0; 2];
-                (page.sw_exit_info1, page.sw_exit_info2) = (answer::MALFORMED, MISSING_INPUT);
-                [INFO1, INFO2]
-                    .into_iter()
-                    .for_each(|at| set_valid(&mut page, at));
-                None
+            Err(Stop::End(end)) if self.blames(vmm) || !answered(end) => return Step::End(end),
+            Err(Stop::Malformed(_)) if self.blames(vmm) => return Step::End(INCOMPLETE),
+            Err(Stop::End(_)) => malformed_answer(vmm, &mut page, malformed::INPUT),
+            Err(Stop::Malformed(reason) | Stop::Refused(reason)) => {
+                malformed_answer(vmm, &mut page, reason)
             }
-            Err(end) => return Step::End(end),
         };
         if let Some(bytes) = memory.page(frame) {
             bytes.copy_from_slice(page.as_bytes());
         }
         self.run_next(vmm, memory, next)
+    }
+
+    /// Our own kernel and paravisor are blamed for a wrong request; a lower guest of any kind, and one
+    /// that probes, gets the answer of the standard.
+    pub(super) fn blames(&self, vmm: &Vmm) -> bool {
+        self.vp.current == 0 && !vmm.scenario.probing
     }
 
     fn standard(
@@ -114,11 +155,11 @@ impl Snp {
         memory: &mut Memory,
         gpa: u64,
         page: &mut GhcbPage,
-    ) -> Result<Option<usize>, End> {
+    ) -> Result<Option<usize>, Stop> {
         let always = [offset_of!(GhcbPage, sw_exit_code), INFO1, INFO2];
         need(page, &always)?;
         if !msr_protocol::VERSIONS.contains(&page.protocol_version) {
-            return Err(INCOMPLETE);
+            return Err(Stop::Malformed(malformed::INPUT));
         }
         let request = *page;
         page.valid_bitmap = [0; 2];
@@ -139,25 +180,28 @@ impl Snp {
         page: &mut GhcbPage,
     ) -> Served {
         match request.sw_exit_code {
-            vc::CPUID => cpuid(vmm, request, page),
-            vc::MSR => msr(vmm, request, page),
-            vc::IOIO => port(vmm, request, page),
-            vc::WBINVD | vc::INVD | exit::NMI_COMPLETE => DONE,
-            vc::HLT => {
-                vmm.halt(true);
-                DONE
+            vc::CPUID => instructions::cpuid(vmm, request, page),
+            vc::MSR => instructions::msr(vmm, request, page),
+            vc::IOIO => io::port(vmm, gpa, request, page),
+            vc::DR7_READ | vc::DR7_WRITE => self.debug_control(request, page),
+            vc::RDTSC | vc::RDTSCP => {
+                let context = self.vp.contexts[self.vp.current].as_ref();
+                let auxiliary = context.map_or(0, |context| context.vcpu.unswitched[1]);
+                instructions::time_stamp(vmm, auxiliary, request, page)
             }
+            vc::RDPMC => instructions::counter(request),
+            vc::MONITOR | vc::MWAIT => instructions::monitor(request),
+            vc::WBINVD | vc::INVD | exit::NMI_COMPLETE => DONE,
             exit::AP_RESET_HOLD => {
                 vmm.vp().activity = Activity::ResetHold;
                 // Read after the startup IPI: not zero says that one came.
                 Ok((answer::OK, 1, None))
             }
             vc::VMMCALL => self.vmmcall(vmm, memory, request, page),
-            exit::MMIO_READ | exit::MMIO_WRITE => mmio(vmm, gpa, request, page),
-            exit::PSC => {
-                scratch(gpa, request)?;
-                self.page_states(vmm, memory, page)
-            }
+            exit::MMIO_READ | exit::MMIO_WRITE => io::mmio(vmm, gpa, request, page),
+            exit::PSC => self.page_states(vmm, memory, gpa, request, page),
+            exit::HV_DOORBELL => self.doorbell(memory, request),
+            exit::HV_IPI => self.send_ipi(vmm, request),
             exit::GUEST_REQUEST => {
                 let pages = [request.sw_exit_info1, request.sw_exit_info2];
                 let (info1, info2) = self.guest_request(vmm, memory, pages)?;
@@ -180,11 +224,13 @@ impl Snp {
                 Ok((answer::OK, 0, Some(vmpl)))
             }
             exit::HV_FEATURES => Ok((answer::OK, msr_protocol::features(vmm), None)),
-            exit::TERMINATE => Err(End::Terminated {
+            exit::TERMINATE => Err(Stop::End(End::Terminated {
                 set: (request.sw_exit_info1 & 0xF) as u8,
                 code: request.sw_exit_info1 >> 4 & 0xFF,
-            }),
-            _ => MALFORMED,
+            })),
+            // The guest could not serve a #VC, whose code is in SW_EXITINFO1: KVM ends it.
+            exit::UNSUPPORTED => Err(Stop::End(End::Breach(&breach::UNHANDLED_EXCEPTION))),
+            _ => Err(Stop::Refused(malformed::EVENT)),
         }
     }
 
@@ -195,12 +241,12 @@ impl Snp {
         let (vp, vmpl) = ((info >> 32) as usize, (info >> 16 & 0xF) as usize);
         if vp >= vmm.vps.len() {
             vmm.offence = Some(&breach::PROCESSOR_UNKNOWN);
-            return MALFORMED;
+            return Err(Stop::Refused(malformed::INPUT));
         }
         let several = msr_protocol::features(vmm) & hv_features::MULTI_VMPL != 0;
         let allowed = vmpl >= self.vp.current && (vmpl == 0 || several && vmpl <= 3);
         if !allowed || info >> 20 & 0xFFF != 0 {
-            return MALFORMED;
+            return Err(Stop::Refused(malformed::INPUT));
         }
         let wanted = Creation {
             vp,
@@ -215,7 +261,7 @@ impl Snp {
                 self.create(vmm, memory, wanted)?;
             }
             ap_creation::DESTROY => self.destroy(vmm, vp, vmpl)?,
-            _ => return MALFORMED,
+            _ => return Err(Stop::Refused(malformed::INPUT)),
         }
         DONE
     }
@@ -225,7 +271,7 @@ impl Snp {
         vmm: &mut Vmm,
         memory: &mut Memory,
         page: &mut GhcbPage,
-    ) -> Result<Option<usize>, End> {
+    ) -> Result<Option<usize>, Stop> {
         let bytes = page.as_mut_bytes();
         let mut control = [0; 8];
         let at = ghcb::HYPERCALL_CONTROL;
@@ -250,7 +296,7 @@ impl Snp {
         request: &GhcbPage,
         page: &mut GhcbPage,
     ) -> Served {
-        need(request, &[RAX])?;
+        need(request, &[RAX, CPL])?;
         if vmm.scenario.profile != HostProfile::HyperV {
             vmm.missed(Request::Ghcb(vc::VMMCALL));
             page.rax = KVM_ENOSYS;
@@ -299,78 +345,13 @@ impl Snp {
     }
 }
 
-fn cpuid(vmm: &Vmm, request: &GhcbPage, page: &mut GhcbPage) -> Served {
-    need(request, &[RAX, RCX])?;
-    let (leaf, sub) = (request.rax as u32, request.rcx as u32);
-    let values = vmm
-        .cpuid(leaf, (vmm.machine.cpuid)(leaf, sub))
-        .map(u64::from);
-    [page.rax, page.rbx, page.rcx, page.rdx] = values;
-    [RAX, RBX, RCX, RDX]
+/// Writes SW_EXITINFO1 and 2 of a malformed request, which is counted as not modelled.
+fn malformed_answer(vmm: &mut Vmm, page: &mut GhcbPage, reason: u64) -> Option<usize> {
+    vmm.missed(Request::Ghcb(page.sw_exit_code));
+    page.valid_bitmap = [0; 2];
+    (page.sw_exit_info1, page.sw_exit_info2) = (answer::MALFORMED, reason);
+    [INFO1, INFO2]
         .into_iter()
         .for_each(|at| set_valid(page, at));
-    DONE
-}
-
-fn msr(vmm: &mut Vmm, request: &GhcbPage, page: &mut GhcbPage) -> Served {
-    need(request, &[RCX])?;
-    let msr = request.rcx as u32;
-    let done = if request.sw_exit_info1 == 0 {
-        vmm.read_msr(msr).map(|value| {
-            (page.rax, page.rdx) = (value & 0xFFFF_FFFF, value >> 32);
-            [RAX, RDX].into_iter().for_each(|at| set_valid(page, at));
-        })
-    } else {
-        need(request, &[RAX, RDX])?;
-        vmm.write_msr(msr, request.rdx << 32 | request.rax & 0xFFFF_FFFF)
-    };
-    match done {
-        Some(()) => DONE,
-        None => Ok((answer::INJECT, RAISE_GP | event::ERROR_VALID, None)),
-    }
-}
-
-fn port(vmm: &mut Vmm, request: &GhcbPage, page: &mut GhcbPage) -> Served {
-    let info = request.sw_exit_info1;
-    let (port, size) = ((info >> vc::io::PORT_SHIFT) as u16, (info >> 4 & 7) as u8);
-    if info & (vc::io::STRING | vc::io::REP) != 0 || !matches!(size, 1 | 2 | 4) {
-        return MALFORMED;
-    }
-    if info & vc::io::IN != 0 {
-        page.rax = vmm.port_in(port, size).into();
-        set_valid(page, RAX);
-        return DONE;
-    }
-    need(request, &[RAX])?;
-    vmm.port_out(port, size, request.rax as u32);
-    DONE
-}
-
-/// SW_SCRATCH must name the shared buffer of this GHCB; its offset in the buffer is 0 for us.
-fn scratch(gpa: u64, request: &GhcbPage) -> Result<(), End> {
-    need(request, &[SCRATCH])?;
-    let expected = gpa + ghcb::SHARED_BUFFER_OFFSET as u64;
-    if request.sw_scratch == expected {
-        Ok(())
-    } else {
-        Err(INCOMPLETE)
-    }
-}
-
-fn mmio(vmm: &mut Vmm, gpa: u64, request: &GhcbPage, page: &mut GhcbPage) -> Served {
-    scratch(gpa, request)?;
-    let (at, size) = (request.sw_exit_info1, request.sw_exit_info2 as usize);
-    if !matches!(size, 1 | 2 | 4 | 8) {
-        return MALFORMED;
-    }
-    let mut word = [0; 8];
-    if request.sw_exit_code == exit::MMIO_READ {
-        let value = vmm.mmio_read(at).unwrap_or(u64::MAX);
-        page.shared_buffer[..size].copy_from_slice(&value.to_le_bytes()[..size]);
-    } else {
-        word[..size].copy_from_slice(&request.shared_buffer[..size]);
-        // A write where no device is goes nowhere, as on a real bus.
-        let _ = vmm.mmio_write(at, u64::from_le_bytes(word));
-    }
-    DONE
+    None
 }

@@ -78,6 +78,7 @@ impl Snp {
             Some(old) => old,
             None => match self.processor.request(&message) {
                 Ok(reply) => reply,
+                Err(error) if !self.blames(vmm) => return Ok((answer::OK, error.into())),
                 // This host changed nothing on the way, so the guest's message was wrong.
                 Err(_) => return Err(End::Breach(&breach::GUEST_MESSAGE_INVALID)),
             },

@@ -13,6 +13,9 @@ use tessera_defs::{
     snp::{ghcb, ghcb_msr as proto, status},
 };
 
+/// Error code 1 in bits 63:32 of a response.
+const FAILED: u64 = 1 << 32;
+
 impl Snp {
     /// VMGEXIT: the host sees the GHCB MSR and what it names.
     pub(super) fn vmgexit(&mut self, vmm: &mut Vmm, memory: &mut Memory, length: u64) -> Step {
@@ -95,10 +98,11 @@ impl Snp {
                 return self.register(vmm, memory, data).map(|r| (r, None));
             }
             proto::PSC_REQUEST => self.one_page(vmm, memory, request)?,
-            proto::RUN_VMPL_REQUEST => {
-                let vmpl = self.may_run(vmm, request >> 32 & 0xFF)?;
-                return Ok((proto::RUN_VMPL_RESPONSE, Some(vmpl)));
-            }
+            proto::RUN_VMPL_REQUEST => match self.may_run(vmm, request >> 32 & 0xFF) {
+                Ok(vmpl) => return Ok((proto::RUN_VMPL_RESPONSE, Some(vmpl))),
+                Err(_) if vmm.scenario.probing => FAILED | proto::RUN_VMPL_RESPONSE,
+                Err(end) => return Err(end),
+            },
             proto::HV_FEATURES_REQUEST => features(vmm) << 12 | proto::HV_FEATURES_RESPONSE,
             proto::AP_RESET_HOLD_REQUEST => {
                 vmm.vp().activity = Activity::ResetHold;
@@ -118,9 +122,17 @@ impl Snp {
 
     fn register(&mut self, vmm: &Vmm, memory: &Memory, gpa: u64) -> Result<u64, End> {
         let frame = memory.frame(gpa / PAGE as u64);
-        let frame = frame.ok_or(End::Breach(&breach::OUT_OF_RANGE))?;
-        if self.rmp.get(frame).assigned {
-            return Err(not_shared(vmm));
+        let wrong = match frame {
+            None => Some(End::Breach(&breach::OUT_OF_RANGE)),
+            Some(frame) if self.rmp.get(frame).assigned => Some(not_shared(vmm)),
+            Some(_) => None,
+        };
+        match wrong {
+            Some(_) if vmm.scenario.probing => {
+                return Ok(!proto::INFO_MASK | proto::REGISTER_GHCB_RESPONSE);
+            }
+            Some(end) => return Err(end),
+            None => {}
         }
         if let Some(context) = &mut self.vp.contexts[self.vp.current] {
             context.registered = Some(gpa);
@@ -133,6 +145,7 @@ impl Snp {
         let shared = match request >> 52 {
             proto::PSC_PRIVATE => false,
             proto::PSC_SHARED => true,
+            _ if vmm.scenario.probing => return Ok(FAILED | proto::PSC_RESPONSE),
             _ => return Err(End::Breach(&breach::PSC_MALFORMED)),
         };
         let gfn = (request & ((1 << 52) - 1)) >> 12;
@@ -149,7 +162,7 @@ pub(super) fn not_shared(vmm: &Vmm) -> End {
     }
 }
 
-/// Hypervisor features: SNP and AP creation; several VMPLs where the platform is configured for
+/// Hypervisor features: SNP, AP creation, restricted injection; several VMPLs where the platform is configured for
 /// a paravisor.
 pub(super) fn features(vmm: &Vmm) -> u64 {
     let hidden = vmm.tells(lies::NO_MULTI_VMPL);
@@ -159,7 +172,10 @@ pub(super) fn features(vmm: &Vmm) -> u64 {
     } else {
         0
     };
-    proto::hv_features::SNP | proto::hv_features::AP_CREATION | several
+    proto::hv_features::SNP
+        | proto::hv_features::AP_CREATION
+        | proto::hv_features::RESTRICTED_INJECTION
+        | several
 }
 
 /// Version of the GHCB page protocol that is spoken.

@@ -71,20 +71,25 @@ impl Guest {
 
     /// Sends a request with these fields valid; the page afterwards.
     fn send(&mut self, code: u64, info1: u64, fields: &[(usize, u64)]) -> Result<GhcbPage, End> {
-        let mut page = GhcbPage::new_zeroed();
-        (page.protocol_version, page.sw_exit_code, page.sw_exit_info1) = (2, code, info1);
-        let mut valid = Vec::from([0x390, 0x398, 0x3A0]);
-        for (at, value) in fields {
-            page.as_mut_bytes()[*at..*at + 8].copy_from_slice(&value.to_le_bytes());
-            valid.push(*at);
-        }
-        for at in valid {
-            page.valid_bitmap[at / 512] |= 1 << (at / 8 % 64);
-        }
+        let page = request(code, info1, fields);
         self.page().copy_from_slice(page.as_bytes());
         self.msr(GHCB)?;
         Ok(GhcbPage::read_from_bytes(self.page()).unwrap())
     }
+}
+
+fn request(code: u64, info1: u64, fields: &[(usize, u64)]) -> GhcbPage {
+    let mut page = GhcbPage::new_zeroed();
+    (page.protocol_version, page.sw_exit_code, page.sw_exit_info1) = (2, code, info1);
+    let mut valid = Vec::from([0x390, 0x398, 0x3A0]);
+    for (at, value) in fields {
+        page.as_mut_bytes()[*at..*at + 8].copy_from_slice(&value.to_le_bytes());
+        valid.push(*at);
+    }
+    for at in valid {
+        page.valid_bitmap[at / 512] |= 1 << (at / 8 % 64);
+    }
+    page
 }
 
 #[test]
@@ -130,9 +135,10 @@ fn requests_are_answered_and_malformed_ones_named() {
     assert_eq!(run, Some(End::Breach(&breach::RUN_VMPL_DENIED)));
 }
 
-/// Two shared pages beside the GHCB.
 mod certificates;
+mod events;
 
+/// Two shared pages beside the GHCB.
 const PAGES: [u64; 2] = [GHCB + 0x1000, GHCB + 0x2000];
 
 impl Guest {

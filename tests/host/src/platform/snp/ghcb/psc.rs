@@ -1,6 +1,6 @@
 //! Page-state changes in batches. Source: 56421 rev. 2.04, tables 8 and 9.
 
-use super::{DONE, Served, Snp};
+use super::{DONE, Served, Snp, io};
 use crate::{
     memory::frames::Memory,
     report::End,
@@ -14,9 +14,12 @@ use tessera_defs::{
     },
 };
 
-const MALFORMED: End = End::Breach(&breach::PSC_MALFORMED);
-/// SW_EXITINFO2: the hypervisor failed (upper half 0, lower 0x100).
-const GENERIC_FAILURE: u64 = 0x100;
+/// What an entry comes to.
+enum Entry {
+    Done,
+    Failed,
+    Invalid,
+}
 
 impl Snp {
     /// Serves the structure in the shared buffer, entry by entry.
@@ -24,14 +27,18 @@ impl Snp {
         &mut self,
         vmm: &mut Vmm,
         memory: &mut Memory,
+        gpa: u64,
+        request: &GhcbPage,
         page: &mut GhcbPage,
     ) -> Served {
         vmm.note("psc");
-        let half =
-            |at: usize| u16::from_le_bytes([page.shared_buffer[at], page.shared_buffer[at + 1]]);
+        let at = io::scratch(gpa, request, psc::HEADER)?;
+        let buffer = &mut page.shared_buffer[at..];
+        let half = |at: usize| u16::from_le_bytes([buffer[at], buffer[at + 1]]);
         let (first, last) = (usize::from(half(0)), usize::from(half(2)));
-        if last >= psc::MAX_ENTRIES || page.shared_buffer[4..8] != [0; 4] {
-            return Err(MALFORMED);
+        let room = (buffer.len() - psc::HEADER) / 8;
+        if last >= room.min(psc::MAX_ENTRIES) || buffer[4..8] != [0; 4] {
+            return self.psc_wrong(vmm, psc::INVALID_HEADER);
         }
         let stop = match vmm.tells(lies::PSC_HALF) {
             true => last.div_ceil(2),
@@ -40,30 +47,51 @@ impl Snp {
         for index in first..stop {
             let at = psc::HEADER + index * 8;
             let mut word = [0; 8];
-            word.copy_from_slice(&page.shared_buffer[at..at + 8]);
-            if !self.entry(vmm, memory, u64::from_le_bytes(word))? {
-                return Ok((answer::OK, GENERIC_FAILURE, None));
+            word.copy_from_slice(&buffer[at..at + 8]);
+            match self.entry(vmm, memory, u64::from_le_bytes(word)) {
+                Entry::Done => {}
+                Entry::Failed => return Ok((answer::OK, psc::FAILED, None)),
+                Entry::Invalid => return self.psc_wrong(vmm, psc::INVALID_ENTRY),
             }
-            page.shared_buffer[..2].copy_from_slice(&(index as u16 + 1).to_le_bytes());
+            buffer[..2].copy_from_slice(&(index as u16 + 1).to_le_bytes());
         }
         if vmm.tells(lies::PSC_RANGE) {
             let beyond = last as u16 + 2;
-            page.shared_buffer[..2].copy_from_slice(&beyond.to_le_bytes());
+            buffer[..2].copy_from_slice(&beyond.to_le_bytes());
         }
         DONE
     }
 
-    fn entry(&mut self, vmm: &mut Vmm, memory: &mut Memory, entry: u64) -> Result<bool, End> {
+    fn psc_wrong(&self, vmm: &Vmm, code: u64) -> Served {
+        match self.blames(vmm) {
+            true => Err(End::Breach(&breach::PSC_MALFORMED).into()),
+            false => Ok((answer::OK, code, None)),
+        }
+    }
+
+    fn entry(&mut self, vmm: &mut Vmm, memory: &mut Memory, entry: u64) -> Entry {
         let large = entry & psc::ENTRY_2M != 0;
         let gfn = entry >> 12 & 0xFF_FFFF_FFFF;
-        let shared = match entry >> psc::OP_SHIFT & 0xF {
-            ghcb_msr::PSC_PRIVATE => false,
-            ghcb_msr::PSC_SHARED => true,
-            _ => return Err(MALFORMED),
-        };
         if entry >> 57 != 0 || large && gfn & 511 != 0 {
-            return Err(MALFORMED);
+            return Entry::Invalid;
         }
-        Ok(self.change(vmm, memory, gfn, large, shared))
+        let done = match entry >> psc::OP_SHIFT & 0xF {
+            ghcb_msr::PSC_PRIVATE => self.change(vmm, memory, gfn, large, false),
+            ghcb_msr::PSC_SHARED => self.change(vmm, memory, gfn, large, true),
+            ghcb_msr::PSC_PSMASH => self.smash(memory, gfn),
+            // A hint that a host may leave alone.
+            ghcb_msr::PSC_UNSMASH => true,
+            _ => return Entry::Invalid,
+        };
+        if done { Entry::Done } else { Entry::Failed }
+    }
+
+    /// PSMASH on the guest's behalf: its 2 MiB page becomes 512 small ones.
+    fn smash(&mut self, memory: &Memory, gfn: u64) -> bool {
+        let frame = memory.frame(gfn);
+        if let Some(frame) = frame.filter(|frame| self.rmp.get(*frame).large) {
+            self.rmp.smash(frame);
+        }
+        frame.is_some()
     }
 }

@@ -1,0 +1,5 @@
+//! Restricted injection.
+
+use super::Probe;
+
+pub const ALL: &[(&str, Probe)] = &[];
