@@ -15,6 +15,9 @@ pub const FLAG_DEBUG_ALLOWED: u32 = 1 << 1;
 /// room that it needs), `bundle` the initrd; the zero page stands at
 /// `layout::LINUX_BOOT_PARAMS`.
 pub const FLAG_LINUX: u32 = 1 << 2;
+/// With `FLAG_LINUX`: this kernel does not know the table of unaccepted memory, so that all memory
+/// is accepted before it runs.
+pub const FLAG_ACCEPT_ALL: u32 = 1 << 3;
 /// Segments per component at most.
 pub const MAX_SEGMENTS: usize = 4;
 

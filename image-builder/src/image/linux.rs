@@ -33,6 +33,8 @@ pub struct Linux<'a> {
     pub initrd: &'a [u8],
     /// Where it stands.
     pub initrd_base: u64,
+    /// It accepts memory by itself.
+    pub accepts: bool,
     /// Measured pages in our image's room.
     pub tables: &'a [(u64, &'a [u8])],
     /// The owner's policy.
@@ -118,6 +120,9 @@ fn launch_block(
     let mut block = LaunchBlock::new_zeroed();
     (block.magic, block.version) = (launch::MAGIC, launch::VERSION);
     block.flags = linux.policy.flags() | launch::FLAG_LINUX;
+    if !linux.accepts {
+        block.flags |= launch::FLAG_ACCEPT_ALL;
+    }
     block.modes = linux.policy.mode_mask();
     block.placement = linux.policy.placement_number();
     block.kernel = Component {

@@ -51,6 +51,7 @@ pub fn assemble(inputs: &Inputs) -> Result<Image> {
         entry: kernel.base + ENTRY_64,
         initrd: &inputs.initrd,
         initrd_base: initrd,
+        accepts: kernel.accepts,
         tables: &[
             (LINUX_BOOT_PARAMS, &zero_page[..]),
             (LINUX_COMMAND_LINE, &command_line[..]),

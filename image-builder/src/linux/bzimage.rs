@@ -2,6 +2,7 @@
 
 use crate::{Failure, Result};
 use tessera_handoff::layout::IMAGE_END;
+use tessera_handoff::linux::efi::UNACCEPTED_GUID;
 use tessera_handoff::linux::zero_page::{
     HEADER_MAGIC, LOADED_HIGH, VERSION_64BIT, XLF_KERNEL_64, at,
 };
@@ -28,6 +29,8 @@ pub struct BzImage<'a> {
     pub initrd_max: u64,
     /// Longest command line, without its end.
     pub command_line: usize,
+    /// It knows the table of unaccepted memory.
+    pub accepts: bool,
 }
 
 /// Checks `bytes`. Errors blame the user's input: no bzImage, truncated, too old, no 64-bit
@@ -68,7 +71,27 @@ pub fn parse(bytes: &[u8]) -> Result<BzImage<'_>> {
         room: room.next_multiple_of(4096),
         initrd_max: u32_at(bytes, at::INITRD_ADDR_MAX).into(),
         command_line: u32_at(bytes, at::CMDLINE_SIZE) as usize,
+        accepts: knows_unaccepted(kernel),
     })
+}
+
+/// Whether the part that is not compressed names the table's GUID, which a kernel must to find it. No header
+/// field says so. Compilers put the GUID into data or into two moves of eight bytes; who hides it better gets
+/// all memory accepted, which every kernel can live with.
+fn knows_unaccepted(kernel: &[u8]) -> bool {
+    /// Bytes of code between the two halves at most.
+    const APART: usize = 32;
+    let (low, high) = UNACCEPTED_GUID.split_at(8);
+    let at = |half: &[u8], bytes: &[u8]| bytes.windows(8).position(|window| window == half);
+    let mut rest = kernel;
+    while let Some(found) = at(low, rest) {
+        let (from, to) = (found.saturating_sub(APART), found + 8 + APART);
+        if at(high, &rest[from..to.min(rest.len())]).is_some() {
+            return true;
+        }
+        rest = &rest[found + 8..];
+    }
+    false
 }
 
 /// The preferred address, or the first that fits behind our image.
@@ -137,6 +160,23 @@ pub(super) mod tests {
             (0x26C - 0x1F1, 64)
         );
         assert_eq!((image.command_line, image.initrd_max), (2047, 0x7FFF_FFFF));
+    }
+
+    #[test]
+    fn a_kernel_that_names_the_table_of_unaccepted_memory_accepts_by_itself() {
+        let (low, high) = UNACCEPTED_GUID.split_at(8);
+        let with = |parts: &[&[u8]]| {
+            let mut file = sample(256);
+            file[5 * SECTOR..][..parts.concat().len()].copy_from_slice(&parts.concat());
+            parse(&file).unwrap().accepts
+        };
+        assert!(with(&[&UNACCEPTED_GUID]));
+        assert!(with(&[low, &[0x48, 0xB8], high]));
+        assert!(with(&[low, &[0; 90], high, &[1; 24], low]));
+        assert!(!with(&[low, &[0; 33], high]));
+        assert!(!with(&[low]));
+        assert!(!with(&[high]));
+        assert!(!with(&[]));
     }
 
     #[test]

@@ -8,10 +8,31 @@ use std::{
 };
 
 const PREFIX: &str = "linux-image-";
-/// Packages of the kernel: the newest of this series.
-const SERIES: &str = "linux-image-6.12.";
-const FLAVOUR: &str = "+deb12-cloud-amd64";
 const BUSYBOX: &str = "busybox-static";
+
+/// Packages of one kernel; the newest is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The version as far as it is given, for people too.
+    pub version: &'static str,
+    /// What stands before and behind the number that counts.
+    name: (&'static str, &'static str),
+    /// In the cache.
+    folder: &'static str,
+}
+
+/// The kernel of Debian's backports: it accepts memory by itself.
+pub const LINUX_6_12: Series = Series {
+    version: "6.12",
+    name: ("linux-image-6.12.", "+deb12-cloud-amd64"),
+    folder: "linux-6.12",
+};
+/// The kernel of Debian bookworm: an SNP guest that takes all memory as accepted, no TD.
+pub const LINUX_6_1: Series = Series {
+    version: "6.1",
+    name: ("linux-image-6.1.0-", "-cloud-amd64"),
+    folder: "linux-6.1",
+};
 
 /// The files, in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +56,12 @@ impl Stock {
 
 /// The files, fetched once unless `offline`. Errors blame this machine: no apt, no network, no
 /// such package, no cache. A test that meets one is skipped, loudly.
-pub fn stock(host: &Host, offline: bool) -> Result<Stock> {
+pub fn stock(host: &Host, series: &Series, offline: bool) -> Result<Stock> {
     let cache = host.cache().ok_or_else(|| {
         let cause = "there is no folder for caches";
         Failure::machine(cause, "set HOME or XDG_CACHE_HOME")
     })?;
-    let folder = cache.join("linux-6.12");
+    let folder = cache.join(series.folder);
     if let Some(stock) = cached(&folder) {
         return Ok(stock);
     }
@@ -48,7 +69,7 @@ pub fn stock(host: &Host, offline: bool) -> Result<Stock> {
         let cause = "Debian's kernel is not in the cache, and --offline forbids to fetch it";
         return Err(Failure::machine(cause, "run once without --offline"));
     }
-    fetch(host, &cache, &folder)?;
+    fetch(host, series, &cache, &folder)?;
     cached(&folder).ok_or_else(|| missing("the packages do not hold what was expected of them"))
 }
 
@@ -68,16 +89,17 @@ fn cached(folder: &Path) -> Option<Stock> {
     whole.then_some(stock)
 }
 
-fn fetch(host: &Host, cache: &Path, folder: &Path) -> Result<()> {
-    let step = Step::start("fetching Debian's stock kernel");
+fn fetch(host: &Host, series: &Series, cache: &Path, folder: &Path) -> Result<()> {
+    let step = Step::start(format!("fetching Debian's Linux {}", series.version));
     let [apt_get, apt_cache, dpkg] = ["apt-get", "apt-cache", "dpkg"].map(|name| host.find(name));
     let (Some(apt_get), Some(apt_cache), Some(dpkg)) = (apt_get, apt_cache, dpkg) else {
         return Err(missing("this machine has no apt"));
     };
     let names = host
-        .ask(&apt_cache, &["pkgnames", SERIES])
+        .ask(&apt_cache, &["pkgnames", series.name.0])
         .unwrap_or_default();
-    let package = newest(names.lines()).ok_or_else(|| missing("apt knows no such kernel"))?;
+    let package =
+        newest(series, names.lines()).ok_or_else(|| missing("apt knows no such kernel"))?;
     fs::create_dir_all(cache).map_err(|error| Failure::io("create", cache, &error))?;
     let work = tempfile::Builder::new()
         .prefix(".linux-")
@@ -135,10 +157,10 @@ fn fetch(host: &Host, cache: &Path, folder: &Path) -> Result<()> {
 }
 
 /// The highest number of the series.
-fn newest<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn newest<'a>(series: &Series, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let number = |name: &str| -> Option<u32> {
-        name.strip_prefix(SERIES)?
-            .strip_suffix(FLAVOUR)?
+        name.strip_prefix(series.name.0)?
+            .strip_suffix(series.name.1)?
             .parse()
             .ok()
     };
@@ -166,9 +188,13 @@ mod tests {
             "linux-image-6.12.117+deb12-cloud-amd64",
             "linux-image-6.12.118+deb12-cloud-amd64-unsigned",
             "linux-image-6.12.119+deb12-amd64",
+            "linux-image-6.1.0-9-cloud-amd64",
+            "linux-image-6.1.0-50-cloud-amd64",
+            "linux-image-6.1.0-51-amd64",
         ];
-        assert_eq!(newest(names.into_iter()), Some(names[1]));
-        assert_eq!(newest([].into_iter()), None);
+        assert_eq!(newest(&LINUX_6_12, names.into_iter()), Some(names[1]));
+        assert_eq!(newest(&LINUX_6_1, names.into_iter()), Some(names[5]));
+        assert_eq!(newest(&LINUX_6_1, [].into_iter()), None);
     }
 
     #[test]
@@ -178,7 +204,7 @@ mod tests {
         host.env.clear();
         host.env.insert("HOME".into(), home.path().into());
         for (offline, word) in [(true, "--offline"), (false, "no apt")] {
-            let failure = stock(&host, offline).unwrap_err();
+            let failure = stock(&host, &LINUX_6_12, offline).unwrap_err();
             assert!(failure.cause.contains(word), "{failure}");
         }
     }

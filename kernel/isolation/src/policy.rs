@@ -37,7 +37,10 @@ impl Policy {
     /// A policy from the block's three fields. Errors: `LaunchBlockInvalid` (image).
     pub fn from_fields(modes: u32, placement: u32, flags: u32) -> Result<Policy, Refusal> {
         let known_modes = Mode::ALL.iter().fold(0, |mask, mode| mask | mode.bit());
-        let known_flags = launch::FLAG_DEMO | launch::FLAG_DEBUG_ALLOWED | launch::FLAG_LINUX;
+        let known_flags = launch::FLAG_DEMO
+            | launch::FLAG_DEBUG_ALLOWED
+            | launch::FLAG_LINUX
+            | launch::FLAG_ACCEPT_ALL;
         let placement = match placement {
             launch::placement::HOST_CHOOSES => Placement::HostChooses,
             launch::placement::DIRECT => Placement::Direct,

@@ -53,7 +53,7 @@ pub struct Linux {
 impl Linux {
     /// Packs kernel and initramfs. Errors: the kernel is not to be had; it is none that unpacks.
     pub fn prepare(host: &Host, product: &Product, offline: bool) -> Result<Self> {
-        let stock = debian::stock(host, offline)?;
+        let stock = debian::stock(host, &debian::LINUX_6_12, offline)?;
         let read = |path: &Path| fs::read(path).map_err(|error| Failure::io("read", path, &error));
         let kernel = read(&stock.kernel)?;
         let vmlinux = linux::vmlinux(&kernel)?;

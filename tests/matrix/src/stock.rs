@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
@@ -22,10 +22,15 @@ use tessera_image_builder::{
     Failure, Result,
     build::{PolicyName, Recipe, Workspace, describe, programs},
     image::{self, Policy},
-    linux::{self, Inputs, PROMPT, debian},
+    linux::{
+        self, Inputs, PROMPT,
+        debian::{self, LINUX_6_1, LINUX_6_12, Series},
+    },
     setup::{self, Host, Qemu},
 };
 
+/// Whose modules the initramfs has.
+const INITRAMFS: &Series = &LINUX_6_12;
 /// Nothing else is said to the kernel.
 const COMMAND_LINE: &str = "console=ttyS0 earlyprintk=ttyS0 panic=-1";
 /// Memory in MiB.
@@ -41,6 +46,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// One boot, and what the console must say.
 #[derive(Debug, Clone, Copy)]
 pub struct Boot {
+    /// Which kernel.
+    pub series: &'static Series,
     /// What the host offers.
     pub mode: Mode,
     /// How it looks.
@@ -54,7 +61,7 @@ pub struct Boot {
 }
 
 /// What is typed at every prompt.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 5] = [
     "echo \"stock: init on $(uname -r)\"",
     "dmesg | grep -E 'Hypervisor detected|Memory Encryption Features|tdx: Guest|Isolation Config' | \
      sed 's/^[^]]*\\] /stock: dmesg /'",
@@ -66,8 +73,10 @@ const COMMANDS: [&str; 6] = [
      done > /tmp/bytes; tail -c $size /tmp/bytes | cmp - /bin/busybox && \
      echo 'stock:' touched $mib MiB; rm /tmp/bytes",
     "sleep 1; echo 'stock:' slept",
-    "modprobe tsm && echo 'stock:' modules $(lsmod | awk 'NR > 1 { print $1 }' | sort | xargs)",
 ];
+/// The same where the initramfs has the kernel's own modules.
+const MODULES: [&str; 1] =
+    ["modprobe tsm && echo 'stock:' modules $(lsmod | awk 'NR > 1 { print $1 }' | sort | xargs)"];
 /// The same for a report through the kernel's interface (configfs-tsm); the driver's module first.
 const REPORT_COMMANDS: [&str; 3] = [
     "mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/one; \
@@ -86,6 +95,7 @@ const TDX: &str = "stock: dmesg Memory Encryption Features active: Intel TDX";
 /// All boots.
 pub const BOOTS: &[Boot] = &[
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::None,
         profile: HostProfile::HyperV,
         processors: 1,
@@ -93,6 +103,7 @@ pub const BOOTS: &[Boot] = &[
         words: &["stock: dmesg Hypervisor detected: Microsoft Hyper-V"],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::None,
         profile: HostProfile::Kvm,
         processors: 1,
@@ -100,6 +111,7 @@ pub const BOOTS: &[Boot] = &[
         words: &["stock: dmesg Hypervisor detected: KVM", "stock: clock tsc"],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::Snp,
         profile: HostProfile::Kvm,
         processors: 1,
@@ -107,6 +119,7 @@ pub const BOOTS: &[Boot] = &[
         words: &[SNP],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::Snp,
         profile: HostProfile::HyperV,
         processors: 1,
@@ -114,6 +127,7 @@ pub const BOOTS: &[Boot] = &[
         words: &[SNP],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::Tdx,
         profile: HostProfile::Kvm,
         processors: 1,
@@ -121,6 +135,7 @@ pub const BOOTS: &[Boot] = &[
         words: &[TDX],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::Tdx,
         profile: HostProfile::HyperV,
         processors: 1,
@@ -128,6 +143,7 @@ pub const BOOTS: &[Boot] = &[
         words: &[TDX],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::SnpParavisor,
         profile: HostProfile::HyperV,
         processors: 1,
@@ -139,6 +155,7 @@ pub const BOOTS: &[Boot] = &[
         ],
     },
     Boot {
+        series: &LINUX_6_12,
         mode: Mode::TdxParavisor,
         profile: HostProfile::HyperV,
         processors: 1,
@@ -163,11 +180,15 @@ pub const BOOTS: &[Boot] = &[
             "stock: dmesg Memory Encryption Features active: AMD SEV\r\n",
         ],
     ),
+    old(Mode::None, HostProfile::Kvm, &[TWO]),
+    old(Mode::Snp, HostProfile::Kvm, &[TWO, SNP]),
+    old(Mode::SnpParavisor, HostProfile::HyperV, &[TWO]),
 ];
 
 /// With two processors, in the full tier.
 const fn two(mode: Mode, profile: HostProfile, words: &'static [&'static str]) -> Boot {
     Boot {
+        series: &LINUX_6_12,
         mode,
         profile,
         processors: 2,
@@ -176,36 +197,63 @@ const fn two(mode: Mode, profile: HostProfile, words: &'static [&'static str]) -
     }
 }
 
+/// An older kernel, in the full tier.
+const fn old(mode: Mode, profile: HostProfile, words: &'static [&'static str]) -> Boot {
+    Boot {
+        series: &LINUX_6_1,
+        ..two(mode, profile, words)
+    }
+}
+
 /// What every boot says.
-const ALWAYS: [&str; 5] = [
-    "stock: init on 6.12.",
-    "stock: touched ",
-    "stock: modules ",
-    "stock: slept",
-    "reboot: Power down",
-];
+const ALWAYS: [&str; 3] = ["stock: touched ", "stock: slept", "reboot: Power down"];
 
 impl Boot {
-    /// `stock-linux none hyperv`, with the number of processors where there are several.
+    /// `stock-linux-6.12 none hyperv`, with the number of processors where there are several.
     pub fn name(&self) -> String {
         let (mode, profile) = (self.mode.name(), self.profile.name());
+        let name = format!("stock-linux-{} {mode} {profile}", self.series.version);
         match self.processors {
-            1 => format!("stock-linux {mode} {profile}"),
-            count => format!("stock-linux {mode} {profile} {count}"),
+            1 => name,
+            count => format!("{name} {count}"),
         }
     }
 
     /// The module that reads reports in this mode.
     fn driver(&self) -> Option<&'static str> {
         match self.mode {
-            Mode::Snp => Some("sev-guest"),
-            Mode::Tdx => Some("tdx-guest"),
+            Mode::Snp if self.has_modules() => Some("sev-guest"),
+            Mode::Tdx if self.has_modules() => Some("tdx-guest"),
             _ => None,
         }
     }
 
+    /// The initramfs is for this kernel.
+    fn has_modules(&self) -> bool {
+        self.series == INITRAMFS
+    }
+
+    /// The guest reads evidence that has to be verified.
+    pub fn gives_evidence(&self) -> bool {
+        self.driver().is_some()
+    }
+
+    /// What the console must hold.
+    fn words(&self) -> Vec<String> {
+        let always = ALWAYS
+            .iter()
+            .chain(self.words)
+            .map(|text| (*text).to_owned());
+        let version = format!("stock: init on {}.", self.series.version);
+        let modules = self.has_modules().then(|| "stock: modules ".to_owned());
+        always.chain([version]).chain(modules).collect()
+    }
+
     fn commands(&self) -> Vec<String> {
         let mut commands: Vec<String> = COMMANDS.iter().map(|text| (*text).to_owned()).collect();
+        if self.has_modules() {
+            commands.extend(MODULES.iter().map(|text| (*text).to_owned()));
+        }
         if let Some(driver) = self.driver() {
             commands.push(format!(
                 "modprobe {driver} && echo 'stock:' loaded {driver}"
@@ -245,46 +293,61 @@ impl Booted {
 pub struct Bench {
     qemu: PathBuf,
     host: PathBuf,
-    /// Launch digests of SNP by number of save areas.
-    snp_digests: BTreeMap<u32, String>,
-    tdx_mrtd: String,
+    images: BTreeMap<&'static str, Packed>,
     folder: tempfile::TempDir,
 }
 
+/// One kernel with the initramfs.
+#[derive(Debug)]
+struct Packed {
+    igvm: PathBuf,
+    /// Launch digests of SNP by number of save areas.
+    snp_digests: BTreeMap<u32, String>,
+    tdx_mrtd: String,
+}
+
 impl Bench {
-    /// Packs kernel and initramfs. Errors of the inner `Result`: the packages are not to be had,
+    /// Packs kernels and initramfs. Errors of the inner `Result`: the packages are not to be had,
     /// so that the boots must be skipped.
-    pub fn prepare(host: &Host) -> Result<std::result::Result<Self, Failure>> {
-        let stock = match debian::stock(host, false) {
-            Ok(stock) => stock,
+    pub fn prepare(
+        host: &Host,
+        series: &[&'static Series],
+    ) -> Result<std::result::Result<Self, Failure>> {
+        let fetched: std::result::Result<Vec<_>, _> = iter::once(&INITRAMFS)
+            .chain(series)
+            .map(|series| debian::stock(host, series, false))
+            .collect();
+        let stocks = match fetched {
+            Ok(stocks) => stocks,
             Err(failure) => return Ok(Err(failure)),
         };
-        let read = |path: &Path| fs::read(path).map_err(|error| Failure::io("read", path, &error));
+        let initrd = linux::initramfs(&stocks[0])?;
         let qemu = Qemu::detect(host).require()?;
         let workspace = Workspace::find(host)?;
         let toolchain = setup::toolchain(host)?;
         let programs = programs(&toolchain, &workspace, false)?;
-        let image = linux::assemble(&Inputs {
-            stub_elf: read(programs.only("tessera-stub")?)?,
-            paravisor_elf: Some(read(programs.only("tessera-paravisor")?)?),
-            kernel: read(&stock.kernel)?,
-            initrd: linux::initramfs(&stock)?,
-            command_line: COMMAND_LINE.into(),
-            policy: Policy::from(&Recipe::of(PolicyName::Demo)),
-            commit: workspace.commit(toolchain.host()),
-            toolchain: describe(&toolchain, &workspace)?,
-        })?;
-        let snp_digests = image::snp_digests(&image.igvm, 1..=MOST_PROCESSORS)?;
         let folder = tempfile::tempdir().map_err(|error| {
             Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
         })?;
-        let igvm = folder.path().join("linux.igvm");
-        fs::write(&igvm, &image.igvm).map_err(|error| Failure::io("write", &igvm, &error))?;
+        let mut images = BTreeMap::new();
+        for (series, stock) in series.iter().zip(&stocks[1..]) {
+            let inputs = Inputs {
+                stub_elf: read(programs.only("tessera-stub")?)?,
+                paravisor_elf: Some(read(programs.only("tessera-paravisor")?)?),
+                kernel: read(&stock.kernel)?,
+                initrd: initrd.clone(),
+                command_line: COMMAND_LINE.into(),
+                policy: Policy::from(&Recipe::of(PolicyName::Demo)),
+                commit: workspace.commit(toolchain.host()),
+                toolchain: describe(&toolchain, &workspace)?,
+            };
+            let igvm = folder.path().join(format!("{}.igvm", series.version));
+            images.insert(series.version, pack(&inputs, igvm)?);
+        }
         Ok(Ok(Self {
             qemu,
             host: programs.only("tessera-test-host")?.to_owned(),
-            snp_digests,
-            tdx_mrtd: image.manifest.tdx_mrtd.clone(),
+            images,
             folder,
         }))
     }
@@ -292,9 +355,10 @@ impl Bench {
     /// The measurement that the guest's evidence must have, in hex.
     pub fn predicted(&self, boot: &Boot) -> Option<&str> {
         let areas = measured(boot.profile, boot.processors);
+        let image = self.images.get(boot.series.version)?;
         match boot.mode {
-            Mode::Snp => self.snp_digests.get(&areas).map(String::as_str),
-            Mode::Tdx => Some(&self.tdx_mrtd),
+            Mode::Snp => image.snp_digests.get(&areas).map(String::as_str),
+            Mode::Tdx => Some(&image.tdx_mrtd),
             _ => None,
         }
     }
@@ -302,8 +366,9 @@ impl Bench {
     /// Boots, and types at its shell. `Err`: what went wrong, with the console's end.
     pub fn run(&self, boot: &Boot) -> std::result::Result<Booted, String> {
         let folder = tempfile::tempdir_in(self.folder.path()).map_err(|e| e.to_string())?;
+        let image = self.images.get(boot.series.version);
         let guest = Guest {
-            igvm: self.folder.path().join("linux.igvm"),
+            igvm: image.ok_or("its kernel was not prepared")?.igvm.clone(),
             mode: boot.mode,
             profile: boot.profile,
             memory: MEMORY,
@@ -322,10 +387,8 @@ impl Bench {
         let console = text(CONSOLE);
         let report = Report::parse(&text(REPORT));
         let (words, off) = foreign::describe(&report);
-        let missing = ALWAYS
-            .iter()
-            .chain(boot.words)
-            .find(|words| !console.contains(**words));
+        let words_wanted = boot.words();
+        let missing = words_wanted.iter().find(|words| !console.contains(*words));
         let wrong = match (exit, off, missing) {
             (Ok(Exit::Status(1)), true, None) => {
                 let ended = report
@@ -350,6 +413,21 @@ impl Bench {
         };
         Err(format!("{wrong}\n{words}{}", tail(&console)))
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| Failure::io("read", path, &error))
+}
+
+fn pack(inputs: &Inputs, igvm: PathBuf) -> Result<Packed> {
+    let image = linux::assemble(inputs)?;
+    let snp_digests = image::snp_digests(&image.igvm, 1..=MOST_PROCESSORS)?;
+    fs::write(&igvm, &image.igvm).map_err(|error| Failure::io("write", &igvm, &error))?;
+    Ok(Packed {
+        igvm,
+        snp_digests,
+        tdx_mrtd: image.manifest.tdx_mrtd,
+    })
 }
 
 fn tail(console: &str) -> String {

@@ -8,7 +8,7 @@ use super::zero_page::{ZeroPage, at};
 /// `boot_params.efi_info`: a 64-bit loader.
 const SIGNATURE: [u8; 4] = *b"EL64";
 /// LINUX_EFI_UNACCEPTED_MEM_TABLE_GUID, d5d1de3c-105c-44f9-9ea9-bcef98120031.
-const UNACCEPTED: [u8; 16] = [
+pub const UNACCEPTED_GUID: [u8; 16] = [
     0x3C, 0xDE, 0xD1, 0xD5, 0x5C, 0x10, 0xF9, 0x44, 0x9E, 0xA9, 0xBC, 0xEF, 0x98, 0x12, 0x00, 0x31,
 ];
 /// Memory that one bit of the bitmap stands for.
@@ -60,7 +60,7 @@ impl<'a> Tables<'a> {
         put(24, &(base + VENDOR as u64).to_le_bytes());
         put(104, &1u64.to_le_bytes());
         put(112, &(base + CONFIGURATION as u64).to_le_bytes());
-        put(CONFIGURATION, &UNACCEPTED);
+        put(CONFIGURATION, &UNACCEPTED_GUID);
         put(CONFIGURATION + 16, &unaccepted.to_le_bytes());
         put(VENDOR, b"T\0e\0s\0s\0e\0r\0a\0\0\0");
         let sum = crc32(&buffer[..SYSTEM_TABLE]);

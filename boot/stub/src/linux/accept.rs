@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // ports of the platform, in whose door this was entered
 
 use super::ranges::{Range, Ranges};
+use super::window;
 use crate::{memory_map, platform::Platform};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::SHARED_PAGES;
@@ -34,7 +35,9 @@ pub fn accept(
                 rmp,
                 comes_private,
             };
-            each(ranges, &mut strategy)?;
+            each(ranges, |range| {
+                window::each(range, |pages| strategy.accept(pages))
+            })?;
             // The GHCB's own page is among them, so this goes by the MSR protocol.
             // SAFETY: as above; the stub uses none of these pages again.
             let mut msr = unsafe { GhcbMsrPort::new() };
@@ -49,21 +52,24 @@ pub fn accept(
             // SAFETY: TDX was entered through its own door; only memory outside the image.
             let mut strategy = AcceptVisibility(unsafe { TdcallPort::new() });
             memory_map::firmware().try_for_each(|range| strategy.accept(pages(range)))?;
-            each(ranges, &mut strategy)
+            each(ranges, |range| strategy.accept(pages(range)))
         }
         _ => Ok(()),
     }
 }
 
-fn each(ranges: &Ranges<'_>, strategy: &mut impl PageVisibility) -> Result<(), Refusal> {
+fn each(
+    ranges: &Ranges<'_>,
+    mut accept: impl FnMut(Range) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     for (mut start, end) in ranges.now() {
         for loaded in ranges.loaded {
             if start < loaded.1 && loaded.0 < end {
-                strategy.accept(pages((start, loaded.0)))?;
+                accept((start, loaded.0))?;
                 start = loaded.1;
             }
         }
-        strategy.accept(pages((start, end)))?;
+        accept((start, end))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod enter;
 mod mailbox;
 mod ranges;
 mod tables;
+mod window;
 
 pub use enter::enter;
 

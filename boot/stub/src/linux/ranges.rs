@@ -2,7 +2,7 @@
 
 use bootloader_api::info::{MemoryRegion, MemoryRegionKind};
 use tessera_defs::refusal::Refusal;
-use tessera_handoff::launch::LaunchBlock;
+use tessera_handoff::launch::{FLAG_ACCEPT_ALL, LaunchBlock};
 use tessera_handoff::layout::IMAGE_END;
 use tessera_handoff::linux::efi::UNIT;
 
@@ -17,17 +17,20 @@ pub struct Ranges<'a> {
     regions: &'a [MemoryRegion],
     /// Pages that were loaded with the image: kernel and initrd.
     pub loaded: [Range; 2],
-    /// What lies below is accepted by the stub; what lies above by Linux, by whole units.
+    /// What lies below is accepted by the stub; what lies above by Linux, by whole units. `None`: Linux
+    /// accepts nothing.
     pub top: Option<u64>,
+    /// Memory has to be accepted.
+    pub isolated: bool,
 }
 
 impl<'a> Ranges<'a> {
-    /// Checks the launch block and the map. `split`: memory must be accepted. Errors:
+    /// Checks the launch block and the map. `isolated`: memory must be accepted. Errors:
     /// `ComponentInvalid` (image), `MemoryTooSmall` (host).
     pub fn new(
         launch: &LaunchBlock,
         regions: &'a [MemoryRegion],
-        split: bool,
+        isolated: bool,
     ) -> Result<Self, Refusal> {
         let (kernel, initrd) = (&launch.kernel, &launch.bundle);
         let room = kernel.segments[0];
@@ -47,6 +50,7 @@ impl<'a> Ranges<'a> {
                 ),
             ],
             top: None,
+            isolated,
         };
         let fits = |start: u64, len: u64| {
             ranges
@@ -56,7 +60,8 @@ impl<'a> Ranges<'a> {
         if end > MAPPED || !fits(room.phys, room.len) || !fits(initrd.base, initrd.len) {
             return Err(Refusal::MemoryTooSmall);
         }
-        ranges.top = split.then_some(end.next_multiple_of(UNIT));
+        let accepts = launch.flags & FLAG_ACCEPT_ALL == 0;
+        ranges.top = (isolated && accepts).then_some(end.next_multiple_of(UNIT));
         Ok(ranges)
     }
 
@@ -68,7 +73,7 @@ impl<'a> Ranges<'a> {
         ram.map(|region| (region.start, region.end))
     }
 
-    /// RAM that is accepted before Linux runs; all of it where nothing has to be.
+    /// RAM that is accepted, where something has to be, before Linux runs.
     pub fn now(&self) -> impl Iterator<Item = Range> + Clone + '_ {
         let top = self.top.unwrap_or(u64::MAX);
         self.ram().map(move |(start, end)| (start, end.min(top)))

@@ -22,7 +22,8 @@ pub fn write(ranges: &Ranges<'_>, snp: bool, mailbox: Option<u64>) -> Result<(),
     let mut zero = ZeroPage(&mut page);
     zero.put64(at::ACPI_RSDP, LINUX_ACPI);
     map(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
-    if ranges.top.is_some() {
+    // As after a firmware of EFI, so that nobody looks for a BIOS's tables in memory.
+    if ranges.isolated {
         write_efi(&mut zero, ranges).ok_or(Refusal::MemoryMapInvalid)?;
     }
     if snp {

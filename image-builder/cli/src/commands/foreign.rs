@@ -92,10 +92,11 @@ fn initrd(host: &Host, options: &Foreign) -> Result<Vec<u8>> {
     if let Some(path) = &options.initrd {
         return slurp(path);
     }
-    let stock = debian::stock(host, options.offline).map_err(|failure| Failure {
-        remedy: format!("name an initrd with --initrd, or: {}", failure.remedy),
-        ..failure
-    })?;
+    let stock =
+        debian::stock(host, &debian::LINUX_6_12, options.offline).map_err(|failure| Failure {
+            remedy: format!("name an initrd with --initrd, or: {}", failure.remedy),
+            ..failure
+        })?;
     initramfs(&stock)
 }
 

@@ -1,43 +1,39 @@
-//! The host's heap: a bump allocator that takes back only the newest block. The host lives for
-//! one boot of one guest, so that is enough.
+//! The host's heap. Guests that start and end processors make the host allocate and free for as long as
+//! they run.
 #![allow(unsafe_code)] // Reason: `GlobalAlloc` is an unsafe trait.
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr::{NonNull, null_mut};
+use linked_list_allocator::Heap;
+use spin::mutex::SpinMutex;
 
 /// First byte of the heap; the host's own image ends below.
 const START: usize = 16 << 20;
 /// End of the heap; the frames of the guest start here.
 pub const END: usize = 56 << 20;
 
-struct Bump {
-    next: AtomicUsize,
-}
+/// There is one processor, and interrupt handlers do not allocate: the lock is free.
+struct Allocator(SpinMutex<Heap>);
 
 #[global_allocator]
-static HEAP: Bump = Bump {
-    next: AtomicUsize::new(START),
-};
+static HEAP: Allocator = Allocator(SpinMutex::new(Heap::empty()));
 
-// SAFETY: blocks are disjoint, aligned and inside START..END, which nothing else uses; there is
-// one processor and interrupt handlers do not allocate.
-unsafe impl GlobalAlloc for Bump {
+// SAFETY: the crate's heap hands out disjoint, aligned blocks of START..END, which nothing else uses.
+unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let next = self.next.load(Ordering::Relaxed);
-        let start = next.next_multiple_of(layout.align());
-        match start.checked_add(layout.size()) {
-            Some(end) if end <= END => {
-                self.next.store(end, Ordering::Relaxed);
-                start as *mut u8
-            }
-            _ => core::ptr::null_mut(),
+        let mut heap = self.0.lock();
+        if heap.size() == 0 {
+            // SAFETY: RAM, identity mapped, and given once.
+            unsafe { heap.init(START as *mut u8, END - START) };
         }
+        let place = heap.allocate_first_fit(layout);
+        place.map_or(null_mut(), NonNull::as_ptr)
     }
 
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let end = block as usize + layout.size();
-        if end == self.next.load(Ordering::Relaxed) {
-            self.next.store(block as usize, Ordering::Relaxed);
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        if let Some(place) = NonNull::new(place) {
+            // SAFETY: the caller's promise: it came from `alloc` with this layout.
+            unsafe { self.0.lock().deallocate(place, layout) };
         }
     }
 }

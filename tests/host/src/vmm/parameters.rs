@@ -12,10 +12,9 @@ pub fn environment(vmm: &Vmm) -> u32 {
 }
 
 impl Vmm {
-    /// There is memory at `FIRMWARE`.
+    /// There is memory at `FIRMWARE`: in every confidential mode.
     pub fn firmware_memory(&self) -> bool {
-        let mode = self.scenario.mode;
-        matches!(mode, Mode::Tdx | Mode::TdxParavisor | Mode::SnpParavisor)
+        self.scenario.mode != Mode::None
     }
 
     /// Memory outside the image is not assigned to the guest at the start.
@@ -25,8 +24,8 @@ impl Vmm {
     }
 }
 
-/// Pages below 1 MiB where a PC has option ROMs and firmware: a TD, and a guest below a paravisor,
-/// scans them as private memory, so the host gives memory there and says that it is reserved.
+/// Pages below 1 MiB where a PC has option ROMs and firmware: a confidential guest scans them as private
+/// memory, so the host gives memory there and says that it is reserved.
 pub const FIRMWARE: core::ops::Range<u64> = 0xC0..0x100;
 /// IGVM memory map: reserved by the platform.
 const RESERVED: u8 = 1;

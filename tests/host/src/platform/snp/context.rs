@@ -19,6 +19,10 @@ const CR0_PG: u64 = 1 << 31;
 /// DR7 after a reset.
 const DR7_RESET: u64 = 0x400;
 
+/// Nested tables of a context at most, and how few they become with many processors: they are a cache.
+const MOST_TABLES: usize = 2048;
+const LEAST_TABLES: usize = 32;
+
 /// A context that can run.
 #[derive(Debug)]
 pub struct Context {
@@ -44,15 +48,16 @@ pub struct Context {
 
 impl Context {
     /// A context over the save area in `frame`. `None` where VMRUN would refuse it: EFER.SVME
-    /// or SNPActive missing, or another VMPL in it.
+    /// or SNPActive missing, or another VMPL in it. `processors`: how many share the room for tables.
     pub fn new(
         memory: &mut Memory,
         bitmaps: &'static Bitmaps,
         frame: u32,
         vmpl: usize,
+        processors: usize,
     ) -> Option<Self> {
         let tables = memory.size() as usize / (512 * PAGE) * 2 + 64;
-        let npt = Npt::new(tables);
+        let npt = Npt::new(tables.min(MOST_TABLES / processors).max(LEAST_TABLES));
         let mut vcpu = Vcpu::new(bitmaps, npt.root());
         if vmpl == 0 {
             // As KVM has them for every SEV-ES guest.

@@ -80,7 +80,7 @@ impl Snp {
             PageKind::Normal => self.digest.add(page_type::NORMAL, page.gpa, Some(bytes)),
             PageKind::Context => {
                 self.digest.add(page_type::VMSA, page.gpa, Some(bytes));
-                let context = Context::new(memory, self.bitmaps, frame, 0);
+                let context = Context::new(memory, self.bitmaps, frame, 0, 1);
                 self.vp.contexts[0] = Some(Box::new(context.ok_or("the VMSA cannot be run")?));
             }
             PageKind::Secrets => {

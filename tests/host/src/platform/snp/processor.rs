@@ -73,7 +73,8 @@ impl Snp {
             return Ok(());
         };
         let invalid = End::Breach(&breach::VMSA_INVALID);
-        let context = Context::new(memory, self.bitmaps, frame, vmpl).ok_or(invalid)?;
+        let count = vmm.vps.len();
+        let context = Context::new(memory, self.bitmaps, frame, vmpl, count).ok_or(invalid)?;
         let vp = vmm.current();
         self.begin(vmm, vp, vmpl, context);
         Ok(())
@@ -92,7 +93,9 @@ impl Snp {
         if !entry.vmsa || !entry.validated || !wanted.gpa.is_multiple_of(PAGE as u64) {
             return Err(invalid);
         }
-        let context = Context::new(memory, self.bitmaps, frame, wanted.vmpl).ok_or(invalid)?;
+        let count = vmm.vps.len();
+        let context = Context::new(memory, self.bitmaps, frame, wanted.vmpl, count);
+        let context = context.ok_or(invalid)?;
         if wanted.features.is_some_and(|said| said != context.features) {
             return Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
         }
