@@ -3,6 +3,7 @@
 use tessera_defs::breach::{self, Breach};
 use tessera_defs::mode::Mode;
 use tessera_defs::refusal::Refusal;
+use tessera_defs::snp::status::features;
 
 /// How an act must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,20 @@ pub const ANSWERS: &str = "answers";
 /// The same on a host without Hyper-V's interface.
 pub const ANSWERS_KVM: &str = "answers-kvm";
 
+/// The acts of an image whose save area has another SEV_FEATURES: the stub refuses it.
+pub const RESTRICTED: &str = "launch-restricted";
+/// See `RESTRICTED`.
+pub const ALTERNATE: &str = "launch-alternate";
+
+/// SEV_FEATURES that the act's image has beside SNPActive.
+pub fn launch_features(name: &str) -> u64 {
+    match name {
+        RESTRICTED => features::RESTRICTED_INJECTION,
+        ALTERNATE => features::ALTERNATE_INJECTION,
+        _ => 0,
+    }
+}
+
 /// `PROCESSORS` on a host that starts a processor again, or with other registers, where silicon lets it.
 pub const LIED_TWICE: &str = "lied-twice";
 /// See `LIED_TWICE`.
@@ -113,6 +128,8 @@ pub static ALL: &[Act] = &[
     processors(SNP, PROCESSORS_KVM),
     processors(SNP, ANSWERS),
     processors(SNP, ANSWERS_KVM),
+    refused(SNP, RESTRICTED, Refusal::SevFeaturesUnexpected),
+    refused(SNP, ALTERNATE, Refusal::SevFeaturesUnexpected),
     processors(TDX, PROCESSORS),
     processors(TDX, PROCESSORS_KVM),
     processors(VMPL2, PROCESSORS),

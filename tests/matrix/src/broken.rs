@@ -8,11 +8,17 @@ use crate::{
     report::{Ended, Report},
     scenario::{self, Boot, Scenario, Variant},
 };
-use std::{fs, path::Path, sync::LazyLock};
-use tessera_defs::mode::{HostProfile, Mode};
+use std::{fs, mem::offset_of, path::Path, sync::LazyLock};
+use tessera_defs::{
+    mode::{HostProfile, Mode},
+    snp::{status::features, vmsa::Vmsa},
+    x86::efer,
+};
 use tessera_guest::catalogue::{self, Act, Ends, stands_as_l1};
 use tessera_image_builder::image::{self, Inputs};
 
+/// Reset value of the PAT MSR (APM vol. 2, 7.8.2).
+const PAT: u64 = 0x0007_0406_0007_0406;
 /// What stands for the reason of an end that has none.
 const NO_REASON: &str = "no reason";
 
@@ -77,7 +83,7 @@ static PROBED: LazyLock<[Scenario; 2]> = LazyLock::new(|| {
         name: "probed",
         profile,
         processors: 2,
-        words: "probing=1",
+        words: "probing=1 max_exits=1000000",
         ..scenario::BASE
     })
 });
@@ -133,7 +139,26 @@ fn assemble(inputs: &Inputs, guest: &[u8], mode: Mode, name: &str) -> Result<Vec
         ..inputs.clone()
     };
     let image = image::assemble(&inputs).map_err(|failure| failure.to_string())?;
-    Ok(image.igvm)
+    let mut bytes = image.igvm;
+    let more = catalogue::launch_features(name);
+    if more != 0 {
+        let area = save_area(&bytes).ok_or("the image has not one save area")?;
+        bytes[area + offset_of!(Vmsa, sev_features)] |= more as u8;
+    }
+    Ok(bytes)
+}
+
+/// Where the one save area stands in the file: SEV_FEATURES, PAT and EFER.SVME tell it. The file's checksum
+/// covers headers only.
+fn save_area(bytes: &[u8]) -> Option<usize> {
+    let word = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
+    let is = |at: &usize| {
+        word(at + offset_of!(Vmsa, sev_features)) == Some(features::SNP_ACTIVE)
+            && word(at + offset_of!(Vmsa, g_pat)) == Some(PAT)
+            && word(at + offset_of!(Vmsa, efer)).is_some_and(|value| value & efer::SVME != 0)
+    };
+    let mut found = (0..bytes.len()).filter(is);
+    found.next().filter(|_| found.next().is_none())
 }
 
 fn ended(bench: &Bench, line: &Line, folder: &Path) -> Result<Ended, String> {

@@ -123,6 +123,7 @@ pub const ALL: &[(&str, Probe)] = &[
         asked(9 << 52 | PAGE | msr::PSC_REQUEST) == failed(msr::PSC_RESPONSE)
             && asked(1 << 32 | msr::RUN_VMPL_REQUEST) == failed(msr::RUN_VMPL_RESPONSE)
             && asked(1 << 44 | msr::REGISTER_GHCB_REQUEST) == nowhere
+            && asked(0x7_7EEE) == 0x7_7EEE
             && asked(ghcb(0) | msr::REGISTER_GHCB_REQUEST) == ghcb(0) | msr::REGISTER_GHCB_RESPONSE
             && asked(msr::PREFERRED_GHCB_REQUEST) == !msr::INFO_MASK | msr::PREFERRED_GHCB_RESPONSE
             && asked(msr::HV_FEATURES_REQUEST) == 0b111 << 12 | msr::HV_FEATURES_RESPONSE

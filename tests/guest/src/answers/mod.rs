@@ -28,12 +28,11 @@ pub fn run(handoff: &'static Handoff) -> ! {
     machine::prepare(0);
     trap::install();
     calls::prepare(&mut machine);
-    let all = [
-        instructions::ALL,
-        exceptions::ALL,
-        events::ALL,
-        injection::ALL,
-    ];
+    let injection = match machine.hyperv {
+        true => injection::HYPERV,
+        false => injection::KVM,
+    };
+    let all = [instructions::ALL, exceptions::ALL, events::ALL, injection];
     let mut probes = all.into_iter().flatten();
     let failed = probes.position(|(_, probe)| !probe(&mut machine));
     calls::end(Mode::Snp, failed)

@@ -2,9 +2,11 @@
 //! instruction. Others end the guest.
 #![allow(unsafe_code)] // reason: installs the handler
 
+use super::injection;
 use crate::processors::{calls, machine};
 use crate::window;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use tessera_defs::x86::vector;
 use tessera_hw::trap::{self, TrapFrame};
 
 /// Bytes of the instruction that may fault; 0: none may.
@@ -32,12 +34,20 @@ pub fn caught(length: u64, act: impl FnOnce()) -> Option<(u64, u64)> {
 }
 
 fn handle(frame: &mut TrapFrame) {
-    match (frame.vector as u8, LENGTH.swap(0, SeqCst)) {
-        (machine::TIMER | machine::SIGNAL, length) => {
-            LENGTH.store(length, SeqCst);
-            machine::COUNTS[machine::me()].signals.fetch_add(1, SeqCst);
-            calls::end_of_interrupt();
+    let counts = &machine::COUNTS[machine::me()];
+    match frame.vector as u8 {
+        machine::TIMER | machine::SIGNAL => {
+            counts.signals.fetch_add(1, SeqCst);
+            return calls::end_of_interrupt();
         }
+        vector::NMI => {
+            counts.nmis.fetch_add(1, SeqCst);
+            return;
+        }
+        vector::HV => return injection::note(),
+        _ => {}
+    }
+    match (frame.vector as u8, LENGTH.swap(0, SeqCst)) {
         (vector @ ..32, length) if length != 0 => {
             VECTOR.store(u64::from(vector) | CAME, SeqCst);
             ERROR.store(frame.error, SeqCst);

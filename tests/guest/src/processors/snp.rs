@@ -62,7 +62,13 @@ pub fn start(machine: &mut Machine, index: usize) -> bool {
 
 /// Makes the page a save area for processor `index`; its SEV_FEATURES.
 pub fn prepare(index: usize, gpa: u64) -> Option<u64> {
-    let area = save_area(index);
+    prepare_with(index, gpa, |_| {})
+}
+
+/// The same, changed.
+pub fn prepare_with(index: usize, gpa: u64, change: impl FnOnce(&mut Vmsa)) -> Option<u64> {
+    let mut area = save_area(index);
+    change(&mut area);
     for (n, word) in area.as_bytes().chunks(8).enumerate() {
         let bytes = word.try_into().unwrap_or([0; 8]);
         put(DIRECT_MAP + gpa + n as u64 * 8, u64::from_le_bytes(bytes));
@@ -103,7 +109,8 @@ fn save_area(index: usize) -> Vmsa {
     area
 }
 
-fn ap_creation(info: u64, gpa: u64, features: u64) -> bool {
+/// Asks for AP creation; whether it was done.
+pub fn ap_creation(info: u64, gpa: u64, features: u64) -> bool {
     instr::without_interrupts(|| {
         let page = exchange(
             [exit::AP_CREATION, info, gpa],

@@ -65,6 +65,25 @@ pub fn enter(
     Ok(())
 }
 
+/// The same for the lowest context of a processor to which the vmm may offer nothing: what is to go
+/// in stands in EVENTINJ.
+pub fn enter_with_event(
+    vmm: &mut Vmm,
+    vcpu: &mut Vcpu,
+    memory: &mut dyn Physical,
+) -> Result<(), End> {
+    let slice = match vmm.hunts(vcpu) {
+        true => HUNT_SLICE + vmm.random() % HUNT_SLICE,
+        false => SLICE,
+    };
+    run(vmm, vcpu, memory, slice, false)?;
+    if vcpu.vmcb.control.exit_code == exit::NPF {
+        vcpu.reinject();
+    }
+    behind_instruction(vcpu, memory);
+    Ok(())
+}
+
 /// An interrupt by INT n or INT3 that goes in again returns behind its instruction: EVENTINJ
 /// pushes RIP as it is (APM vol. 2, 15.20), and RIP still stands at the instruction.
 fn behind_instruction(vcpu: &mut Vcpu, memory: &mut dyn Physical) {
@@ -163,13 +182,19 @@ fn by_hand(vcpu: &mut Vcpu, memory: &mut dyn Physical) -> Result<(), deliver::Un
 
 /// Notes what the scenario injects at the next entry, where nothing else is to be injected.
 pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
+    if note(vmm, vcpu) {
+        vmm.tell();
+    }
+}
+
+/// The same, before silicon looked at it; whether there is something.
+pub fn note(vmm: &mut Vmm, vcpu: &mut Vcpu) -> bool {
     if vcpu.vmcb.control.event_inj & event::VALID != 0 {
-        return;
+        return false;
     }
     let Some(inject) = vmm.injection(vcpu) else {
-        return;
+        return false;
     };
-    vmm.tell();
     match inject {
         Inject::Nmi | Inject::Any | Inject::Vector(vector::NMI) => {
             let nmi = event::TYPE_NMI << event::TYPE_SHIFT | u64::from(vector::NMI);
@@ -185,6 +210,7 @@ pub fn inject(vmm: &mut Vmm, vcpu: &mut Vcpu) {
             vcpu.inject_exception(vector, pushes.then_some(code as u32));
         }
     }
+    true
 }
 
 /// What a triple fault comes to.

@@ -23,6 +23,7 @@ use crate::{
     report::End,
     silicon::snp::{
         access::Seen,
+        injection::Injection,
         launch::LaunchDigest,
         messages::{Issued, SecurityProcessor},
         report::Guest,
@@ -54,6 +55,8 @@ pub struct Snp {
     keys: [[u8; 32]; 2],
     /// Guest policy of the launch.
     policy: u64,
+    /// SEV_FEATURES of the launch.
+    features: u64,
     processor: SecurityProcessor,
     /// The last response, which a host may give again.
     old_response: Option<Box<[u8; PAGE]>>,
@@ -76,6 +79,7 @@ impl Snp {
             exposed: Vec::with_capacity(64),
             keys: [[0; 32]; 2],
             policy: 0,
+            features: 0,
             processor: SecurityProcessor::new([[0; 32]; 4], Guest::default()),
             old_response: None,
         }
@@ -129,6 +133,7 @@ impl Technology for Snp {
             return Step::Continue;
         }
         let current = self.vp.current;
+        self.ring(vmm, memory);
         let Some(context) = &mut self.vp.contexts[current] else {
             return Step::End(End::Breach(&tessera_defs::breach::VMSA_INVALID));
         };
@@ -138,18 +143,30 @@ impl Technology for Snp {
             memory,
         };
         if vmm.scenario.inject_lower == (current != 0) {
-            match context.alternate() {
+            match context.injection {
+                Injection::Open => enter::inject(vmm, &mut context.vcpu),
+                Injection::Restricted if enter::note(vmm, &mut context.vcpu) => {
+                    match context.injection.takes(&mut context.vcpu) {
+                        true => vmm.tell(),
+                        false => vmm.stopped(),
+                    }
+                }
+                Injection::Restricted => {}
                 // The host's EVENTINJ is not looked at.
-                true if vmm.injection(&context.vcpu).is_some() => vmm.stopped(),
-                true => {}
-                false => enter::inject(vmm, &mut context.vcpu),
+                Injection::Alternate if vmm.injection(&context.vcpu).is_some() => vmm.stopped(),
+                Injection::Alternate => {}
             }
             if let Some(virt) = vmm.trap_page(&context.vcpu) {
                 let found = walk::translate(&context.vcpu.vmcb.save, &mut seen, virt);
                 found.into_iter().for_each(|at| context.npt.forget(at.gpa));
             }
         }
-        let entered = enter::enter(vmm, &mut context.vcpu, &mut seen, current == 0);
+        let entered = match (current, context.injection) {
+            (0, Injection::Restricted | Injection::Alternate) => {
+                enter::enter_with_event(vmm, &mut context.vcpu, &mut seen)
+            }
+            _ => enter::enter(vmm, &mut context.vcpu, &mut seen, current == 0),
+        };
         if let Err(end) = entered {
             return Step::End(end);
         }

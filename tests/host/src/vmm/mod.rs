@@ -7,6 +7,7 @@ pub mod cmos;
 pub mod core;
 pub mod cpuid;
 pub mod devices;
+pub mod doorbell;
 pub mod hypercall;
 pub mod image;
 pub mod inject;

@@ -2,7 +2,7 @@
 
 use crate::{
     memory::frames::{Memory, PAGE},
-    silicon::snp::{access::View, vmsa},
+    silicon::snp::{access::View, injection::Injection, vmsa},
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu, vmcb},
 };
 use tessera_defs::{
@@ -30,6 +30,8 @@ pub struct Context {
     pub frame: u32,
     /// SEV_FEATURES.
     pub features: u64,
+    /// How events reach it.
+    pub injection: Injection,
     /// How it sees addresses.
     pub view: View,
     /// Registers while it runs.
@@ -48,7 +50,8 @@ pub struct Context {
 
 impl Context {
     /// A context over the save area in `frame`. `None` where VMRUN would refuse it: EFER.SVME
-    /// or SNPActive missing, or another VMPL in it. `processors`: how many share the room for tables.
+    /// or SNPActive missing, two ways of injection, or another VMPL in it. `processors`: how many share
+    /// the room for tables.
     pub fn new(
         memory: &mut Memory,
         bitmaps: &'static Bitmaps,
@@ -72,6 +75,7 @@ impl Context {
         let mut context = Self {
             frame,
             features: 0,
+            injection: Injection::Open,
             view,
             vcpu,
             npt,
@@ -89,6 +93,10 @@ impl Context {
             return false;
         };
         self.features = area.sev_features;
+        let Some(injection) = Injection::of(self.features) else {
+            return false;
+        };
+        self.injection = injection;
         let vtom = (area.sev_features & features::VTOM != 0).then_some(area.virtual_tom);
         if vtom != self.view.vtom {
             self.npt.clear();
@@ -121,7 +129,7 @@ impl Context {
 
     /// Interrupts and events are those of the save area; the host's are ignored.
     pub fn alternate(&self) -> bool {
-        self.features & features::ALTERNATE_INJECTION != 0
+        self.injection == Injection::Alternate
     }
 
     /// A nested fault interrupted the delivery of an event. The host may not inject it again

@@ -11,7 +11,10 @@ use crate::{
     report::End,
     silicon::{
         deliver,
-        snp::access::{Fault, Outcome, Seen, Wants},
+        snp::{
+            access::{Fault, Outcome, Seen, Wants},
+            injection::Injection,
+        },
     },
     svm::{exit, vcpu::reg},
     vmm::{Vmm, lies},
@@ -73,7 +76,9 @@ impl Snp {
             self.switch(vmm, memory, 0);
             return Step::Continue;
         }
-        vmm.halt(context.vcpu.vmcb.save.rflags & 1 << 9 != 0);
+        // #HV asks for no flag.
+        let open = context.vcpu.vmcb.save.rflags & 1 << 9 != 0;
+        vmm.halt(open || context.injection == Injection::Restricted);
         Step::Continue
     }
 

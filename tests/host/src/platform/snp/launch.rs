@@ -125,9 +125,8 @@ impl Snp {
         for _ in 1..vmm.scenario.smp {
             self.others.add(Processor::default());
         }
-        if self.vp.contexts[0].is_none() {
-            return Err("the image has no VMSA".into());
-        }
+        let first = self.vp.contexts[0].as_ref();
+        self.features = first.ok_or("the image has no VMSA")?.features;
         Ok(report::hex(&self.digest.value()))
     }
 

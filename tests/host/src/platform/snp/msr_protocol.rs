@@ -115,6 +115,8 @@ impl Snp {
                     code: request >> 16 & 0xFF,
                 });
             }
+            // As KVM has it: the register stays as it is.
+            _ if vmm.scenario.probing => request,
             _ => return Err(End::Breach(&breach::GHCB_MSR_UNKNOWN)),
         };
         Ok((reply, None))

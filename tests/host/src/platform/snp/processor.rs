@@ -11,7 +11,12 @@ use crate::{
     },
 };
 use alloc::boxed::Box;
-use tessera_defs::{breach, hyperv as hv, start_vp::StartVpInput};
+use tessera_defs::{
+    breach, hyperv as hv, mode::HostProfile, snp::status::features, start_vp::StartVpInput,
+};
+
+/// SEV_FEATURES by which events reach a context.
+const INJECTION: u64 = features::RESTRICTED_INJECTION | features::ALTERNATE_INJECTION;
 
 /// One of them.
 #[derive(Debug, Default)]
@@ -97,6 +102,11 @@ impl Snp {
         let context = Context::new(memory, self.bitmaps, frame, wanted.vmpl, count);
         let context = context.ok_or(invalid)?;
         if wanted.features.is_some_and(|said| said != context.features) {
+            return Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
+        }
+        // KVM has one way of injection for all processors in VMPL 0, that of the launch.
+        let kvm = vmm.scenario.profile == HostProfile::Kvm && wanted.vmpl == 0;
+        if kvm && (context.features ^ self.features) & INJECTION != 0 {
             return Err(End::Breach(&breach::SEV_FEATURES_DIFFER));
         }
         if self.runs(vmm, wanted.vp, wanted.vmpl) {

@@ -137,6 +137,7 @@ fn requests_are_answered_and_malformed_ones_named() {
 
 mod certificates;
 mod events;
+mod injection;
 
 /// Two shared pages beside the GHCB.
 const PAGES: [u64; 2] = [GHCB + 0x1000, GHCB + 0x2000];

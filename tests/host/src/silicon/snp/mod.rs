@@ -1,6 +1,7 @@
 //! SEV-SNP: reverse map, page instructions, save areas, launch digest, security processor.
 
 pub mod access;
+pub mod injection;
 pub mod instructions;
 pub mod launch;
 pub mod messages;

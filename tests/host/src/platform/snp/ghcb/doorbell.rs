@@ -4,12 +4,14 @@ use super::{Served, Snp, Stop};
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Access, Technology},
+    silicon::snp::injection::Injection,
     vmm::Vmm,
 };
 use tessera_defs::{
     snp::{
-        doorbell::{NONE, request},
+        doorbell::{NONE, VECTOR, request},
         ghcb::{GhcbPage, answer, malformed},
+        vc::event,
     },
     x86::x2apic,
 };
@@ -37,6 +39,26 @@ impl Snp {
         };
         context.doorbell = now;
         Ok((answer::OK, now.unwrap_or(NONE), None))
+    }
+
+    /// Before an entry: what waits for a restricted context goes by the page, and #HV says so. Without a
+    /// page, or with one that is private now, it waits.
+    pub(in super::super) fn ring(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
+        let context = self.vp.contexts[0].as_ref();
+        let rings = context.filter(|context| {
+            let pending = context.vcpu.vmcb.control.event_inj & event::VALID != 0;
+            context.injection == Injection::Restricted && !pending
+        });
+        let gpa = rings.and_then(|context| context.doorbell);
+        let Some(gpa) = gpa.filter(|_| self.vp.current == 0) else {
+            return;
+        };
+        let frame = self.host_access(memory, gpa, Access::Write);
+        let page = frame.and_then(|frame| memory.page(frame));
+        let signal = page.is_some_and(|page| vmm.ring(page));
+        if let Some(context) = self.vp.contexts[0].as_mut().filter(|_| signal) {
+            context.vcpu.inject_exception(VECTOR, None);
+        }
     }
 
     /// An interrupt command without the APIC.
