@@ -10,10 +10,14 @@ use tessera_handoff::layout::{
 };
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
-use tessera_objects::frames::{Frame, Frames, Run, SharedFrame, storage_bytes};
+use tessera_objects::frames::{Frame, Frames, GROUP, Run, SharedFrame, storage_words};
 use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 
 const PAGE: u64 = 4096;
+/// Bytes that a level-3 table serves.
+const TABLE_3: u64 = 1 << 39;
+/// Pages that an acceptance may need for tables, at three levels, and for bits of frames.
+const RESERVE: u64 = 4;
 /// Virtual addresses of kernel and direct map share the upper half: entries 256..512.
 pub const UPPER_HALF: core::ops::Range<usize> = 256..512;
 
@@ -28,26 +32,49 @@ pub struct Memory {
     kernel: u64,
 }
 
-/// Pages for page tables, from the image: private and accepted since launch.
+/// Pages for page tables and bits of frames: of the image, private and accepted since launch, then frames.
 struct Pool {
     next: u64,
     end: u64,
+    /// Frames that came later: the first of them, which names the next one, and how many.
+    later: u64,
+    count: u64,
+}
+
+impl Pool {
+    const fn left(&self) -> u64 {
+        (self.end - self.next) / PAGE + self.count
+    }
+
+    fn put(&mut self, frame: Frame) {
+        let page = frame.keep();
+        windows::write_word(page, self.later);
+        self.later = page;
+        self.count += 1;
+    }
 }
 
 impl TableMemory for Pool {
+    #[inline(always)]
     fn read(&self, table: u64, index: usize) -> u64 {
         windows::read_word(table + index as u64 * 8)
     }
+    #[inline(always)]
     fn write(&mut self, table: u64, index: usize, entry: u64) {
         windows::write_word(table + index as u64 * 8, entry);
     }
     fn allocate(&mut self) -> Option<u64> {
-        let page = self.next;
-        (page < self.end).then(|| {
+        let page = if self.next < self.end {
             self.next += PAGE;
-            windows::zero_page(page);
+            self.next - PAGE
+        } else {
+            let page = self.later;
+            self.count = self.count.checked_sub(1)?;
+            self.later = windows::read_word(page);
             page
-        })
+        };
+        windows::zero_page(page);
+        Some(page)
     }
 }
 
@@ -78,6 +105,8 @@ pub fn install(boot: &Boot) {
     let mut pool = Pool {
         next: boot.handoff.pool_next,
         end: boot.handoff.pool_end,
+        later: 0,
+        count: 0,
     };
     for index in 0..UPPER_HALF.start {
         pool.write(root, index, 0);
@@ -87,25 +116,31 @@ pub fn install(boot: &Boot) {
             host::refuse(Refusal::HandoffInvalid);
         }
     }
+    let usable = || boot.usable().filter(|(start, _)| *start >= IMAGE_START);
+    // Three words serve 128 MiB, so a part of the pool is room for hundreds of GiB.
+    let room = (pool.end - pool.next) / 8 / 3;
+    let (ranges, top) = usable().fold((0, 0), |(n, top), (_, end)| (n + 1, end.max(top)));
+    let count = (top / PAGE).min(room / 3 * GROUP);
     // Every process shares the kernel's half from its start on.
     for half in [DIRECT_MAP, SHARED_MAP] {
-        if tables.prepare(&mut pool, half).is_err() {
-            host::refuse(Refusal::HandoffInvalid);
+        for at in (0..(count * PAGE).max(1)).step_by(TABLE_3 as usize) {
+            if tables.prepare(&mut pool, half + at).is_err() {
+                host::refuse(Refusal::HandoffInvalid);
+            }
         }
     }
     instr::flush_tlb();
-    let room = (pool.end - pool.next) / 2;
-    let top = boot.usable().map(|(_, end)| end).max().unwrap_or(0) / PAGE;
-    let count = top.min(room / 2 * 8);
-    let storage = storage_bytes(count).next_multiple_of(PAGE);
-    let words = windows::physical_words(pool.end - storage, storage as usize / 8);
-    pool.end -= storage;
+    let storage = storage_words(count, ranges) as usize;
+    pool.end -= (storage as u64 * 8).next_multiple_of(PAGE);
+    let words = windows::physical_words(pool.end, storage);
     let Ok(mut frames) = Frames::new(words, count) else {
         host::refuse(Refusal::MemoryMapInvalid)
     };
-    for (start, end) in boot.usable().filter(|(start, _)| *start >= IMAGE_START) {
+    for (start, end) in usable() {
         log::debug!("memory: {start:#x} to {end:#x} is usable");
-        frames.release(start / PAGE, (end - start) / PAGE);
+        if frames.add(start / PAGE, (end - start) / PAGE).is_err() {
+            host::refuse(Refusal::MemoryMapInvalid);
+        }
     }
     let shared = boot.handoff.private_bits.min(1);
     *MEMORY.lock() = Some(Memory {
@@ -168,8 +203,9 @@ pub fn frame() -> Frame {
 impl Memory {
     /// Frames of the image, mapped and accepted since launch, that nothing uses any more.
     fn take(&mut self, first: u64, count: u64) {
-        self.frames.release(first, count);
-        self.frames.mark_accepted(first, count);
+        if self.frames.give(&mut self.pool, first, count).is_err() {
+            host::refuse(Refusal::MemoryTooSmall);
+        }
         self.kernel -= count;
     }
 
@@ -190,19 +226,65 @@ impl Memory {
     }
 
     /// A frame with whatever it had.
-    #[inline(always)]
+    #[inline(never)]
     fn dirty_frame(&mut self) -> Option<Frame> {
-        let Self {
-            frames,
-            tables,
-            pool,
-            ..
-        } = self;
-        match frames.allocate(|run| accept(tables, pool, run)) {
-            Ok(frame) => Some(frame),
-            Err(Some(refusal)) => host::refuse(refusal),
-            Err(None) => None,
+        match self.frames.take(&mut self.pool) {
+            Some(frame) => Some(frame),
+            None => self.accept_more(),
         }
+    }
+
+    /// Accepts the next chunk; a frame of it. `None` when there are no more.
+    #[cold]
+    #[inline(never)]
+    fn accept_more(&mut self) -> Option<Frame> {
+        loop {
+            let Self {
+                frames,
+                tables,
+                pool,
+                ..
+            } = self;
+            let claim = frames.claim(1)?;
+            let done = frames
+                .runs(&claim)
+                .try_for_each(|run| accept(tables, pool, run));
+            if let Err(refusal) = done {
+                host::refuse(refusal);
+            }
+            frames.settle(pool, claim).ok()?;
+            self.top_up(RESERVE);
+            if let Some(frame) = self.frames.take(&mut self.pool) {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Takes a frame back by its address. False for one that nobody has.
+    pub fn free_kept(&mut self, address: u64) -> bool {
+        self.frames.free_kept(&mut self.pool, address)
+    }
+
+    /// Gives the pool frames until it has `pages`, or until there are none.
+    #[inline(never)]
+    fn top_up(&mut self, pages: u64) {
+        while self.pool.left() < pages {
+            let Some(frame) = self.dirty_frame() else {
+                return;
+            };
+            self.pool.put(frame);
+            self.kernel += 1;
+        }
+    }
+
+    /// Maps a small page. Errors: no memory is left for tables.
+    #[inline(never)]
+    fn map(&mut self, virt: u64, gpa: u64, mapping: Mapping) -> Result<(), Refusal> {
+        self.top_up(RESERVE * 2);
+        let Memory { tables, pool, .. } = self;
+        tables
+            .map(pool, virt, gpa, Size::Small, mapping)
+            .map_err(|_| Refusal::MemoryTooSmall)
     }
 }
 
@@ -211,30 +293,26 @@ impl Memory {
     pub fn map_pages(&mut self, virt: u64, pages: u64) -> Option<()> {
         for page in 0..pages {
             let gpa = self.frame()?.keep();
-            let (at, write) = (virt + page * PAGE, Mapping::kernel(Access::Write));
-            let Memory { tables, pool, .. } = self;
-            tables.map(pool, at, gpa, Size::Small, write).ok()?;
+            let write = Mapping::kernel(Access::Write);
+            self.map(virt + page * PAGE, gpa, write).ok()?;
         }
         Some(())
     }
 
     /// Maps private pages beside all RAM in the direct map, for good. `None` where tables are used up.
     pub fn map_beside(&mut self, gpa: u64, pages: u64) -> Option<()> {
-        let Memory { tables, pool, .. } = self;
         let write = Mapping::kernel(Access::Write);
-        tables
-            .map_range(pool, DIRECT_MAP + gpa, gpa, pages * PAGE, write)
-            .ok()
+        let mut all = (gpa..gpa + pages * PAGE).step_by(PAGE as usize);
+        all.try_for_each(|page| self.map(DIRECT_MAP + page, page, write).ok())
     }
 
     /// Maps a page of memory below the image, which the frame allocator does not have, while `act`
     /// writes it. `None` where tables are used up.
     pub fn borrow_low(&mut self, gpa: u64, act: impl FnOnce(u64)) -> Option<()> {
-        let Memory { tables, pool, .. } = self;
-        let (virt, write) = (DIRECT_MAP + gpa, Mapping::kernel(Access::Write));
-        tables.map(pool, virt, gpa, Size::Small, write).ok()?;
+        let virt = DIRECT_MAP + gpa;
+        self.map(virt, gpa, Mapping::kernel(Access::Write)).ok()?;
         act(gpa);
-        tables.unmap(pool, virt).ok()?;
+        self.tables.unmap(&mut self.pool, virt).ok()?;
         instr::invlpg(virt);
         Some(())
     }
@@ -242,17 +320,17 @@ impl Memory {
 
 /// Gives a frame back.
 pub fn free(frame: Frame) {
-    with(|memory| memory.frames.free(frame));
+    with(|memory| memory.frames.free(&mut memory.pool, frame));
 }
 
-/// Maps a run in the direct map and accepts it.
+/// Maps a run in the direct map, by 2 MiB where it can, and accepts it.
 fn accept(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
     let gpa = run.first * PAGE;
     let virt = DIRECT_MAP + gpa;
     log::debug!("memory: accepts {} pages at {gpa:#x}", run.count);
     let write = Mapping::kernel(Access::Write);
     tables
-        .map_range(pool, virt, gpa, run.count * PAGE, write)
+        .map_largest(pool, virt, gpa, run.count * PAGE, write)
         .map_err(|_| Refusal::MemoryTooSmall)?;
     host::visibility(|strategy| {
         strategy.accept(Pages {
@@ -278,17 +356,18 @@ pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
         })
     })?;
     with(|memory| {
-        memory
-            .tables
-            .unmap(&mut memory.pool, virt)
+        memory.top_up(RESERVE * 2);
+        let Memory { tables, pool, .. } = &mut *memory;
+        tables
+            .split(pool, virt)
+            .map_err(|_| Refusal::MemoryTooSmall)?;
+        tables
+            .unmap(pool, virt)
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(virt);
         processors::flush_all();
         host::visibility(|strategy| strategy.share(gpa))?;
-        let Memory { tables, pool, .. } = memory;
-        tables
-            .map(pool, SHARED_MAP + gpa, gpa, Size::Small, Mapping::SHARED)
-            .map_err(|_| Refusal::MemoryTooSmall)?;
+        memory.map(SHARED_MAP + gpa, gpa, Mapping::SHARED)?;
         memory.shared += 1;
         Ok(SharedFrame::from_private(frame))
     })
@@ -307,9 +386,7 @@ pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
         instr::invlpg(SHARED_MAP + gpa);
         processors::flush_all();
         host::visibility(|strategy| strategy.unshare(gpa))?;
-        tables
-            .map(pool, virt, gpa, Size::Small, Mapping::kernel(Access::Write))
-            .map_err(|_| Refusal::MemoryTooSmall)?;
+        memory.map(virt, gpa, Mapping::kernel(Access::Write))?;
         memory.shared -= 1;
         Ok(())
     })?;
@@ -332,11 +409,9 @@ pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
     );
     with(|memory| {
         for page in (first..=last).step_by(PAGE as usize) {
-            let Memory { tables, pool, .. } = memory;
+            let Memory { tables, pool, .. } = &*memory;
             if tables.translate(pool, SHARED_MAP + page).is_none() {
-                tables
-                    .map(pool, SHARED_MAP + page, page, Size::Small, Mapping::SHARED)
-                    .ok()?;
+                memory.map(SHARED_MAP + page, page, Mapping::SHARED).ok()?;
             }
         }
         Some(SHARED_MAP + gpa)

@@ -71,7 +71,7 @@ impl Kernel {
             let frame = frame?.keep();
             let set = list.set(&mut UserTables(memory), pages, place.page, frame);
             if set.is_err() {
-                memory.frames.free_kept(frame);
+                memory.free_kept(frame);
                 return None;
             }
             Some(frame)

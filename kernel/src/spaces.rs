@@ -86,7 +86,7 @@ pub fn destroy(cr3: u64) {
 }
 
 fn give_back(memory: &mut memory::Memory, address: u64) {
-    assert!(memory.frames.free_kept(address), "a frame came back twice");
+    assert!(memory.free_kept(address), "a frame came back twice");
 }
 
 /// Maps a page that somebody keeps. `None` when memory is used up or something is mapped there.

@@ -1,27 +1,60 @@
 //! Frames of guest memory: who has them, and whether they were accepted.
 //!
-//! Two bits a frame, in storage that the kernel gives (private memory). Acceptance happens in
-//! chunks when a frame of the chunk is first needed, so that a guest touches no more than it uses.
-//! A frame that was accepted once is never accepted again: a second acceptance is how a host
-//! swaps pages under a guest.
+//! RAM is accepted in chunks when one of their frames is first needed, or ahead, so that a guest
+//! touches no more than it uses. A chunk is claimed once and settled once, and never waits again: a
+//! second acceptance is how a host swaps pages under a guest.
+//!
+//! A bit a frame says whether it is free. These bits are pages of their own, one for `GROUP` frames
+//! (128 MiB), made when the first chunk of a group is settled: nothing is kept of memory that was
+//! never accepted but three words a group, in storage that the kernel gives.
 
+use crate::tables::TableMemory;
 use tessera_defs::x86::PAGE_SIZE;
 
 /// Frames in an acceptance chunk (2 MiB).
 pub const CHUNK: u64 = 512;
+/// Frames that a page of bits stands for.
+pub const GROUP: u64 = 64 * CHUNK;
 
-/// Bytes of bitmap storage for `frames` frames.
-pub const fn storage_bytes(frames: u64) -> u64 {
-    frames.div_ceil(64) * 8 * 2
+/// Words of storage for `frames` frames, in `ranges` ranges that were not accepted.
+pub const fn storage_words(frames: u64, ranges: u64) -> u64 {
+    frames.div_ceil(GROUP) * 3 + ranges * 2
 }
 
-/// A run of frames that must be accepted before use.
+/// A run of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// First frame number.
     pub first: u64,
     /// Frames.
     pub count: u64,
+}
+
+impl Run {
+    const fn end(self) -> u64 {
+        self.first + self.count
+    }
+
+    /// What it has in common with `first..end`, if anything.
+    fn within(self, first: u64, end: u64) -> Option<Run> {
+        let (first, end) = (self.first.max(first), self.end().min(end));
+        (first < end).then(|| Run {
+            first,
+            count: end - first,
+        })
+    }
+}
+
+/// Chunks that somebody accepts now. It is settled, or the guest ends.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a claim that is not settled is memory lost"]
+pub struct Claim(Run);
+
+impl Claim {
+    /// Its frames, from the first chunk's start to the last one's end.
+    pub const fn run(&self) -> Run {
+        self.0
+    }
 }
 
 /// An owned frame. Whoever has it may use it, share it or give it back; nobody else can.
@@ -65,108 +98,193 @@ impl SharedFrame {
 /// What could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No free frame.
+    /// No page for bits.
     OutOfMemory,
-    /// The storage is too small for the frames.
+    /// The storage is too small for the frames or their ranges.
     StorageTooSmall,
+}
+
+/// Words of a group: guest physical address of its bits, set for a free frame (0: none of its frames
+/// was accepted); chunks with frames that nobody accepted or claimed yet; chunks that were accepted.
+type Group = [u64; 3];
+const BITS: usize = 0;
+const WAITING: usize = 1;
+const ACCEPTED: usize = 2;
+
+/// The bit of a frame's chunk.
+const fn chunk_bit(frame: u64) -> u64 {
+    1 << (frame / CHUNK % 64)
+}
+
+/// The word of a frame's bit.
+const fn word_of(frame: u64) -> usize {
+    (frame / 64 % 512) as usize
 }
 
 /// All frames below a limit.
 pub struct Frames<'a> {
-    used: &'a mut [u64],
-    accepted: &'a mut [u64],
+    groups: &'a mut [Group],
+    /// Usable frames that were not accepted at first: first frame and count.
+    ranges: &'a mut [[u64; 2]],
+    ranges_used: usize,
     frames: u64,
+    /// No frame below is free.
     next: u64,
+    /// No chunk of a group below waits.
+    waits: usize,
     accepted_count: u64,
     usable_count: u64,
 }
 
 impl<'a> Frames<'a> {
-    /// Everything below `frames` in use and not accepted; `release` and `mark_accepted` then
-    /// tell what the memory map and the image say. Errors: `StorageTooSmall`.
+    /// No frame is usable; `add` and `give` then tell what the memory map and the image say.
+    /// Errors: `StorageTooSmall`.
     pub fn new(storage: &'a mut [u64], frames: u64) -> Result<Self, Error> {
-        let words = frames.div_ceil(64) as usize;
-        if storage.len() < words * 2 {
+        let groups = frames.div_ceil(GROUP) as usize;
+        if storage.len() < groups * 3 {
             return Err(Error::StorageTooSmall);
         }
-        let (used, rest) = storage.split_at_mut(words);
-        used.fill(u64::MAX);
-        rest[..words].fill(0);
-        let accepted = &mut rest[..words];
+        storage.fill(0);
+        let (first, rest) = storage.split_at_mut(groups * 3);
         Ok(Self {
-            used,
-            accepted,
+            groups: first.as_chunks_mut().0,
+            ranges: rest.as_chunks_mut().0,
+            ranges_used: 0,
             frames,
             next: 0,
+            waits: 0,
             accepted_count: 0,
             usable_count: 0,
         })
     }
 
-    /// Gives frames `first..first + count` to the allocator.
-    pub fn release(&mut self, first: u64, count: u64) {
-        let end = first.saturating_add(count).min(self.frames);
-        let mut frame = first;
-        while frame < end {
-            // Whole words at once: there are many of them at the start.
-            let whole = frame.is_multiple_of(64) && end - frame >= 64;
-            let mask = if whole { u64::MAX } else { 1 << (frame % 64) };
-            let word = &mut self.used[frame as usize / 64];
-            self.usable_count += u64::from((*word & mask).count_ones());
-            *word &= !mask;
-            frame += if whole { 64 } else { 1 };
+    /// RAM that must be accepted before use. It shares no chunk with frames that are given, and no frame
+    /// with other RAM. Errors: `StorageTooSmall`.
+    pub fn add(&mut self, first: u64, count: u64) -> Result<(), Error> {
+        let Some(run) = (Run { first, count }).within(0, self.frames) else {
+            return Ok(());
+        };
+        let range = self.ranges.get_mut(self.ranges_used);
+        *range.ok_or(Error::StorageTooSmall)? = [run.first, run.count];
+        self.ranges_used += 1;
+        self.usable_count += run.count;
+        for chunk in run.first / CHUNK..run.end().div_ceil(CHUNK) {
+            self.change(chunk * CHUNK, |group, bit| group[WAITING] |= bit);
         }
+        Ok(())
     }
 
-    /// Takes frames away from the allocator.
-    pub fn reserve(&mut self, first: u64, count: u64) {
-        for frame in first..(first + count).min(self.frames) {
-            if !bit(self.used, frame) {
-                set(self.used, frame);
-                self.usable_count -= 1;
-            }
-        }
-    }
-
-    /// Notes that frames were accepted; frames that were already count once.
-    pub fn mark_accepted(&mut self, first: u64, count: u64) {
-        for frame in first..(first + count).min(self.frames) {
-            if !bit(self.accepted, frame) {
-                set(self.accepted, frame);
-                self.accepted_count += 1;
-            }
-        }
-    }
-
-    /// A frame for the caller. `accept` is called for runs of usable frames around it that were
-    /// never accepted (at most one chunk); a run counts as accepted only when it returns `Ok`.
-    /// Errors: `OutOfMemory` as `Err(None)`, or the caller's own as `Err(Some(_))`.
-    pub fn allocate<E>(
+    /// Frames that are accepted already and that nobody uses. Errors: `OutOfMemory`; none is free then.
+    pub fn give(
         &mut self,
-        mut accept: impl FnMut(Run) -> Result<(), E>,
-    ) -> Result<Frame, Option<E>> {
-        let frame = self.find_free().ok_or(None)?;
-        if !bit(self.accepted, frame) {
-            self.accept_chunk(frame, &mut accept).map_err(Some)?;
+        memory: &mut impl TableMemory,
+        first: u64,
+        count: u64,
+    ) -> Result<(), Error> {
+        let Some(run) = (Run { first, count }).within(0, self.frames) else {
+            return Ok(());
+        };
+        self.prepare(memory, run)?;
+        self.usable_count += run.count;
+        self.set_free(memory, run);
+        Ok(())
+    }
+
+    /// A free frame. `None`: chunks must be settled first, or there is none at all.
+    #[inline(always)]
+    pub fn take(&mut self, memory: &mut impl TableMemory) -> Option<Frame> {
+        let mut frame = self.next;
+        while frame < self.frames {
+            let [bits, waiting, _] = *self.groups.get((frame / GROUP) as usize)?;
+            if waiting & chunk_bit(frame) != 0 {
+                break;
+            }
+            if bits == 0 {
+                frame = (frame | (CHUNK - 1)) + 1;
+                continue;
+            }
+            let index = word_of(frame);
+            let word = memory.read(bits, index);
+            let free = word & u64::MAX << (frame % 64);
+            if free != 0 {
+                memory.write(bits, index, word ^ (free & free.wrapping_neg()));
+                frame = frame & !63 | u64::from(free.trailing_zeros());
+                self.next = frame + 1;
+                return Some(Frame(frame));
+            }
+            frame = (frame | 63) + 1;
         }
-        set(self.used, frame);
-        self.next = frame + 1;
-        Ok(Frame(frame))
+        self.next = frame;
+        None
+    }
+
+    /// Claims the first chunk that waits, and as many of those that follow it as are whole and make
+    /// `most` at most. `None`: no chunk waits.
+    pub fn claim(&mut self, most: u64) -> Option<Claim> {
+        while self.groups.get(self.waits)?[WAITING] == 0 {
+            self.waits += 1;
+        }
+        let chunk = u64::from(self.groups[self.waits][WAITING].trailing_zeros());
+        let first = self.waits as u64 * GROUP + chunk * CHUNK;
+        let mut end = first + CHUNK;
+        let whole = self.whole(first);
+        while whole && end < first + most * CHUNK && self.waiting(end) && self.whole(end) {
+            end += CHUNK;
+        }
+        for frame in (first..end).step_by(CHUNK as usize) {
+            self.change(frame, |group, bit| group[WAITING] &= !bit);
+        }
+        Some(Claim(Run {
+            first,
+            count: end - first,
+        }))
+    }
+
+    /// The usable frames of a claim, in no order.
+    pub fn runs(&self, claim: &Claim) -> impl Iterator<Item = Run> + '_ {
+        let Run { first, count } = claim.0;
+        let ranges = self.ranges[..self.ranges_used].iter();
+        ranges.filter_map(move |[at, len]| {
+            let range = Run {
+                first: *at,
+                count: *len,
+            };
+            range.within(first, first + count)
+        })
+    }
+
+    /// The frames of a claim are accepted: they are free. Errors: `OutOfMemory`.
+    pub fn settle(&mut self, memory: &mut impl TableMemory, claim: Claim) -> Result<(), Error> {
+        self.prepare(memory, claim.0)?;
+        for at in 0..self.ranges_used {
+            let [first, count] = self.ranges[at];
+            if let Some(run) = (Run { first, count }).within(claim.0.first, claim.0.end()) {
+                self.set_free(memory, run);
+            }
+        }
+        Ok(())
     }
 
     /// Takes a frame back.
-    pub fn free(&mut self, frame: Frame) {
-        clear(self.used, frame.0);
+    pub fn free(&mut self, memory: &mut impl TableMemory, frame: Frame) {
+        let [bits, ..] = self.groups[(frame.0 / GROUP) as usize];
+        let index = word_of(frame.0);
+        let word = memory.read(bits, index);
+        memory.write(bits, index, word | 1 << (frame.0 % 64));
         self.next = self.next.min(frame.0);
     }
 
     /// Takes a frame back by the address that `Frame::keep` gave. False, and nothing changed,
-    /// for a frame that nobody has.
-    pub fn free_kept(&mut self, address: u64) -> bool {
+    /// for a frame that is free, or of a chunk that was not accepted.
+    pub fn free_kept(&mut self, memory: &mut impl TableMemory, address: u64) -> bool {
         let frame = address / PAGE_SIZE;
-        let taken = frame < self.frames && bit(self.used, frame) && bit(self.accepted, frame);
+        let Some([bits, _, accepted]) = self.groups.get((frame / GROUP) as usize).copied() else {
+            return false;
+        };
+        let taken = accepted & chunk_bit(frame) != 0
+            && memory.read(bits, word_of(frame)) >> (frame % 64) & 1 == 0;
         if taken {
-            self.free(Frame(frame));
+            self.free(memory, Frame(frame));
         }
         taken
     }
@@ -176,138 +294,56 @@ impl<'a> Frames<'a> {
         self.accepted_count
     }
 
-    /// Frames that the allocator was given in all.
+    /// Frames that the allocator was told of in all.
     pub const fn usable(&self) -> u64 {
         self.usable_count
     }
 
-    fn find_free(&self) -> Option<u64> {
-        (self.next..self.frames)
-            .chain(0..self.next)
-            .find(|frame| !bit(self.used, *frame))
+    fn waiting(&self, frame: u64) -> bool {
+        let group = self.groups.get((frame / GROUP) as usize);
+        group.is_some_and(|[_, waiting, _]| waiting & chunk_bit(frame) != 0)
     }
 
-    fn accept_chunk<E>(
-        &mut self,
-        frame: u64,
-        accept: &mut impl FnMut(Run) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let start = frame / CHUNK * CHUNK;
-        let end = (start + CHUNK).min(self.frames);
-        let mut first = start;
-        while first < end {
-            let wanted = |f: u64| !bit(self.used, f) && !bit(self.accepted, f);
-            if !wanted(first) {
-                first += 1;
-                continue;
+    /// Whether one range has all of a chunk.
+    fn whole(&self, first: u64) -> bool {
+        let chunk = first..first + CHUNK;
+        let mut ranges = self.ranges[..self.ranges_used].iter();
+        ranges.any(|[at, len]| *at <= chunk.start && chunk.end <= at + len)
+    }
+
+    fn change(&mut self, frame: u64, act: impl FnOnce(&mut Group, u64)) {
+        if let Some(group) = self.groups.get_mut((frame / GROUP) as usize) {
+            act(group, chunk_bit(frame));
+        }
+    }
+
+    /// Makes the pages of bits for a run.
+    fn prepare(&mut self, memory: &mut impl TableMemory, run: Run) -> Result<(), Error> {
+        for group in run.first / GROUP..run.end().div_ceil(GROUP) {
+            let bits = &mut self.groups[group as usize][BITS];
+            if *bits == 0 {
+                *bits = memory.allocate().ok_or(Error::OutOfMemory)?;
             }
-            let count = (first..end).take_while(|f| wanted(*f)).count() as u64;
-            accept(Run { first, count })?;
-            self.mark_accepted(first, count);
-            first += count;
         }
         Ok(())
     }
-}
 
-fn bit(bits: &[u64], frame: u64) -> bool {
-    bits[frame as usize / 64] >> (frame % 64) & 1 != 0
-}
-fn set(bits: &mut [u64], frame: u64) {
-    bits[frame as usize / 64] |= 1 << (frame % 64);
-}
-fn clear(bits: &mut [u64], frame: u64) {
-    bits[frame as usize / 64] &= !(1 << (frame % 64));
+    /// Frames with bits, accepted now, are free.
+    fn set_free(&mut self, memory: &mut impl TableMemory, run: Run) {
+        let mut frame = run.first;
+        while frame < run.end() {
+            let end = run.end().min((frame | 63) + 1);
+            let mask = u64::MAX >> (64 - (end - frame)) << (frame % 64);
+            let index = word_of(frame);
+            let bits = self.groups[(frame / GROUP) as usize][BITS];
+            memory.write(bits, index, memory.read(bits, index) | mask);
+            self.change(frame, |group, bit| group[ACCEPTED] |= bit);
+            frame = end;
+        }
+        self.accepted_count += run.count;
+        self.next = self.next.min(run.first);
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-    use std::vec;
-    use std::vec::Vec;
-
-    fn storage(frames: u64) -> Vec<u64> {
-        vec![0; storage_bytes(frames) as usize / 8]
-    }
-
-    #[test]
-    fn accepts_one_chunk_at_a_time_and_never_twice() {
-        let mut storage = storage(2048);
-        let mut frames = Frames::new(&mut storage, 2048).unwrap();
-        frames.release(600, 1000);
-        let mut runs = Vec::new();
-        for _ in 0..500 {
-            let _frame = frames
-                .allocate::<()>(|run| {
-                    runs.push(run);
-                    Ok(())
-                })
-                .unwrap();
-        }
-        assert_eq!(
-            runs,
-            [
-                Run {
-                    first: 600,
-                    count: 424
-                },
-                Run {
-                    first: 1024,
-                    count: 512
-                }
-            ]
-        );
-        assert_eq!(frames.accepted(), 936);
-    }
-
-    #[test]
-    fn a_refused_acceptance_gives_no_frame() {
-        let mut storage = storage(64);
-        let mut frames = Frames::new(&mut storage, 64).unwrap();
-        frames.release(0, 64);
-        assert_eq!(frames.allocate(|_| Err("host")), Err(Some("host")));
-        assert_eq!(frames.accepted(), 0);
-    }
-
-    #[test]
-    fn storage_too_small_is_an_error() {
-        assert_eq!(
-            Frames::new(&mut [0; 1], 64).err(),
-            Some(Error::StorageTooSmall)
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn no_frame_twice_and_none_lost(ops in prop::collection::vec(any::<bool>(), 1..400)) {
-            let mut storage = storage(256);
-            let mut frames = Frames::new(&mut storage, 256).unwrap();
-            frames.release(16, 200);
-            let mut held = Vec::new();
-            let mut accepted = BTreeSet::new();
-            for take in ops {
-                if take {
-                    let got = frames.allocate::<()>(|run| {
-                        for f in run.first..run.first + run.count {
-                            assert!(accepted.insert(f), "frame {f} accepted twice");
-                        }
-                        Ok(())
-                    });
-                    match got {
-                        Ok(frame) => {
-                            prop_assert!((16..216).contains(&(frame.address() / 4096)));
-                            prop_assert!(!held.contains(&frame));
-                            held.push(frame);
-                        }
-                        Err(_) => prop_assert_eq!(held.len(), 200),
-                    }
-                } else if let Some(frame) = held.pop() {
-                    frames.free(frame);
-                }
-            }
-            prop_assert_eq!(frames.accepted(), accepted.len() as u64);
-        }
-    }
-}
+mod tests;

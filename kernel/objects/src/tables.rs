@@ -226,7 +226,48 @@ impl Tables {
         Ok(())
     }
 
-    /// Takes a small page away and returns its physical address. Errors: `NotMapped`.
+    /// Maps `len` bytes from `virt` to `phys` by as few pages as the addresses allow. Errors: as `map`.
+    pub fn map_largest(
+        &self,
+        memory: &mut impl TableMemory,
+        virt: u64,
+        phys: u64,
+        len: u64,
+        mapping: Mapping,
+    ) -> Result<(), Error> {
+        let mut at = 0;
+        while at < len {
+            let aligned = ((virt + at) | (phys + at)).is_multiple_of(Size::Large.bytes());
+            let size = match aligned && len - at >= Size::Large.bytes() {
+                true => Size::Large,
+                false => Size::Small,
+            };
+            self.map(memory, virt + at, phys + at, size, mapping)?;
+            at += size.bytes();
+        }
+        Ok(())
+    }
+
+    /// Where `virt` is in a large page, maps the same by small ones. Who takes one of them away makes all
+    /// processors forget it. Errors: `OutOfTables`.
+    pub fn split(&self, memory: &mut impl TableMemory, virt: u64) -> Result<(), Error> {
+        let Some(above) = self.table(memory, virt, 1) else {
+            return Ok(());
+        };
+        let entry = memory.read(above, index(virt, 1));
+        if entry & (PRESENT | LARGE) != PRESENT | LARGE {
+            return Ok(());
+        }
+        let table = memory.allocate().ok_or(Error::OutOfTables)?;
+        for small in 0..ENTRIES {
+            memory.write(table, small as usize, (entry & !LARGE) + small * 4096);
+        }
+        memory.write(above, index(virt, 1), self.link(table));
+        Ok(())
+    }
+
+    /// Takes a small page away and returns its physical address. Errors: `NotMapped`;
+    /// `AlreadyMapped` in a large page.
     pub fn unmap(&self, memory: &mut impl TableMemory, virt: u64) -> Result<u64, Error> {
         let table = self.walk(memory, virt, 0, false)?;
         let entry = memory.read(table, index(virt, 0));
@@ -419,14 +460,18 @@ impl Tables {
                 table = self.address(entry);
             } else if create {
                 let next = memory.allocate().ok_or(Error::OutOfTables)?;
-                let flags = PRESENT | WRITABLE | USER | ACCESSED;
-                memory.write(table, index, next | flags | self.bits.private);
+                memory.write(table, index, self.link(next));
                 table = next;
             } else {
                 return Err(Error::NotMapped);
             }
         }
         Ok(table)
+    }
+
+    /// The entry of a table.
+    const fn link(&self, table: u64) -> u64 {
+        table | PRESENT | WRITABLE | USER | ACCESSED | self.bits.private
     }
 
     fn leaf(&self, phys: u64, size: Size, mapping: Mapping) -> u64 {
@@ -545,6 +590,41 @@ mod tests {
         assert!(!tables.user_range(&memory, 0x40_1FFF, 2, false));
         assert!(!tables.user_range(&memory, 0x40_3000, 1, false));
         assert!(!tables.user_range(&memory, u64::MAX, 2, false));
+    }
+
+    #[test]
+    fn a_large_page_is_split_where_a_part_of_it_goes() {
+        let mut memory = Fake::default();
+        let tables = Tables::new(&mut memory, PRIVATE_51).unwrap();
+        let write = Mapping::kernel(Access::Write);
+        let (virt, phys) = (0x7FF_F000, 0x3FF_F000);
+        tables
+            .map_largest(&mut memory, virt, phys, 0x40_2000, write)
+            .unwrap();
+        let flags = |memory: &Fake, at| tables.translate(memory, at).unwrap();
+        assert_eq!(
+            memory.tables.len(),
+            5,
+            "two tables for the ends, none between"
+        );
+        assert_eq!(
+            tables.unmap(&mut memory, 0x810_3000),
+            Err(Error::AlreadyMapped)
+        );
+        let before = flags(&memory, 0x810_3000);
+        assert_eq!(before.1 & LARGE, LARGE);
+        for _ in 0..2 {
+            tables.split(&mut memory, 0x810_3008).unwrap();
+            assert_eq!(memory.tables.len(), 6);
+        }
+        for page in (virt..virt + 0x40_2000).step_by(4096) {
+            assert_eq!(flags(&memory, page).0, phys + (page - virt));
+        }
+        assert_eq!(flags(&memory, 0x810_3000), (before.0, before.1 & !LARGE));
+        assert_eq!(tables.unmap(&mut memory, 0x810_3000), Ok(0x410_3000));
+        assert_eq!(tables.translate(&memory, 0x810_3000), None);
+        assert_eq!(flags(&memory, 0x810_4000).0, 0x410_4000);
+        assert_eq!(flags(&memory, 0x820_0000).1 & LARGE, LARGE);
     }
 
     #[test]

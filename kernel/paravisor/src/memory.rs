@@ -74,18 +74,12 @@ impl Memory {
 
     /// Maps private RAM in the direct map, by 2 MiB pages where it is aligned.
     pub fn map(&mut self, start: u64, end: u64) {
-        let write = Mapping::kernel(Access::Write);
-        let mut at = start;
-        while at < end {
-            let large = at.is_multiple_of(Size::Large.bytes()) && end - at >= Size::Large.bytes();
-            let size = if large { Size::Large } else { Size::Small };
-            let mapped = self
-                .tables
-                .map(&mut self.pool, DIRECT_MAP + at, at, size, write);
-            if mapped.is_err() {
-                crate::door::refuse(Refusal::MemoryTooSmall);
-            }
-            at += size.bytes();
+        let (virt, write) = (DIRECT_MAP + start, Mapping::kernel(Access::Write));
+        let mapped = self
+            .tables
+            .map_largest(&mut self.pool, virt, start, end - start, write);
+        if mapped.is_err() {
+            crate::door::refuse(Refusal::MemoryTooSmall);
         }
     }
 
