@@ -110,3 +110,45 @@ fn an_output_folder_that_is_a_file_is_refused_and_kept() {
     let line = refused(&[("out", b"mine")], &["build", "--out", "out"]);
     assert!(line.contains("out is not a folder"), "{line}");
 }
+
+#[test]
+fn a_linux_that_is_no_bzimage_is_named_before_anything_is_built() {
+    for (file, word) in [
+        (&b"\x7FELF and more"[..], "no bzImage"),
+        (&[0; 4096], "no bzImage"),
+        (&bzimage()[..2048], "truncated"),
+    ] {
+        let arguments = ["host", "--mode", "none", "--linux", "k", "--initrd", "i"];
+        let line = refused(&[("k", file), ("i", b"")], &arguments);
+        assert!(line.contains(word), "{line}");
+    }
+}
+
+#[test]
+fn an_initrd_that_does_not_fit_is_named_before_anything_is_built() {
+    let kernel = bzimage();
+    // This kernel takes 1 MiB.
+    let initrd = vec![0; 2 << 20];
+    let files = [("k", &kernel[..]), ("i", &initrd[..])];
+    let arguments = ["host", "--mode", "none", "--linux", "k", "--initrd", "i"];
+    let line = refused(&files, &arguments);
+    assert!(line.contains("initrd"), "{line}");
+    assert!(line.contains("too large"), "{line}");
+}
+
+/// A setup header as a 64-bit kernel has it, and a little code.
+fn bzimage() -> Vec<u8> {
+    let mut file = vec![0; 5 * 512 + 1024];
+    file[0x1F1] = 4;
+    file[0x1F4] = 64;
+    file[0x1FE..0x202].copy_from_slice(&[0x55, 0xAA, 0xEB, 0x6A]);
+    file[0x202..0x206].copy_from_slice(b"HdrS");
+    file[0x206..0x208].copy_from_slice(&[0x0F, 2]);
+    (file[0x211], file[0x234], file[0x236]) = (1, 1, 0x7F);
+    file[0x230..0x234].copy_from_slice(&0x20_0000u32.to_le_bytes());
+    file[0x238..0x23C].copy_from_slice(&2047u32.to_le_bytes());
+    file[0x22C..0x230].copy_from_slice(&0x20F_FFFFu32.to_le_bytes());
+    file[0x258..0x260].copy_from_slice(&0x100_0000u64.to_le_bytes());
+    file[0x260..0x264].copy_from_slice(&0x100_0000u32.to_le_bytes());
+    file
+}

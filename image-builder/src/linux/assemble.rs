@@ -79,6 +79,12 @@ fn policy(inputs: &Inputs) -> Result<Policy> {
     Ok(policy)
 }
 
+/// Checks that `kernel` is a bzImage behind which an initrd of `initrd` bytes fits. Errors blame the
+/// user, as those of `assemble`.
+pub fn fits(kernel: &[u8], initrd: u64) -> Result<()> {
+    initrd_place(&bzimage::parse(kernel)?, initrd).map(drop)
+}
+
 /// Behind the room that the kernel needs.
 fn initrd_place(kernel: &BzImage<'_>, len: u64) -> Result<u64> {
     let base = (kernel.base + kernel.room).next_multiple_of(2 << 20);

@@ -8,7 +8,7 @@ mod initramfs;
 mod modules;
 mod vmlinux;
 
-pub use assemble::{Inputs, assemble};
+pub use assemble::{Inputs, assemble, fits};
 pub use bzimage::{BzImage, parse};
 pub use initramfs::{PROMPT, initramfs};
 pub use vmlinux::vmlinux;

@@ -60,10 +60,10 @@ pub const PROCESSORS: &str = "processors";
 /// The same on a host without Hyper-V's interface.
 pub const PROCESSORS_KVM: &str = "processors-kvm";
 
-/// The act of a guest that asks an SNP host rightly and wrongly.
-pub const ANSWERS: &str = "answers";
+/// The name of the guest that probes the host by `models`.
+pub const CONFORMANCE: &str = "conformance";
 /// The same on a host without Hyper-V's interface.
-pub const ANSWERS_KVM: &str = "answers-kvm";
+pub const CONFORMANCE_KVM: &str = "conformance-kvm";
 
 /// The acts of an image whose save area has another SEV_FEATURES: the stub refuses it.
 pub const RESTRICTED: &str = "launch-restricted";
@@ -126,8 +126,6 @@ pub static ALL: &[Act] = &[
     processors(Mode::None, PROCESSORS_KVM),
     processors(SNP, PROCESSORS),
     processors(SNP, PROCESSORS_KVM),
-    processors(SNP, ANSWERS),
-    processors(SNP, ANSWERS_KVM),
     refused(SNP, RESTRICTED, Refusal::SevFeaturesUnexpected),
     refused(SNP, ALTERNATE, Refusal::SevFeaturesUnexpected),
     processors(TDX, PROCESSORS),

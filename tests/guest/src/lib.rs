@@ -2,3 +2,4 @@
 #![no_std]
 
 pub mod catalogue;
+pub mod models;

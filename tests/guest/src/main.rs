@@ -4,6 +4,7 @@
 #![no_main]
 
 mod answers;
+mod conformance;
 mod l1;
 mod lower;
 mod processors;
@@ -12,7 +13,9 @@ mod tdx;
 mod window;
 
 use tessera_defs::mode::Mode;
-use tessera_guest::catalogue::{self, ANSWERS, ANSWERS_KVM, PROBE, PROCESSORS, PROCESSORS_KVM};
+use tessera_guest::catalogue::{
+    self, CONFORMANCE, CONFORMANCE_KVM, PROBE, PROCESSORS, PROCESSORS_KVM,
+};
 use tessera_handoff::handoff::Handoff;
 use window::Guest;
 
@@ -46,8 +49,8 @@ extern "sysv64" fn guest_entry(
     if [PROCESSORS, PROCESSORS_KVM].contains(&act) || catalogue::lie(act).is_some() {
         processors::run(handoff, act);
     }
-    if [ANSWERS, ANSWERS_KVM].contains(&act) {
-        answers::run(handoff);
+    if [CONFORMANCE, CONFORMANCE_KVM].contains(&act) {
+        conformance::run(handoff);
     }
     let mut all = deeds.into_iter().flatten();
     match all.find(|(known, _)| known.as_bytes() == name) {

@@ -104,9 +104,10 @@ pub fn end(
     for (i, missed) in vmm.missing.list().iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };
         let (request, count, rip) = (missed.request, missed.count, missed.rip);
+        let fields = missed.fields;
         let _ = write!(
             out,
-            "{comma}\"{request}\":{{\"count\":{count},\"rip\":{rip}}}"
+            "{comma}\"{request}\":{{\"count\":{count},\"rip\":{rip},\"fields\":{fields:?}}}"
         );
     }
     let [told, stopped] = vmm.lies_told();

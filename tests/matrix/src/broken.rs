@@ -113,8 +113,8 @@ fn host(act: &str) -> Result<&'static Scenario, String> {
     let name = match act {
         catalogue::PROCESSORS => return Ok(&BUSY[0]),
         catalogue::PROCESSORS_KVM => return Ok(&BUSY[1]),
-        catalogue::ANSWERS => return Ok(&PROBED[0]),
-        catalogue::ANSWERS_KVM => return Ok(&PROBED[1]),
+        catalogue::CONFORMANCE => return Ok(&PROBED[0]),
+        catalogue::CONFORMANCE_KVM => return Ok(&PROBED[1]),
         _ if stands_as_l1(act) => "friendly-kvm",
         _ => "friendly",
     };

@@ -115,10 +115,31 @@ pub fn describe(report: &Result<Report, String>) -> (String, bool) {
         say("operations", &ended.operations.join(" "));
     }
     for (name, missed) in &ended.unimplemented {
-        let words = format!("{name}: {} times, first at {:#x}", missed.count, missed.rip);
+        let mut words = format!("{name}: {} times, first at {:#x}", missed.count, missed.rip);
+        if missed.fields != [0; 4] {
+            let fields = missed.fields.map(|field| format!("{field:#x}"));
+            words += &format!(", fields {}", fields.join(" "));
+        }
         say("unimplemented", &words);
     }
     (text, ended.end == "shutdown")
+}
+
+/// The first request that neither the vendor's nor Hyper-V's interface has here: a guest that makes one is
+/// not at home on this host, however it ends. Absent devices and registers are none.
+pub fn unsupported(report: &Result<Report, String>) -> Option<String> {
+    let ended = report.as_ref().ok()?.ended.as_ref()?;
+    let interface = |name: &str| {
+        let mut kinds = ["ghcb ", "tdvmcall ", "hypercall "].iter();
+        kinds.any(|kind| name.starts_with(kind))
+    };
+    let mut all = ended.unimplemented.iter();
+    let (name, missed) = all.find(|(name, _)| interface(name))?;
+    let fields = missed.fields.map(|field| format!("{field:#x}")).join(" ");
+    let rip = missed.rip;
+    Some(format!(
+        "the guest made an unsupported request: {name} at rip {rip:#x}, fields {fields}"
+    ))
 }
 
 fn exits(ended: &Ended) -> String {
@@ -129,4 +150,39 @@ fn exits(ended: &Ended) -> String {
         .map(|(class, count)| format!("{class} {count}"))
         .collect();
     format!("{total}: {}", classes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Missed;
+
+    #[test]
+    fn an_unsupported_request_is_named_with_its_place_and_fields() {
+        let missed = Missed {
+            count: 2,
+            rip: 0x4000,
+            fields: [0x8000_7777, 1, 2, 3],
+        };
+        let report = |name: &str| {
+            let ended = Ended {
+                end: "shutdown".into(),
+                unimplemented: [(name.to_owned(), missed)].into(),
+                ..Ended::default()
+            };
+            Ok(Report {
+                ended: Some(ended),
+                ..Report::default()
+            })
+        };
+        let words = unsupported(&report("ghcb 0x80007777")).unwrap();
+        assert!(words.contains("ghcb 0x80007777 at rip 0x4000, fields 0x80007777 0x1 0x2 0x3"));
+        assert!(
+            describe(&report("ghcb 0x80007777"))
+                .0
+                .contains("fields 0x80007777")
+        );
+        // An absent device is no breach of an interface.
+        assert_eq!(unsupported(&report("in 0xcf8")), None);
+    }
 }

@@ -32,6 +32,9 @@ pub struct Missed {
     pub count: u64,
     /// The guest's instruction pointer at the first.
     pub rip: u64,
+    /// The first one's fields, where the request has any.
+    #[serde(default)]
+    pub fields: [u64; 4],
 }
 
 /// How the host says the run ended.

@@ -63,8 +63,13 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     if options.trace.is_some() {
         say(&report)?;
     }
-    let (words, off) = foreign::describe(&Report::parse(&report));
+    let report = Report::parse(&report);
+    let (words, off) = foreign::describe(&report);
     eprint!("\n{words}");
+    if let Some(request) = foreign::unsupported(&report) {
+        let remedy = "see tests/host/README.md for what the test host models";
+        return Err(Failure::new(Party::Guest, request, remedy));
+    }
     match off {
         true => Ok(()),
         false => Err(Failure::new(
@@ -76,6 +81,8 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
 }
 
 fn pack(host: &Host, options: &Foreign, kernel: &Path, to: &Path) -> Result<Programs> {
+    // Before anything is fetched or built.
+    tessera_image_builder::linux::parse(&slurp(kernel)?)?;
     let parts = Parts {
         kernel,
         initrd: initrd(host, options)?,

@@ -44,7 +44,7 @@ pub fn pack(
 ) -> Result<(Image, Programs)> {
     // Read first, so that a wrong name is said before a long build.
     let kernel = slurp(parts.kernel)?;
-    linux::parse(&kernel)?;
+    linux::fits(&kernel, parts.initrd.len() as u64)?;
     let workspace = Workspace::find(host)?;
     let toolchain = setup::toolchain(host)?;
     let programs = build::programs(&toolchain, &workspace, offline)?;

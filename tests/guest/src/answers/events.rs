@@ -1,7 +1,7 @@
 //! The GHCB page and its MSR (56421 rev. 2.04, chapters 2 and 4), right requests and wrong ones.
 #![allow(unsafe_code)] // reason: reads the GHCB MSR
 
-use super::Probe;
+use crate::conformance::Probe;
 use crate::processors::snp::{clear, ghcb, send};
 use crate::snp::{ask, share};
 use crate::window::{self, FREE, put, touch};
@@ -13,13 +13,13 @@ use tessera_defs::snp::ghcb::{
 use tessera_defs::snp::{ghcb_msr as msr, vc};
 use tessera_hw::instr;
 
-const RAX: usize = offset_of!(GhcbPage, rax);
-const RCX: usize = offset_of!(GhcbPage, rcx);
-const RDX: usize = offset_of!(GhcbPage, rdx);
+pub(super) const RAX: usize = offset_of!(GhcbPage, rax);
+pub(super) const RCX: usize = offset_of!(GhcbPage, rcx);
+pub(super) const RDX: usize = offset_of!(GhcbPage, rdx);
 const INFO1: usize = offset_of!(GhcbPage, sw_exit_info1);
 const INFO2: usize = offset_of!(GhcbPage, sw_exit_info2);
-const SCRATCH: usize = offset_of!(GhcbPage, sw_scratch);
-const BUFFER: u64 = SHARED_BUFFER_OFFSET as u64;
+pub(super) const SCRATCH: usize = offset_of!(GhcbPage, sw_scratch);
+pub(super) const BUFFER: u64 = SHARED_BUFFER_OFFSET as u64;
 const PAGE: u64 = FREE + 26 * 4096;
 /// Index and data of the clock's memory; its byte 0x32 is the century.
 const CMOS: u64 = 0x70;
@@ -130,7 +130,7 @@ pub const ALL: &[(&str, Probe)] = &[
     }),
 ];
 
-const fn wrong(reason: u64) -> (u64, u64) {
+pub(super) const fn wrong(reason: u64) -> (u64, u64) {
     (answer::MALFORMED, reason)
 }
 
@@ -165,13 +165,13 @@ fn page_state(_: &mut crate::processors::Machine) -> bool {
 }
 
 /// SW_EXITINFO1 and 2 of an event on an empty page.
-fn event(request: [u64; 3], fields: &[(usize, u64)]) -> (u64, u64) {
+pub(super) fn event(request: [u64; 3], fields: &[(usize, u64)]) -> (u64, u64) {
     clear();
     sent(request, fields)
 }
 
 /// The same, on the page as it is.
-fn sent(request: [u64; 3], fields: &[(usize, u64)]) -> (u64, u64) {
+pub(super) fn sent(request: [u64; 3], fields: &[(usize, u64)]) -> (u64, u64) {
     send(request, fields, 0);
     (got(INFO1), got(INFO2))
 }
@@ -184,19 +184,19 @@ fn usage(usage: u32) -> (u64, u64) {
 }
 
 /// A word of the answer.
-fn got(at: usize) -> u64 {
+pub(super) fn got(at: usize) -> u64 {
     touch(window::place(1) + at as u64)
 }
 
 /// Writes bytes into the shared buffer, in whole words.
-fn write(at: u64, bytes: &[u8]) {
+pub(super) fn write(at: u64, bytes: &[u8]) {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);
     put(window::place(1) + BUFFER + at, u64::from_le_bytes(word));
 }
 
 /// The answer of the MSR protocol.
-fn asked(request: u64) -> u64 {
+pub(super) fn asked(request: u64) -> u64 {
     instr::without_interrupts(|| {
         ask(request);
         // SAFETY: the answer.

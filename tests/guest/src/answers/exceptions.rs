@@ -1,7 +1,8 @@
 //! What raises #VC, with which code, and what does not (APM vol. 2, tables 15-35 and 15-36).
 #![allow(unsafe_code)] // reason: the instructions that are probed
 
-use super::{Probe, trap::caught};
+use super::trap::caught;
+use crate::conformance::Probe;
 use crate::window::{RAM, touch};
 use core::arch::asm;
 use tessera_defs::snp::{status, vc};
@@ -23,24 +24,24 @@ macro_rules! code {
 }
 
 pub const ALL: &[(&str, Probe)] = &[
-    ("cpuid", |_| {
+    ("vc-cpuid", |_| {
         let came = code!(2, "push rbx", "cpuid", "pop rbx", inout("eax") 0 => _,
             inout("ecx") 0 => _, out("edx") _);
         came == Some(vc::CPUID)
     }),
-    ("rdmsr", |_| {
+    ("vc-rdmsr", |_| {
         let came = code!(2, "rdmsr", in("ecx") 0x1234, out("eax") _, out("edx") _);
         came == Some(vc::MSR)
     }),
-    ("wrmsr", |_| {
+    ("vc-wrmsr", |_| {
         code!(2, "wrmsr", in("ecx") 0x1234, in("eax") 0, in("edx") 0) == Some(vc::MSR)
     }),
-    ("port", |_| {
+    ("vc-port", |_| {
         code!(1, "in al, dx", in("dx") 0x70u16, out("al") _) == Some(vc::IOIO)
             && code!(1, "out dx, al", in("dx") 0x70u16, in("al") 0u8) == Some(vc::IOIO)
     }),
     // Everything but the code the guest decodes itself.
-    ("port-string", |_| {
+    ("vc-port-string", |_| {
         let mut bytes = [0u8; 4];
         let at = bytes.as_mut_ptr();
         code!(1, "insb", in("dx") 0x71u16, inout("rdi") at => _) == Some(vc::IOIO)
@@ -50,35 +51,35 @@ pub const ALL: &[(&str, Probe)] = &[
                 == Some(vc::IOIO)
             && bytes == [0; 4]
     }),
-    ("caches", |_| {
+    ("vc-caches", |_| {
         code!(2, "wbinvd") == Some(vc::WBINVD) && code!(2, "invd") == Some(vc::INVD)
     }),
-    ("monitor", |_| {
+    ("vc-monitor", |_| {
         let word = 0u64;
         let at = &raw const word;
         code!(3, "monitor", in("rax") at, in("ecx") 0, in("edx") 0) == Some(vc::MONITOR)
             && code!(3, "mwait", in("eax") 0, in("ecx") 0) == Some(vc::MWAIT)
     }),
-    ("vmmcall", |_| {
+    ("vc-vmmcall", |_| {
         code!(3, ".byte 0x0f, 0x01, 0xd9", inout("rax") 0u64 => _) == Some(vc::VMMCALL)
     }),
-    ("debug-control", |_| {
+    ("vc-debug-control", |_| {
         code!(3, "mov rax, dr7", out("rax") _) == Some(vc::DR7_READ)
             && code!(3, "mov dr7, rax", in("rax") 0x400u64) == Some(vc::DR7_WRITE)
     }),
-    ("rdpmc", |_| {
+    ("vc-rdpmc", |_| {
         code!(2, "rdpmc", in("ecx") 0, out("eax") _, out("edx") _) == Some(vc::RDPMC)
     }),
-    ("device-memory", |machine| {
+    ("vc-device-memory", |machine| {
         let at = machine.guest.shared(DEVICES);
         code!(2, "mov eax, [rcx]", in("rcx") at, out("eax") _) == Some(vc::NPF)
     }),
-    ("not-validated", |machine| {
+    ("vc-not-validated", |machine| {
         let at = machine.guest.private(RAM);
         code!(2, "mov eax, [rcx]", in("rcx") at, out("eax") _) == Some(vc::PAGE_NOT_VALIDATED)
     }),
     // The rest is the processor's own.
-    ("no-exception", |machine| {
+    ("vc-no-exception", |machine| {
         let page = machine.guest.private(crate::window::FREE);
         let came = caught(2, || {
             touch(page);

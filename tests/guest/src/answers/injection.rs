@@ -2,7 +2,8 @@
 //! alternate injection, in VMPL 0 (APM vol. 2, 15.36.16; 56421, events 8000_0014h and 8000_0015h).
 #![allow(unsafe_code)] // reason: STI, CLI, bytes of the doorbell page
 
-use super::{Probe, trap};
+use super::trap;
+use crate::conformance::Probe;
 use crate::processors::{calls, machine, snp, work};
 use crate::window::{self, FREE};
 use core::arch::asm;

@@ -1,7 +1,8 @@
 //! PVALIDATE, RMPADJUST and RMPQUERY, result by result (APM vol. 3, the instructions' pages).
 #![allow(unsafe_code)] // reason: the instructions, on pages that nothing uses
 
-use super::{Probe, trap::caught};
+use super::trap::caught;
+use crate::conformance::Probe;
 use crate::processors::Machine;
 use crate::window::{FREE, RAM};
 use core::arch::asm;
@@ -72,7 +73,7 @@ pub const ALL: &[(&str, Probe)] = &[
             && pvalidate(page, 0, 1) == (SUCCESS, false)
             && rmpquery(page, 2) == (SUCCESS, 0, 2)
     }),
-    ("not-validated", not_validated),
+    ("rmp-not-validated", not_validated),
 ];
 
 /// The host assigns the page, which some do only when asked; `exceptions` needs it, too.

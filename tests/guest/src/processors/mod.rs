@@ -31,14 +31,8 @@ pub struct Machine {
 /// Does what `act` says: most run every probe, and the first that fails is told to the host by its
 /// number.
 pub fn run(handoff: &'static Handoff, act: &str) -> ! {
-    let mode = Mode::from_u32(handoff.mode).unwrap_or(Mode::None);
-    let mut machine = Machine {
-        guest: Guest::new(handoff),
-        mode,
-        hyperv: handoff.profile == HostProfile::HyperV as u32,
-        count: (handoff.vp_count as usize).min(machine::MOST),
-    };
-    machine::prepare(0);
+    let mut machine = Machine::new(handoff);
+    let mode = machine.mode;
     calls::prepare(&mut machine);
     match (act, mode) {
         (catalogue::LIED_WITHHELD, _) => probes::wait_for_one(&mut machine, 1),
@@ -56,6 +50,17 @@ pub fn run(handoff: &'static Handoff, act: &str) -> ! {
 }
 
 impl Machine {
+    /// Of processor 0, which gets its handlers.
+    pub fn new(handoff: &'static Handoff) -> Self {
+        machine::prepare(0);
+        Self {
+            guest: Guest::new(handoff),
+            mode: Mode::from_u32(handoff.mode).unwrap_or(Mode::None),
+            hyperv: handoff.profile == HostProfile::HyperV as u32,
+            count: (handoff.vp_count as usize).min(machine::MOST),
+        }
+    }
+
     /// Starts processor `index`, which has not run, or was stopped.
     pub fn start(&mut self, index: usize) -> bool {
         match self.mode {

@@ -181,6 +181,24 @@ pub fn leaf_1_ebx() -> u32 {
     })
 }
 
+/// A leaf as the host says it.
+pub fn cpuid(leaf: u32) -> [u32; 4] {
+    let fields = [
+        (offset_of!(GhcbPage, rax), leaf.into()),
+        (offset_of!(GhcbPage, rcx), 0),
+    ];
+    instr::without_interrupts(|| {
+        let page = exchange([vc::CPUID, 0, 0], &fields);
+        [
+            offset_of!(GhcbPage, rax),
+            offset_of!(GhcbPage, rbx),
+            offset_of!(GhcbPage, rcx),
+            offset_of!(GhcbPage, rdx),
+        ]
+        .map(|at| touch(page + at as u64) as u32)
+    })
+}
+
 /// One exchange by the GHCB of the processor that asks; the page's address.
 fn exchange(request: [u64; 3], fields: &[(usize, u64)]) -> u64 {
     clear();

@@ -98,6 +98,11 @@ impl Vmm {
 
     /// Counts what is not modelled.
     pub fn missed(&mut self, request: Request) {
-        self.missing.count(request, self.rip);
+        self.unsupported(request, [0; 4]);
+    }
+
+    /// The same for a request of the vendor's or Hyper-V's interface, with its fields.
+    pub fn unsupported(&mut self, request: Request, fields: [u64; 4]) {
+        self.missing.count(request, self.rip, fields);
     }
 }

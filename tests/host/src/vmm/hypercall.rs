@@ -69,7 +69,7 @@ impl Vmm {
             hv::HVCALL_START_VP => self.start_vp(control, input),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             code => {
-                self.missed(Request::Hypercall(code));
+                self.unsupported(Request::Hypercall(code), [control, 0, 0, 0]);
                 Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE))
             }
         }

@@ -48,6 +48,9 @@ pub struct Missed {
     pub count: u64,
     /// RIP of the first.
     pub rip: u64,
+    /// Its fields: of a GHCB event the exit code, its two infos and RAX; of a TDVMCALL R11 to R14; of a
+    /// hypercall the input value.
+    pub fields: [u64; 4],
 }
 
 /// Names at most; what comes later is counted under none of them.
@@ -69,7 +72,7 @@ impl Default for Missing {
 
 impl Missing {
     /// Counts a request of the guest at `rip`.
-    pub fn count(&mut self, request: Request, rip: u64) {
+    pub fn count(&mut self, request: Request, rip: u64, fields: [u64; 4]) {
         let room = self.list.len() < MOST;
         match self.list.iter_mut().find(|known| known.request == request) {
             Some(known) => known.count += 1,
@@ -77,6 +80,7 @@ impl Missing {
                 request,
                 count: 1,
                 rip,
+                fields,
             }),
             None => {}
         }

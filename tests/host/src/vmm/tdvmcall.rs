@@ -1,7 +1,7 @@
 //! TDVMCALL: what the host answers. It sees only the registers that the TD exposes.
 //! Source: GHCI 348552, chapter 3.
 
-use super::{Vmm, lies};
+use super::{Vmm, lies, missing::Request};
 use crate::report::End;
 use tessera_defs::{
     breach,
@@ -146,6 +146,7 @@ impl Vmm {
             }
             _ => {
                 self.offence = Some(&breach::VMCALL_MALFORMED);
+                self.unsupported(Request::Tdvmcall(function), [function, r12, r13, r14]);
                 refused
             }
         }

@@ -230,7 +230,12 @@ impl Snp {
             })),
             // The guest could not serve a #VC, whose code is in SW_EXITINFO1: KVM ends it.
             exit::UNSUPPORTED => Err(Stop::End(End::Breach(&breach::UNHANDLED_EXCEPTION))),
-            _ => Err(Stop::Refused(malformed::EVENT)),
+            code => {
+                let info = [request.sw_exit_info1, request.sw_exit_info2];
+                let fields = [code, info[0], info[1], request.rax];
+                vmm.unsupported(Request::Ghcb(code), fields);
+                Err(Stop::Refused(malformed::EVENT))
+            }
         }
     }
 

@@ -1,0 +1,65 @@
+//! Probes of a host with Hyper-V's interface: leaves and registers.
+
+use super::Probe;
+use crate::processors::calls::{msr_read, msr_write};
+use crate::processors::{Machine, snp as by_ghcb};
+use crate::tdx::vmcall;
+use tessera_defs::hyperv as hv;
+use tessera_defs::mode::Mode;
+use tessera_defs::tdx::vmcall as call;
+use tessera_hw::instr;
+
+pub const ALL: &[(&str, Probe)] = &[
+    ("hv-leaves", |machine| {
+        let last = leaf(machine, hv::CPUID_VENDOR);
+        let features = leaf(machine, hv::CPUID_FEATURES);
+        let isolation = leaf(machine, hv::CPUID_ISOLATION);
+        let kind = match machine.mode {
+            Mode::Snp => hv::ISOLATION_SNP,
+            Mode::Tdx => hv::ISOLATION_TDX,
+            _ => hv::ISOLATION_NONE,
+        };
+        let needed = hv::FEATURE_EAX_HYPERCALL | hv::FEATURE_EAX_VP_INDEX;
+        last[0] >= hv::CPUID_ISOLATION
+            && last[1..] == hv::VENDOR_SIGNATURE
+            && leaf(machine, hv::CPUID_INTERFACE)[0] == hv::INTERFACE_SIGNATURE
+            && features[0] & needed == needed
+            && isolation[1] & hv::ISOLATION_EBX_TYPE == kind
+            && isolation[0] & hv::ISOLATION_EAX_PARAVISOR == 0
+    }),
+    ("hv-identity", |_| {
+        msr_write(hv::MSR_GUEST_OS_ID, hv::GUEST_OS_ID);
+        msr_read(hv::MSR_GUEST_OS_ID) == hv::GUEST_OS_ID && msr_read(hv::MSR_VP_INDEX) == 0
+    }),
+    ("hv-clocks", |_| {
+        let first = msr_read(hv::MSR_TIME_REF_COUNT);
+        let goes_on = (0..10_000).any(|_| msr_read(hv::MSR_TIME_REF_COUNT) > first);
+        let frequencies = [hv::MSR_TSC_FREQUENCY, hv::MSR_APIC_FREQUENCY];
+        goes_on
+            && frequencies
+                .iter()
+                .all(|register| msr_read(*register) > 1_000_000)
+    }),
+    ("hv-assist", |_| {
+        let old = msr_read(hv::MSR_VP_ASSIST_PAGE);
+        msr_write(hv::MSR_VP_ASSIST_PAGE, 0x5000);
+        let kept = msr_read(hv::MSR_VP_ASSIST_PAGE) == 0x5000;
+        msr_write(hv::MSR_VP_ASSIST_PAGE, old);
+        kept
+    }),
+];
+
+/// A leaf of the hypervisor's.
+fn leaf(machine: &Machine, leaf: u32) -> [u32; 4] {
+    match machine.mode {
+        Mode::Snp => by_ghcb::cpuid(leaf),
+        Mode::Tdx => {
+            let regs = vmcall([call::CPUID, leaf.into(), 0, 0, 0]);
+            [regs.r12, regs.r13, regs.r14, regs.r15].map(|value| value as u32)
+        }
+        _ => {
+            let found = instr::cpuid(leaf, 0);
+            [found.eax, found.ebx, found.ecx, found.edx]
+        }
+    }
+}

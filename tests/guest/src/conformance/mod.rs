@@ -1,0 +1,72 @@
+//! A guest that probes the test host: each row of `models` that names a probe has it here. The host is told
+//! so (`probing=1`) and blames it for nothing. It prints `probe: NAME ok` or `probe: NAME failed` for each probe
+//! of its mode, and turns the machine off.
+
+mod hyperv;
+mod tdx;
+
+use crate::answers;
+use crate::processors::{Machine, calls, snp as by_ghcb};
+use crate::tdx::vmcall;
+use core::fmt::{self, Write};
+use tessera_defs::mode::Mode;
+use tessera_defs::port::COM1;
+use tessera_defs::snp::vc;
+use tessera_defs::tdx::vmcall as call;
+use tessera_guest::catalogue::{PROBE_LINE, PROBE_OK};
+use tessera_handoff::handoff::Handoff;
+
+/// True where the platform does what its specification says.
+pub type Probe = fn(&mut Machine) -> bool;
+
+/// Runs every probe of this mode and host. Does not return.
+pub fn run(handoff: &'static Handoff) -> ! {
+    let mut machine = Machine::new(handoff);
+    let mode = machine.mode;
+    match mode {
+        Mode::Snp => {
+            answers::trap::install();
+            calls::prepare(&mut machine);
+            let injection = match machine.hyperv {
+                true => answers::injection::HYPERV,
+                false => answers::injection::KVM,
+            };
+            let all = answers::ALL.into_iter().chain([injection]);
+            all.for_each(|some| try_all(&mut machine, some));
+        }
+        Mode::Tdx => {
+            calls::prepare(&mut machine);
+            try_all(&mut machine, tdx::ALL);
+        }
+        _ => calls::prepare(&mut machine),
+    }
+    if machine.hyperv {
+        try_all(&mut machine, hyperv::ALL);
+    }
+    calls::end(mode, None)
+}
+
+fn try_all(machine: &mut Machine, probes: &[(&str, Probe)]) {
+    for (name, probe) in probes {
+        let verdict = if probe(machine) { PROBE_OK } else { " failed" };
+        let _never_fails = writeln!(Console(machine.mode), "{PROBE_LINE}{name}{verdict}");
+    }
+}
+
+struct Console(Mode);
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            let (port, byte) = (u64::from(COM1), u64::from(byte));
+            match self.0 {
+                Mode::Snp => {
+                    by_ghcb::port_out(port << vc::io::PORT_SHIFT | vc::io::SZ8, byte);
+                }
+                Mode::Tdx => drop(vmcall([call::IO, 1, 1, port, byte])),
+                _ => crate::lower::machine::say(format_args!("{}", char::from(byte as u8))),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Rows of the Hyper-V profile.
+
+use super::{Probe::*, Row, State::*, row};
+
+const GP: &str = "#GP, and its feature bit is clear";
+
+pub static CPUID: &[Row] = &[
+    row(
+        "4000_0000h to 4000_0002h: range, interface, version",
+        "TLFS 2.4",
+        Modelled,
+        Conformance("hv-leaves"),
+    ),
+    row(
+        "4000_0003h to 4000_0005h: features, hints, limits",
+        "TLFS 2.4",
+        Modelled,
+        Conformance("hv-leaves"),
+    ),
+    row(
+        "4000_000Ch: isolation configuration",
+        "Linux hyperv-tlfs.h",
+        Modelled,
+        Conformance("hv-leaves"),
+    ),
+    row(
+        "4000_0006h, 4000_0009h, 4000_000Ah: hardware, nesting",
+        "TLFS 2.4",
+        Absent("the range says more than a host must have; zeros"),
+        None,
+    ),
+];
+
+pub static MSRS: &[Row] = &[
+    row(
+        "GUEST_OS_ID, HYPERCALL",
+        "TLFS 3.13",
+        Modelled,
+        Conformance("hv-identity"),
+    ),
+    row(
+        "VP_INDEX",
+        "TLFS 7.8.1",
+        Modelled,
+        Conformance("hv-identity"),
+    ),
+    row(
+        "TIME_REF_COUNT",
+        "TLFS 12.4",
+        Modelled,
+        Conformance("hv-clocks"),
+    ),
+    row(
+        "TSC_FREQUENCY, APIC_FREQUENCY",
+        "TLFS 12.5",
+        Modelled,
+        Conformance("hv-clocks"),
+    ),
+    row(
+        "VP_ASSIST_PAGE",
+        "TLFS 7.8.7",
+        Modelled,
+        Conformance("hv-assist"),
+    ),
+    row("REFERENCE_TSC", "TLFS 12.7", Open(GP), None),
+    row("EOI, ICR, TPR", "TLFS 10.2", Open(GP), None),
+    row(
+        "SCONTROL, SVERSION, SIEFP, SIMP, EOM, SINT0 to SINT15",
+        "TLFS 11.8",
+        Open(GP),
+        None,
+    ),
+    row("STIMER0 to STIMER3", "TLFS 12.1", Open(GP), None),
+    row(
+        "RESET, VP_RUNTIME, crash registers",
+        "TLFS 7.8",
+        Open(GP),
+        None,
+    ),
+];
+
+pub static CALLS: &[Row] = &[
+    row(
+        "HvCallNotifyLongSpinWait",
+        "TLFS 7.11",
+        Modelled,
+        Unit("vmm/hypercall.rs"),
+    ),
+    row(
+        "HvCallStartVirtualProcessor",
+        "TLFS 7.8.3",
+        Modelled,
+        Processors,
+    ),
+    row(
+        "HvCallModifySparseGpaPageHostVisibility",
+        "Linux hyperv-tlfs.h",
+        Modelled,
+        Paravisor,
+    ),
+    row(
+        "HvCallFlushVirtualAddress*, HvCallSendSyntheticClusterIpi*",
+        "TLFS 9.4, 10.5",
+        Open("INVALID_HYPERCALL_CODE, counted by name"),
+        None,
+    ),
+    row(
+        "every other code",
+        "TLFS 3.13",
+        Refused("INVALID_HYPERCALL_CODE"),
+        Unit("vmm/hypercall.rs"),
+    ),
+];
