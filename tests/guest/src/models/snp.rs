@@ -78,6 +78,12 @@ pub static INSTRUCTIONS: &[Row] = &[
         Conformance("rmpquery"),
     ),
     row(
+        "PVALIDATE, RMPADJUST: FAIL_INUSE",
+        "24594",
+        Absent("no two processors execute at once"),
+        None,
+    ),
+    row(
         "PSMASH, RMPUPDATE, RMPREAD",
         "24594",
         Absent("instructions of a host, not of a guest"),
