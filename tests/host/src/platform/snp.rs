@@ -1,6 +1,7 @@
 //! SEV-SNP: the run loop. `exits` is what silicon does with an exit, `msr_protocol` and
 //! `ghcb` what the vmm answers, `visibility` how the vmm changes pages.
 
+mod code;
 mod context;
 mod exits;
 mod ghcb;

@@ -4,8 +4,7 @@ use super::Snp;
 use crate::{
     memory::{
         frames::{Memory, PAGE, is_ram},
-        insn::{self, Kind},
-        walk,
+        insn::Kind,
     },
     platform::{Step, enter},
     report::End,
@@ -14,6 +13,7 @@ use crate::{
         snp::{
             access::{Fault, Outcome, Seen, Wants},
             injection::Injection,
+            io,
         },
     },
     svm::{exit, vcpu::reg},
@@ -46,7 +46,11 @@ impl Snp {
                 _ => self.vc(vmm, memory, code, [0; 2]),
             },
             exit::EXCEPTION_UD => self.undefined(vmm, memory),
-            vc::IOIO => self.vc(vmm, memory, code, info),
+            vc::IOIO => {
+                let (bytes, count) = self.bytes(memory);
+                let access = io::complete(info[0], &bytes[..count], self.width());
+                self.vc(vmm, memory, code, [access, info[1]])
+            }
             vc::HLT => self.halt(vmm, memory),
             // QEMU's exit for INVD, too.
             vc::WBINVD if self.instruction(memory).kind == Kind::Invd => {
@@ -86,21 +90,6 @@ impl Snp {
         if let Some(context) = &mut self.vp.contexts[self.vp.current] {
             context.vcpu.inject_exception(vector, error);
         }
-    }
-
-    fn instruction(&mut self, memory: &mut Memory) -> insn::Instruction {
-        let mut bytes = [0; 15];
-        let Some(context) = &self.vp.contexts[self.vp.current] else {
-            return insn::decode(&[]);
-        };
-        let save = &context.vcpu.vmcb.save;
-        let mut seen = Seen {
-            view: context.view,
-            rmp: &self.rmp,
-            memory,
-        };
-        let count = walk::read(save, &mut seen, context.vcpu.linear_rip(), &mut bytes);
-        insn::decode(&bytes[..count])
     }
 
     /// #VC: delivered through the guest's IDT, or with ReflectVC shown to VMPL 0.

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod injection;
 pub mod instructions;
+pub mod io;
 pub mod launch;
 pub mod messages;
 pub mod report;

@@ -1,7 +1,7 @@
 //! What of a host's injections reaches a context.
 
 use super::*;
-use crate::{silicon::snp::injection::Injection, svm::exit};
+use crate::{memory::insn::Kind, silicon::snp::injection::Injection, svm::exit};
 use tessera_defs::{
     snp::{
         doorbell::{PENDING_FLAGS, PENDING_VECTOR, flags, request as bell},
@@ -70,6 +70,22 @@ fn what_waits_is_written_into_the_doorbell_page_while_it_is_shared() {
     host.steps();
     assert_eq!(host.at(page)[..2], [0, 0], "it is the guest's own");
     assert_eq!(host.vmm.pending_interrupt(), Some(0x61));
+}
+
+#[test]
+fn page_instructions_are_ring_0s() {
+    let mut host = guest("mode=snp");
+    let Guest { snp, vmm, memory } = &mut host;
+    for kind in [Kind::Pvalidate, Kind::Rmpadjust, Kind::Rmpquery] {
+        let context = snp.vp.contexts[0].as_mut().unwrap();
+        (
+            context.vcpu.vmcb.save.cpl,
+            context.vcpu.vmcb.control.event_inj,
+        ) = (3, 0);
+        snp.page_instruction(vmm, memory, kind, 4);
+        let control = &snp.vp.contexts[0].as_ref().unwrap().vcpu.vmcb.control;
+        assert_eq!(control.event_inj, 0x8000_0B0D, "{kind:?}: #GP(0)");
+    }
 }
 
 #[test]
