@@ -147,6 +147,8 @@ pub mod psc {
     pub const HEADER: usize = 8;
     /// Entry bit 56: page size 2 MiB. Bits 11:0 current page, 51:12 frame, 55:52 operation.
     pub const ENTRY_2M: u64 = 1 << 56;
+    /// Entry bits 11:0: pages that are done; the hypervisor counts, and goes on from there.
+    pub const CURRENT_PAGE: u64 = 0xFFF;
     /// Operation shift.
     pub const OP_SHIFT: u32 = 52;
     /// SW_EXITINFO2: the header is wrong (numbers as in Linux `asm/sev-common.h`).

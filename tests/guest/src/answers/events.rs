@@ -156,7 +156,9 @@ fn page_state(_: &mut crate::processors::Machine) -> bool {
         sent([exit::PSC, 0, 0], &[(SCRATCH, ghcb(0) + BUFFER)])
     };
     let entry = |operation: u64| (PAGE + 8192) | operation << psc::OP_SHIFT;
+    let counted = || got(BUFFER as usize + 8) & psc::CURRENT_PAGE == 1;
     change(0, entry(msr::PSC_SHARED)) == (0, 0)
+        && counted()
         && change(253, entry(msr::PSC_SHARED)) == (0, psc::INVALID_HEADER)
         && change(0, entry(9)) == (0, psc::INVALID_ENTRY)
         && change(0, entry(msr::PSC_SHARED) | psc::ENTRY_2M) == (0, psc::INVALID_ENTRY)

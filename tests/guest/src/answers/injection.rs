@@ -39,11 +39,27 @@ static SEEN: AtomicU64 = AtomicU64::new(0);
 /// Processor 1 takes nothing.
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// KVM has one way of injection for all, that of the launch.
-pub const KVM: &[(&str, Probe)] = &[("other-features", |_| {
-    !create(0, |area| area.sev_features |= RESTRICTED_INJECTION)
-        && !create(0, |area| area.sev_features |= ALTERNATE_INJECTION)
-})];
+pub const KVM: &[(&str, Probe)] = &[
+    // It has one way of injection for all, that of the launch.
+    ("other-features", |_| {
+        !create(0, |area| area.sev_features |= RESTRICTED_INJECTION)
+            && !create(0, |area| area.sev_features |= ALTERNATE_INJECTION)
+    }),
+    // It cannot see IRET.
+    ("nmi-until-complete", |_| {
+        let nmis = || COUNTS[0].nmis.load(SeqCst);
+        let came = |n| soon(|| nmis() == n);
+        calls::send(NMI);
+        let first = came(1);
+        calls::send(NMI);
+        // Each question is an entry that could bring it.
+        let held = (0..100).all(|_| calls::apic_id() == 0 && nmis() == 1);
+        calls::end_of_nmi();
+        let second = came(2);
+        calls::end_of_nmi();
+        first && held && second
+    }),
+];
 
 /// In order: each needs the one before.
 pub const HYPERV: &[(&str, Probe)] = &[

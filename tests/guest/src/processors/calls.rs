@@ -87,6 +87,13 @@ pub fn end_of_interrupt() {
     }
 }
 
+/// Says that an NMI was served. Not from its handler, which may have come amid another exchange.
+pub fn end_of_nmi() {
+    if mode() == Mode::Snp {
+        snp::nmi_complete();
+    }
+}
+
 /// The APIC's own id.
 pub fn apic_id() -> u64 {
     msr_read(x2apic::ID)

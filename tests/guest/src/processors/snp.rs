@@ -171,6 +171,11 @@ pub fn port_out(info: u64, value: u64) {
     });
 }
 
+/// NMI complete.
+pub fn nmi_complete() {
+    instr::without_interrupts(|| exchange([exit::NMI_COMPLETE, 0, 0], &[]));
+}
+
 /// EBX of leaf 1 as the host says it.
 pub fn leaf_1_ebx() -> u32 {
     instr::without_interrupts(|| {

@@ -72,8 +72,14 @@ pub extern "sysv64" fn begin(index: usize) -> ! {
     post.starts.fetch_add(1, Ordering::SeqCst);
     // SAFETY: the handlers are installed.
     unsafe { core::arch::asm!("sti", options(nomem, nostack)) }
+    let mut nmis = 0;
     loop {
         post.turns.fetch_add(1, Ordering::Relaxed);
+        let came = machine::COUNTS[index].nmis.load(Ordering::Relaxed);
+        if came != nmis {
+            nmis = came;
+            calls::end_of_nmi();
+        }
         match post.order.load(Ordering::Acquire) {
             0 => spin_loop(),
             order => {

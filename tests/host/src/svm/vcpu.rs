@@ -49,8 +49,10 @@ pub struct Vcpu {
     pub ran: u64,
     /// RIP was moved behind an instruction whose interrupt goes in again.
     pub behind: bool,
-    /// An NMI is served: the next one waits for IRET.
+    /// An NMI is served: the next one waits for its end.
     nmi: Nmi,
+    /// Which is what the guest says, and not IRET.
+    pub nmi_ends_by_event: bool,
 }
 
 /// Blocking by NMI.
@@ -94,6 +96,7 @@ impl Vcpu {
             ran: 0,
             behind: false,
             nmi: Nmi::Open,
+            nmi_ends_by_event: false,
         }
     }
 
@@ -108,9 +111,18 @@ impl Vcpu {
             return false;
         }
         control.event_inj = event::VALID | event::TYPE_NMI << event::TYPE_SHIFT | 2;
-        control.intercept_1 |= vmcb::INTERCEPT_1_IRET;
+        if !self.nmi_ends_by_event {
+            control.intercept_1 |= vmcb::INTERCEPT_1_IRET;
+        }
         self.nmi = Nmi::Served;
         true
+    }
+
+    /// The guest says that it served the NMI.
+    pub fn complete_nmi(&mut self) {
+        if self.nmi_ends_by_event {
+            self.nmi = Nmi::Open;
+        }
     }
 
     /// The handler of an NMI is at its IRET.

@@ -6,6 +6,7 @@ use crate::{
     svm::{bitmaps::Bitmaps, npt::Npt, vcpu::Vcpu, vmcb},
 };
 use tessera_defs::{
+    mode::HostProfile,
     snp::{
         status::features,
         vc::event,
@@ -85,6 +86,12 @@ impl Context {
             dr7: DR7_RESET,
         };
         context.load(memory).then_some(context)
+    }
+
+    /// KVM cannot see IRET of an SEV-ES guest: an NMI is served when the guest says so by its event. Other
+    /// hosts, and VMPLs below, have NMIs that the processor ends.
+    pub fn hear_of_nmis(&mut self, profile: HostProfile) {
+        self.vcpu.nmi_ends_by_event = profile == HostProfile::Kvm && self.view.vmpl == 0;
     }
 
     /// Loads the save area. `false` where VMRUN would refuse it.

@@ -191,7 +191,13 @@ impl Snp {
             }
             vc::RDPMC => instructions::counter(request),
             vc::MONITOR | vc::MWAIT => instructions::monitor(request),
-            vc::WBINVD | vc::INVD | exit::NMI_COMPLETE => DONE,
+            vc::WBINVD | vc::INVD => DONE,
+            exit::NMI_COMPLETE => {
+                if let Some(context) = &mut self.vp.contexts[self.vp.current] {
+                    context.vcpu.complete_nmi();
+                }
+                DONE
+            }
             exit::AP_RESET_HOLD => {
                 vmm.vp().activity = Activity::ResetHold;
                 // Read after the startup IPI: not zero says that one came.

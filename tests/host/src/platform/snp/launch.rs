@@ -125,8 +125,10 @@ impl Snp {
         for _ in 1..vmm.scenario.smp {
             self.others.add(Processor::default());
         }
-        let first = self.vp.contexts[0].as_ref();
-        self.features = first.ok_or("the image has no VMSA")?.features;
+        let first = self.vp.contexts[0].as_mut();
+        let first = first.ok_or("the image has no VMSA")?;
+        first.hear_of_nmis(vmm.scenario.profile);
+        self.features = first.features;
         Ok(report::hex(&self.digest.value()))
     }
 

@@ -126,7 +126,8 @@ impl Snp {
     }
 
     /// A context may run from now on; in the lowest VMPL that the processor has, it does.
-    fn begin(&mut self, vmm: &mut Vmm, vp: usize, vmpl: usize, context: Context) {
+    fn begin(&mut self, vmm: &mut Vmm, vp: usize, vmpl: usize, mut context: Context) {
+        context.hear_of_nmis(vmm.scenario.profile);
         let mut lowest = false;
         self.processor(vp, |processor| {
             lowest = processor.contexts[..vmpl].iter().all(Option::is_none);

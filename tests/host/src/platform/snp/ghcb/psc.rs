@@ -16,7 +16,8 @@ use tessera_defs::{
 
 /// What an entry comes to.
 enum Entry {
-    Done,
+    /// With what stands in its place.
+    Done(u64),
     Failed,
     Invalid,
 }
@@ -49,7 +50,7 @@ impl Snp {
             let mut word = [0; 8];
             word.copy_from_slice(&buffer[at..at + 8]);
             match self.entry(vmm, memory, u64::from_le_bytes(word)) {
-                Entry::Done => {}
+                Entry::Done(entry) => buffer[at..at + 8].copy_from_slice(&entry.to_le_bytes()),
                 Entry::Failed => return Ok((answer::OK, psc::FAILED, None)),
                 Entry::Invalid => return self.psc_wrong(vmm, psc::INVALID_ENTRY),
             }
@@ -72,18 +73,27 @@ impl Snp {
     fn entry(&mut self, vmm: &mut Vmm, memory: &mut Memory, entry: u64) -> Entry {
         let large = entry & psc::ENTRY_2M != 0;
         let gfn = entry >> 12 & 0xFF_FFFF_FFFF;
-        if entry >> 57 != 0 || large && gfn & 511 != 0 {
+        let (current, pages) = (entry & psc::CURRENT_PAGE, if large { 512 } else { 1 });
+        if entry >> 57 != 0 || large && gfn & 511 != 0 || current > pages {
             return Entry::Invalid;
         }
+        // One that was begun goes on page by page.
+        let mut change = |shared| match current {
+            0 => self.change(vmm, memory, gfn, large, shared),
+            _ => (current..pages).all(|n| self.change(vmm, memory, gfn + n, false, shared)),
+        };
         let done = match entry >> psc::OP_SHIFT & 0xF {
-            ghcb_msr::PSC_PRIVATE => self.change(vmm, memory, gfn, large, false),
-            ghcb_msr::PSC_SHARED => self.change(vmm, memory, gfn, large, true),
+            ghcb_msr::PSC_PRIVATE => change(false),
+            ghcb_msr::PSC_SHARED => change(true),
             ghcb_msr::PSC_PSMASH => self.smash(memory, gfn),
             // A hint that a host may leave alone.
             ghcb_msr::PSC_UNSMASH => true,
             _ => return Entry::Invalid,
         };
-        if done { Entry::Done } else { Entry::Failed }
+        match done {
+            true => Entry::Done(entry & !psc::CURRENT_PAGE | pages),
+            false => Entry::Failed,
+        }
     }
 
     /// PSMASH on the guest's behalf: its 2 MiB page becomes 512 small ones.

@@ -272,6 +272,16 @@ fn page_states_have_errors_of_their_own() {
     let smash = 0x60_0000 | proto::PSC_PSMASH << 52 | psc::ENTRY_2M;
     host.with(&states(0, 0, &[smash]), exit::PSC, 0, &[(SCRATCH, BUFFER)]);
     assert!(!host.snp.rmp.get(0x600).large);
+    // An entry counts its pages, and one that was begun goes on.
+    let begun = 0x80_0000 | proto::PSC_SHARED << 52 | psc::ENTRY_2M | 510;
+    (0x800..0xA00).for_each(|frame| host.snp.rmp.update(frame, Some(frame.into()), false));
+    let page = host.with(&states(0, 0, &[begun]), exit::PSC, 0, &[(SCRATCH, BUFFER)]);
+    assert_eq!(page.shared_buffer[8..10], [0, 0x02], "512");
+    let assigned = |frame| host.snp.rmp.get(frame).assigned;
+    assert!(assigned(0x9FD) && !assigned(0x9FE) && !assigned(0x9FF));
+    let over = [(begun & !0xFFF) | 513];
+    let page = host.with(&states(0, 0, &over), exit::PSC, 0, &[(SCRATCH, BUFFER)]);
+    assert_eq!(page.sw_exit_info2, psc::INVALID_ENTRY);
     // The structure may begin later, and then has less room.
     let late = (SCRATCH, BUFFER + SHARED_BUFFER as u64 - 16);
     assert_eq!(

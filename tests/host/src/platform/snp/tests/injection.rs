@@ -1,11 +1,15 @@
 //! What of a host's injections reaches a context.
 
 use super::*;
-use crate::{memory::insn::Kind, silicon::snp::injection::Injection, svm::exit};
+use crate::{
+    memory::insn::Kind,
+    silicon::snp::injection::Injection,
+    svm::{exit, vmcb},
+};
 use tessera_defs::{
     snp::{
         doorbell::{PENDING_FLAGS, PENDING_VECTOR, flags, request as bell},
-        ghcb::exit::HV_DOORBELL,
+        ghcb::exit::{HV_DOORBELL, NMI_COMPLETE},
         status::features,
     },
     x86::x2apic,
@@ -70,6 +74,25 @@ fn what_waits_is_written_into_the_doorbell_page_while_it_is_shared() {
     host.steps();
     assert_eq!(host.at(page)[..2], [0, 0], "it is the guest's own");
     assert_eq!(host.vmm.pending_interrupt(), Some(0x61));
+}
+
+#[test]
+fn kvm_holds_nmis_until_the_guest_served_one() {
+    for (profile, held) in [("hyperv", false), ("kvm", true)] {
+        let mut host = guest(&std::format!("mode=snp profile={profile}"));
+        host.shared_ghcb();
+        let nmi = |host: &mut Guest| {
+            let vcpu = &mut host.snp.vp.contexts[0].as_mut().unwrap().vcpu;
+            vcpu.vmcb.control.event_inj = 0;
+            vcpu.inject_nmi()
+        };
+        assert!(nmi(&mut host) && !nmi(&mut host));
+        let vcpu = &host.snp.vp.contexts[0].as_ref().unwrap().vcpu;
+        let watched = vcpu.vmcb.control.intercept_1 & vmcb::INTERCEPT_1_IRET != 0;
+        assert_eq!(watched, !held);
+        host.send(NMI_COMPLETE, 0, &[]).unwrap();
+        assert_eq!(nmi(&mut host), held);
+    }
 }
 
 #[test]
