@@ -179,6 +179,7 @@ pub static CONFORMANCE: &[Check] = &[
     on(HYPERV, "nothing-else", SNP),
     on(HYPERV, "alternate", SNP),
     on(HostProfile::Kvm, "other-features", SNP),
+    on(HostProfile::Kvm, "nmi-until-complete", SNP),
     check("vp-info", TDX),
     check("report", TDX),
     check("rtmr-extend", TDX),

@@ -385,6 +385,12 @@ pub static EVENTS: &[Row] = &[
         Conformance("request-nmi-complete"),
     ),
     row(
+        "NMI complete: on KVM the next NMI waits for it",
+        "Linux sev.c",
+        Modelled,
+        Conformance("nmi-until-complete"),
+    ),
+    row(
         "AP reset hold",
         "56421, 4.1.3",
         Modelled,
