@@ -78,6 +78,12 @@ pub static INSTRUCTIONS: &[Row] = &[
         Conformance("rmpquery"),
     ),
     row(
+        "PVALIDATE, RMPADJUST, RMPQUERY in ring 3: #GP",
+        "24594",
+        Modelled,
+        Unit("platform/snp/tests/injection.rs"),
+    ),
+    row(
         "PVALIDATE, RMPADJUST: FAIL_INUSE",
         "24594",
         Absent("no two processors execute at once"),
@@ -166,6 +172,12 @@ pub static CAUSES: &[Row] = &[
         "24593, 15.36.9",
         Modelled,
         Paravisor,
+    ),
+    row(
+        "ReflectVC: EXITINFO1 of a string",
+        "24593, 15.10.2",
+        Modelled,
+        Unit("silicon/snp/io.rs"),
     ),
     row(
         "#HV, restricted injection: a vector by the doorbell page",
@@ -407,6 +419,12 @@ pub static EVENTS: &[Row] = &[
         "56421, 4.1.6",
         Modelled,
         Conformance("request-page-states"),
+    ),
+    row(
+        "page-state change: PSMASH, UNSMASH, entries that were begun",
+        "56421, 4.1.6",
+        Modelled,
+        Unit("platform/snp/tests/events.rs"),
     ),
     row(
         "page-state change: wrong headers and entries",
