@@ -4,7 +4,7 @@
 
 use crate::context::Registers;
 use crate::spaces::{self, Regions};
-use crate::{host, processors, windows};
+use crate::{ahead, host, processors, windows};
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicU32;
@@ -213,7 +213,10 @@ fn idle(mut kernel: Held) -> *mut TrapFrame {
     kernel.unload();
     loop {
         drop(kernel);
-        instr::wait_for_interrupt();
+        match ahead::accept() {
+            true => instr::take_interrupts(),
+            false => instr::wait_for_interrupt(),
+        }
         kernel = self::kernel();
         kernel.system.preempt();
         processors::kick(kernel.system.kicks());

@@ -10,7 +10,7 @@ use tessera_defs::port::PM1A_SOFT_OFF;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP};
-use tessera_hw::compose::{Calls, Machine};
+use tessera_hw::compose::{Acceptor, Calls, Machine};
 use tessera_hw::{ghcb_page, instr};
 use tessera_isolation::strategy::traits::{Attestation, HostCalls, PageVisibility, Processors};
 use tessera_objects::system::cpu::CPUS;
@@ -28,7 +28,8 @@ static PAGES: [AtomicU64; CPUS] = [const { AtomicU64::new(0) }; CPUS];
 static mut FURTHER: [Option<Calls>; CPUS] = [const { None }; CPUS];
 static VISIBILITY: Mutex<Option<&'static mut dyn PageVisibility>> = Mutex::new(None);
 static ATTESTATION: Mutex<Option<&'static mut dyn Attestation>> = Mutex::new(None);
-static MODE: Once<Mode> = Once::new();
+/// The mode, and whether memory outside the image is the guest's from the start.
+static MODE: Once<(Mode, bool)> = Once::new();
 static PM1A: AtomicU16 = AtomicU16::new(0);
 
 /// The machine's storage: taken apart once, by `install`.
@@ -62,7 +63,7 @@ pub fn install(boot: &Boot) {
     let strategies = unsafe { (*cell.0.get()).strategies() };
     *HOSTS[0].lock() = Some(strategies.host);
     *PROCESSORS.lock() = Some(strategies.processors);
-    MODE.call_once(|| boot.mode);
+    MODE.call_once(|| (boot.mode, private));
     *VISIBILITY.lock() = Some(strategies.visibility);
     *ATTESTATION.lock() = Some(strategies.attestation);
     PM1A.store(boot.handoff.pm1a_cnt as u16, Ordering::Relaxed);
@@ -90,7 +91,7 @@ fn own_page() -> (u64, u64) {
 /// shares no page.
 pub fn prepare_further(number: u8) -> Result<(), Refusal> {
     let page = &PAGES[usize::from(number)];
-    let needed = MODE.get().is_some_and(|mode| Calls::need_page(*mode));
+    let needed = MODE.get().is_some_and(|(mode, _)| Calls::need_page(*mode));
     if needed && page.load(Ordering::Acquire) == 0 {
         let shared = memory::share(memory::frame())?;
         page.store(shared.address(), Ordering::Release);
@@ -100,7 +101,7 @@ pub fn prepare_further(number: u8) -> Result<(), Refusal> {
 
 /// Host calls of a further processor, made by itself. `None` where the mode has none.
 pub fn install_further(number: u8) -> Option<()> {
-    let mode = *MODE.get()?;
+    let (mode, _) = *MODE.get()?;
     // SAFETY: the stub decided on the mode.
     let calls = unsafe { Calls::further(mode, own_page())? };
     // SAFETY: the processor of this number alone uses this slot, and refers to it once: where it was
@@ -129,6 +130,22 @@ pub fn visibility<R>(f: impl FnOnce(&mut dyn PageVisibility) -> R) -> R {
         refuse(Refusal::HandoffInvalid)
     };
     f(&mut **strategy)
+}
+
+/// Acceptance by this processor, under no lock. Interrupts are off.
+pub fn acceptor() -> Acceptor {
+    let Some((mode, private)) = MODE.get() else {
+        refuse(Refusal::HandoffInvalid)
+    };
+    // SAFETY: the stub decided on the mode; the GHCB was registered before this processor took part, and
+    // interrupts are off, so that no exchange is interrupted.
+    unsafe { Acceptor::new(*mode, *private, own_page()) }
+}
+
+/// Whether a paravisor accepts what is touched.
+pub fn below() -> bool {
+    let mode = MODE.get().map(|(mode, _)| *mode);
+    matches!(mode, Some(Mode::SnpParavisor | Mode::TdxParavisor))
 }
 
 /// Runs `f` with the attestation strategy.

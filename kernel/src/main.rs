@@ -3,6 +3,7 @@
 #![no_main]
 
 mod acpi_claims;
+mod ahead;
 mod apic;
 mod attestation;
 mod boot;

@@ -1,7 +1,8 @@
 //! Frames, the kernel's tables, and the one place where memory changes visibility.
 
 use crate::boot::Boot;
-use crate::{host, processors, stacks, windows};
+use crate::{ahead, host, processors, stacks, windows};
+use core::sync::atomic::Ordering;
 use spin::Mutex;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
@@ -10,7 +11,10 @@ use tessera_handoff::layout::{
 };
 use tessera_hw::instr;
 use tessera_isolation::strategy::traits::Pages;
-use tessera_objects::frames::{Frame, Frames, GROUP, Run, SharedFrame, storage_words};
+use tessera_objects::frames::{
+    CHUNK, Claim, Frame, Frames, GROUP, Run, SharedFrame, storage_words,
+};
+use tessera_objects::system::cpu::CPUS;
 use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 
 const PAGE: u64 = 4096;
@@ -30,6 +34,8 @@ pub struct Memory {
     pool: Pool,
     shared: u64,
     kernel: u64,
+    /// What each processor accepts ahead.
+    claims: [Option<Claim>; CPUS],
 }
 
 /// Pages for page tables and bits of frames: of the image, private and accepted since launch, then frames.
@@ -149,6 +155,7 @@ pub fn install(boot: &Boot) {
         pool,
         shared,
         kernel: (PARAVISOR_BASE - IMAGE_START) / PAGE,
+        claims: [const { None }; CPUS],
     });
 }
 
@@ -185,14 +192,27 @@ pub fn with<R>(f: impl FnOnce(&mut Memory) -> R) -> R {
     f(memory)
 }
 
+/// The same, unless another processor is at it: who has it may wait for this one's answer.
+pub fn try_with<R>(f: impl FnOnce(&mut Memory) -> R) -> Option<R> {
+    MEMORY.try_lock()?.as_mut().map(f)
+}
+
 /// Counts as they are now.
 pub fn counts() -> Counts {
-    with(|m| Counts {
-        total: m.frames.usable(),
-        accepted: m.frames.accepted(),
-        shared: m.shared,
-        kernel: m.kernel,
+    with(|m| {
+        m.collect();
+        Counts {
+            total: m.frames.usable(),
+            accepted: m.frames.accepted(),
+            shared: m.shared,
+            kernel: m.kernel,
+        }
     })
+}
+
+/// Idle processors accept until so many pages are accepted.
+pub fn want(pages: u64) {
+    ahead::WANTED.store(pages, Ordering::Relaxed);
 }
 
 /// A zeroed private frame. Out of memory or a host that withholds pages ends the boot.
@@ -239,24 +259,81 @@ impl Memory {
     #[inline(never)]
     fn accept_more(&mut self) -> Option<Frame> {
         loop {
+            match self.frames.claim(1) {
+                Some(claim) => self.accept_now(claim)?,
+                None if self.collect() => core::hint::spin_loop(),
+                None => return None,
+            }
+            if let Some(frame) = self.frames.take(&mut self.pool) {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Accepts a claim, at once. `None` where there is no memory for its bits.
+    fn accept_now(&mut self, claim: Claim) -> Option<()> {
+        let Self {
+            frames,
+            tables,
+            pool,
+            ..
+        } = self;
+        let done = frames.runs(&claim).try_for_each(|run| {
+            map_run(tables, pool, run)?;
+            host::visibility(|strategy| strategy.accept(pages(run)))
+        });
+        if let Err(refusal) = done {
+            host::refuse(refusal);
+        }
+        frames.settle(pool, claim).ok()?;
+        self.top_up(RESERVE);
+        Some(())
+    }
+
+    /// Settles what other processors have accepted ahead; whether any was at it.
+    fn collect(&mut self) -> bool {
+        let mut any = false;
+        for number in 0..CPUS {
+            any |= self.claims[number].is_some();
+            if ahead::done(number)
+                && let Some(claim) = self.claims[number].take()
+                && self.frames.settle(&mut self.pool, claim).is_err()
+            {
+                host::refuse(Refusal::MemoryTooSmall);
+            }
+        }
+        any
+    }
+
+    /// A run of whole chunks for a processor to accept ahead, mapped, of `most` chunks at most and until
+    /// `wanted` pages are accepted. `None`: none is to be accepted.
+    pub fn claim_ahead(&mut self, number: usize, most: u64, wanted: u64) -> Option<Run> {
+        loop {
+            self.collect();
+            let claims = self.claims.iter().flatten();
+            let claimed: u64 = claims.map(|claim| claim.run().count).sum();
+            let left = wanted.saturating_sub(self.frames.accepted() + claimed);
+            if left == 0 {
+                return None;
+            }
+            self.top_up(RESERVE * 4);
+            let claim = self.frames.claim(most.min(left.div_ceil(CHUNK)))?;
+            if self.frames.runs(&claim).next() != Some(claim.run()) {
+                self.accept_now(claim)?;
+                continue;
+            }
+            let run = claim.run();
             let Self {
                 frames,
                 tables,
                 pool,
                 ..
             } = self;
-            let claim = frames.claim(1)?;
-            let done = frames
-                .runs(&claim)
-                .try_for_each(|run| accept(tables, pool, run));
-            if let Err(refusal) = done {
-                host::refuse(refusal);
+            if frames.prepare_for(pool, &claim).is_err() || map_run(tables, pool, run).is_err() {
+                host::refuse(Refusal::MemoryTooSmall);
             }
-            frames.settle(pool, claim).ok()?;
-            self.top_up(RESERVE);
-            if let Some(frame) = self.frames.take(&mut self.pool) {
-                return Some(frame);
-            }
+            self.claims[number] = Some(claim);
+            return Some(run);
         }
     }
 
@@ -323,22 +400,24 @@ pub fn free(frame: Frame) {
     with(|memory| memory.frames.free(&mut memory.pool, frame));
 }
 
-/// Maps a run in the direct map, by 2 MiB where it can, and accepts it.
-fn accept(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
+/// The pages of a run, as they are mapped.
+pub fn pages(run: Run) -> Pages {
     let gpa = run.first * PAGE;
-    let virt = DIRECT_MAP + gpa;
-    log::debug!("memory: accepts {} pages at {gpa:#x}", run.count);
+    Pages {
+        gpa,
+        virt: DIRECT_MAP + gpa,
+        count: run.count,
+    }
+}
+
+/// Maps a run that is to be accepted in the direct map, by 2 MiB where it can.
+fn map_run(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
+    let Pages { gpa, virt, count } = pages(run);
+    log::debug!("memory: accepts {count} pages at {gpa:#x}");
     let write = Mapping::kernel(Access::Write);
     tables
-        .map_largest(pool, virt, gpa, run.count * PAGE, write)
-        .map_err(|_| Refusal::MemoryTooSmall)?;
-    host::visibility(|strategy| {
-        strategy.accept(Pages {
-            gpa,
-            virt,
-            count: run.count,
-        })
-    })
+        .map_largest(pool, virt, gpa, count * PAGE, write)
+        .map_err(|_| Refusal::MemoryTooSmall)
 }
 
 /// Makes a frame visible to the host and maps it shared; it is zero before the host sees it.

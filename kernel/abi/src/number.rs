@@ -144,6 +144,10 @@ pub const EVIDENCE: u64 = 37;
 /// `inspect(inspection, what, index, into: *mut u8, len) -> bytes`: `INSPECT_*`. Right: `RECEIVE`.
 /// Errors: `BadArgument` (no such thing), `BadAddress`, `TooShort`.
 pub const INSPECT: u64 = 38;
+/// `accept(inspection, pages) -> pages`: processors that have nothing else to do accept memory ahead, in
+/// chunks of 2 MiB, until so many pages are accepted in all; how many are now. Less than that ends it.
+/// Right: `SEND`.
+pub const ACCEPT: u64 = 39;
 
 /// `CREATE` of an interrupt: the line is active while it is, not when it begins.
 pub const INTERRUPT_LEVEL: u64 = 1 << 8;

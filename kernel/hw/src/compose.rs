@@ -9,6 +9,7 @@ use crate::native::{InitSipi, NativeCalls};
 use crate::processors::{DirectFill, ResetPort};
 use crate::shared::SharedPage;
 use tessera_defs::mode::Mode;
+use tessera_defs::snp::ghcb::psc::MAX_ENTRIES;
 use tessera_defs::snp::secrets::SecretsPage;
 use tessera_defs::snp::status::MSR_SEV_STATUS;
 use tessera_handoff::layout::{
@@ -230,6 +231,55 @@ unsafe fn own_page(gpa: u64) -> MessagePair {
     unsafe {
         let page = || SharedPage::new(DIRECT_MAP + gpa, gpa);
         MessagePair::new(page(), page())
+    }
+}
+
+/// Acceptance by the processor that asks, under no lock: PVALIDATE and TDCALL need none, and a GHCB is a
+/// processor's own.
+pub enum Acceptor {
+    /// Nobody isolates, or a paravisor accepts what is touched.
+    Plain(Plain),
+    /// SNP, VMPL 0.
+    Snp(PscVisibility<GhcbPage, RmpPort>),
+    /// L1 TD.
+    Tdx(AcceptVisibility<TdcallPort>),
+}
+
+impl Acceptor {
+    /// That of `mode`; `page` is the processor's GHCB, where it has one: where it is mapped, and its address.
+    ///
+    /// # Safety
+    /// As for `Machine::new`; the GHCB is registered, and no exchange of this processor is under way.
+    pub unsafe fn new(mode: Mode, comes_private: bool, page: (u64, u64)) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match mode {
+                Mode::Snp => Self::Snp(PscVisibility {
+                    ghcb: GhcbPage::new(SharedPage::new(page.0, page.1)),
+                    rmp: RmpPort::new(),
+                    comes_private,
+                }),
+                Mode::Tdx => Self::Tdx(AcceptVisibility(TdcallPort::new())),
+                _ => Self::Plain(Plain),
+            }
+        }
+    }
+
+    /// 2 MiB pages that are worth asking for at once.
+    pub fn batch(&self) -> u64 {
+        match self {
+            Self::Snp(visibility) if !visibility.comes_private => MAX_ENTRIES as u64,
+            _ => 8,
+        }
+    }
+
+    /// For use.
+    pub fn visibility(&mut self) -> &mut dyn PageVisibility {
+        match self {
+            Self::Plain(visibility) => visibility,
+            Self::Snp(visibility) => visibility,
+            Self::Tdx(visibility) => visibility,
+        }
     }
 }
 

@@ -253,6 +253,15 @@ impl<'a> Frames<'a> {
         })
     }
 
+    /// Takes the pages of bits that settling a claim needs. Errors: `OutOfMemory`.
+    pub fn prepare_for(
+        &mut self,
+        memory: &mut impl TableMemory,
+        claim: &Claim,
+    ) -> Result<(), Error> {
+        self.prepare(memory, claim.0)
+    }
+
     /// The frames of a claim are accepted: they are free. Errors: `OutOfMemory`.
     pub fn settle(&mut self, memory: &mut impl TableMemory, claim: Claim) -> Result<(), Error> {
         self.prepare(memory, claim.0)?;

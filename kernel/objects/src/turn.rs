@@ -219,6 +219,34 @@ mod tests {
         });
     }
 
+    /// Acceptance ahead: one processor claims a batch behind a lock and accepts it outside; another one, that
+    /// has the lock, uses a frame of it when it is done, and needs nobody's lock for that.
+    #[test]
+    fn a_batch_is_used_after_it_was_accepted() {
+        loom::model(|| {
+            let machine = machine();
+            machine.page.store(FREED, Ordering::Relaxed);
+            let shared = machine.clone();
+            let first = loom::thread::spawn(move || {
+                let take = || shared.lock.take(0, |_| loom::thread::yield_now());
+                take();
+                shared.turns.store(1, Ordering::Relaxed);
+                shared.requests[0].ask(1);
+                shared.lock.give();
+                shared.requests[0].answer(|_| shared.page.store(USED, Ordering::Relaxed));
+            });
+            machine.lock.take(1, |_| loom::thread::yield_now());
+            if machine.turns.load(Ordering::Relaxed) == 1 {
+                while !machine.requests[0].done() {
+                    loom::thread::yield_now();
+                }
+                assert_eq!(machine.page.load(Ordering::Relaxed), USED, "not accepted");
+            }
+            machine.lock.give();
+            first.join().unwrap();
+        });
+    }
+
     #[test]
     fn who_waits_for_the_lock_answers() {
         model(2, |processor| {

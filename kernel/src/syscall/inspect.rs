@@ -3,7 +3,7 @@
 use super::entry::Arguments;
 use super::{system, user};
 use crate::cpu::Kernel;
-use crate::{console, host, interrupts, timer};
+use crate::{console, host, interrupts, memory, timer};
 use tessera_abi::{error::Error, kind::Kind, number, rights};
 use tessera_isolation::strategy::traits::NoEvidence;
 use tessera_objects::system::space::{Life, SPACES};
@@ -51,6 +51,14 @@ pub fn inspect(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error>
         number::INSPECT_INTERRUPT => interrupt(kernel, index, into, len),
         _ => Err(Error::BadArgument),
     }
+}
+
+pub fn accept(kernel: &mut Kernel, handle: u64, pages: u64) -> Result<u64, Error> {
+    kernel
+        .system
+        .object(handle, Kind::Inspection, rights::SEND)?;
+    memory::want(pages);
+    Ok(memory::counts().accepted)
 }
 
 /// `ProcessInfo`, whose fields follow each other without padding.

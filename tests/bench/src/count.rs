@@ -2,6 +2,7 @@
 //! process counts.
 
 use crate::{
+    accept,
     counts::{self, Counts, Told},
     machine::Guest,
     peer::Peer,
@@ -18,7 +19,7 @@ use tessera_matrix::{
     bench::{Bench, Prepared},
     hosted,
     outcome::Expected,
-    scenario::{Boot, Selection, Tier, Variant},
+    scenario::{Boot, Scenario, Selection, Tier, Variant},
 };
 
 const TABLE: &str = r#"
@@ -45,6 +46,8 @@ const LAST_WORD: &str = "tessera: shutdown";
 pub struct Counter {
     bench: Bench,
     image: Prepared,
+    /// Whose first process has memory accepted.
+    accepting: Prepared,
 }
 
 impl Counter {
@@ -63,8 +66,11 @@ impl Counter {
         inputs.bundle =
             image::bundle::archive(TABLE, &read(&product.programs, "bench")?, &servers)?;
         let demo = bench.image(Variant::Demo)?;
-        let path = demo.igvm.with_file_name("bench.igvm");
-        let image = Prepared::write(&image::assemble(&inputs)?, path)?;
+        let path = |name: &str| demo.igvm.with_file_name(name);
+        let image = Prepared::write(&image::assemble(&inputs)?, path("bench.igvm"))?;
+        let first = read(&product.programs, "bench-accept")?;
+        inputs.bundle = image::bundle::archive("", &first, &BTreeMap::new())?;
+        let accepting = Prepared::write(&image::assemble(&inputs)?, path("accept.igvm"))?;
         for name in ["kernel", "stub"] {
             if image.loaded.get(name) != demo.loaded.get(name) {
                 let cause = format!("the {name} that would be counted is not the image's");
@@ -74,7 +80,11 @@ impl Counter {
                 ));
             }
         }
-        Ok(Self { bench, image })
+        Ok(Self {
+            bench,
+            image,
+            accepting,
+        })
     }
 
     /// On plain QEMU, by the PVH entry, without the test host.
@@ -108,6 +118,41 @@ impl Counter {
         Ok(told)
     }
 
+    /// A boot on the test host in which so many MiB are accepted ahead.
+    pub fn accepting(&self, mode: Mode, mib: u64) -> Result<Told> {
+        let friendly = friendly()?;
+        let scenario = Scenario {
+            processors: accept::processors(mode),
+            memory: (mib + accept::BESIDE) as u32,
+            profile: accept::profile(mode),
+            ..*friendly.scenario
+        };
+        // A scenario is a constant; there are few of these.
+        let scenario = Box::leak(Box::new(scenario));
+        let expected = Expected::Runs;
+        let boot = Boot {
+            mode,
+            expected,
+            scenario,
+        };
+        counts::boot("acceptance", WHOLE, |folder| {
+            let line = hosted::line(&self.bench, &self.accepting, &boot, folder, false);
+            let exit = line.run(&folder.join("qemu.txt"), self.bench.limit);
+            (line, exit)
+        })
+    }
+
+    /// The rows of acceptance, in those of `modes` whose kernel does it.
+    fn acceptance(&self, modes: &[Mode]) -> Result<Vec<Row>> {
+        let mut all = Vec::new();
+        for mode in modes.iter().filter(|mode| accept::MODES.contains(mode)) {
+            for (name, mib) in accept::AMOUNTS {
+                all.extend(accept::rows(*mode, name, mib, &self.accepting(*mode, mib)?));
+            }
+        }
+        Ok(all)
+    }
+
     /// Every row: of plain QEMU, and of the test host in each of `modes`.
     pub fn rows(&self, peer: Option<&Peer>, modes: &[Mode]) -> Result<Vec<Row>> {
         let mut all = rows::instructions("none", &self.direct()?, peer);
@@ -117,6 +162,7 @@ impl Counter {
             all.extend(rows::instructions(&name, &told.counts, None));
             all.extend(rows::by_host(*mode, &told, peer));
         }
+        all.extend(self.acceptance(modes)?);
         Ok(all)
     }
 

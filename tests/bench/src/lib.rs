@@ -2,6 +2,7 @@
 //! instructions. Counts are not cycles: no cache, no TLB, no cost of leaving the guest. What a
 //! figure counts, and how, is in README.md.
 
+pub mod accept;
 pub mod committed;
 pub mod count;
 pub mod counts;

@@ -84,16 +84,22 @@ pub fn end(
         vmm.last_exit.1[0],
         vmm.last_exit.1[1]
     );
-    for (i, operation) in vmm.stats.operations.iter().enumerate() {
+    for (i, (operation, _)) in vmm.stats.operations.iter().enumerate() {
         let _ = write!(out, "{}\"{operation}\"", if i == 0 { "" } else { "," });
     }
     let stats = &vmm.stats;
-    let _ = write!(out, "],\"exits\":{}", by_class(&stats.exits));
+    let counted = by_name(&stats.operations);
+    let _ = write!(
+        out,
+        "],\"counted\":{counted},\"exits\":{}",
+        by_class(&stats.exits)
+    );
     if let Some(boot) = &stats.boot {
         let (exits, own) = (by_class(&boot.exits), boot.instructions);
+        let counted = by_name(&boot.operations);
         let _ = write!(
             out,
-            ",\"boot\":{{\"instructions\":{own},\"exits\":{exits}}}"
+            ",\"boot\":{{\"instructions\":{own},\"exits\":{exits},\"counted\":{counted}}}"
         );
     }
     let (served, serving) = (by_class(&stats.served), by_class(&stats.serving));
@@ -126,6 +132,12 @@ pub fn end(
 fn by_class(counts: &ByClass) -> String {
     let counted = exit::CLASSES.iter().zip(counts).filter(|(_, n)| **n > 0);
     let words = counted.map(|(class, count)| format!("\"{class}\":{count}"));
+    format!("{{{}}}", words.collect::<Vec<_>>().join(","))
+}
+
+/// The same of operations.
+fn by_name(counts: &[(&str, u64)]) -> String {
+    let words = counts.iter().map(|(name, n)| format!("\"{name}\":{n}"));
     format!("{{{}}}", words.collect::<Vec<_>>().join(","))
 }
 

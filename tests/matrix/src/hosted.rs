@@ -35,8 +35,10 @@ const MACHINE: [&str; 18] = [
     "none",
 ];
 
-/// Memory of a boot's machine, in MiB.
+/// Memory of a boot's machine at the least, in MiB.
 const MEMORY: u64 = 256;
+/// What the host needs of it beside the guest's.
+const HOST_MEMORY: u64 = 64;
 
 /// The machine's options, with memory in MiB and the seed of its random numbers.
 pub fn machine(memory: u64, seed: u32) -> Vec<OsString> {
@@ -48,7 +50,8 @@ pub fn machine(memory: u64, seed: u32) -> Vec<OsString> {
 
 /// QEMU for a boot; console and report go to `folder`.
 pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: bool) -> Line {
-    let mut args = machine(MEMORY, boot.scenario.seed);
+    let memory = MEMORY.max(u64::from(boot.scenario.memory) + HOST_MEMORY);
+    let mut args = machine(memory, boot.scenario.seed);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", bench.host.to_string_lossy().into_owned());
     add(

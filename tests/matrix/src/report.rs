@@ -58,6 +58,9 @@ pub struct Ended {
     pub info2: u64,
     /// Isolation operations that the host saw, each once.
     pub operations: Vec<String>,
+    /// How often each came.
+    #[serde(default)]
+    pub counted: BTreeMap<String, u64>,
     /// Exits by class.
     pub exits: BTreeMap<String, u64>,
     /// What came before the first exit out of ring 3.
@@ -103,6 +106,9 @@ pub struct Boot {
     pub instructions: u64,
     /// Exits by class.
     pub exits: BTreeMap<String, u64>,
+    /// Isolation operations by name.
+    #[serde(default)]
+    pub counted: BTreeMap<String, u64>,
 }
 
 /// An SNP report, by what matters here.

@@ -102,7 +102,7 @@ impl Evidence {
     }
 }
 
-/// The right to read the system's state.
+/// The right to read the system's state, and to have memory accepted ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inspection(pub Handle);
 
@@ -110,6 +110,13 @@ impl Inspection {
     /// First process only. Errors: `number::CREATE`.
     pub fn new() -> Result<Self, Error> {
         create(Kind::Inspection, 0, 0, 0).map(Self)
+    }
+
+    /// Has idle processors accept memory until so many pages are; how many are now. Errors: `number::ACCEPT`.
+    pub fn accept(self, pages: u64) -> Result<u64, Error> {
+        let handle = self.0.number().into();
+        // SAFETY: no addresses of this program.
+        unsafe { call(number::ACCEPT, [handle, pages, 0, 0, 0, 0]) }
     }
 
     /// The last bytes of the kernel's log. Errors: `number::INSPECT`.

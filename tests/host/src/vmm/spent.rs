@@ -13,6 +13,7 @@ impl Vmm {
         self.stats.own += vcpu.ran;
         if self.stats.boot.is_none() && vcpu.vmcb.save.cpl == USER {
             self.stats.boot = Some(Boot {
+                operations: self.stats.operations.clone(),
                 exits: self.stats.exits,
                 instructions: self.stats.own,
             });

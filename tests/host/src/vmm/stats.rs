@@ -15,8 +15,8 @@ pub struct Stats {
     pub total: u64,
     /// Instructions between entries and exits, with some of the host's own around each.
     pub instructions: u64,
-    /// Isolation operations that the host saw, each once, in order of first use.
-    pub operations: Vec<&'static str>,
+    /// Isolation operations that the host saw, in order of first use, and how often.
+    pub operations: Vec<(&'static str, u64)>,
     /// The guest's own among them.
     pub own: u64,
     /// What came before the first exit out of ring 3.
@@ -28,12 +28,14 @@ pub struct Stats {
 }
 
 /// Until the guest's first exit out of ring 3.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Boot {
     /// Exits by class.
     pub exits: ByClass,
     /// Instructions of the guest's own.
     pub instructions: u64,
+    /// Isolation operations.
+    pub operations: Vec<(&'static str, u64)>,
 }
 
 impl Stats {
@@ -67,8 +69,9 @@ impl Stats {
 
     /// Notes an operation.
     pub fn operation(&mut self, name: &'static str) {
-        if !self.operations.contains(&name) {
-            self.operations.push(name);
+        match self.operations.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => self.operations.push((name, 1)),
         }
     }
 }

@@ -237,10 +237,18 @@ fn of_evidence(o: &Objects, d: &Devices, text: u64) -> [Check; 7] {
     ]
 }
 
-fn of_inspection(o: &Objects, d: &Devices, text: u64) -> [Check; 11] {
+fn of_inspection(o: &Objects, d: &Devices, text: u64) -> [Check; 14] {
     let i = d.inspection;
     let (log, process, interrupt) = (INSPECT_LOG, INSPECT_PROCESS, INSPECT_INTERRUPT);
     [
+        check("accept by nobody", ACCEPT, &[OTHERS, 1], BadHandle),
+        check("accept by a region", ACCEPT, &[o.region, 1], WrongKind),
+        check(
+            "accept without right",
+            ACCEPT,
+            &[d.powerless[2], 1],
+            NoRight,
+        ),
         check(
             "inspect by nobody",
             INSPECT,

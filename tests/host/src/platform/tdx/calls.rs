@@ -39,14 +39,19 @@ impl Tdx {
             return self.general_protection();
         }
         let leaf = self.vcpu.regs[reg::RAX] & 0xFFFF;
-        vmm.note(match leaf {
+        let name = match leaf {
             MEM_PAGE_ACCEPT => "accept",
             MEM_PAGE_ATTR_WR => "page-attributes",
             MR_RTMR_EXTEND => "rtmr-extend",
             MR_REPORT => "tdreport",
             _ => "tdcall",
-        });
-        match leaves::serve(&mut self.td, memory, &mut self.vcpu.regs) {
+        };
+        let served = leaves::serve(&mut self.td, memory, &mut self.vcpu.regs);
+        // One that the host has to serve first comes again.
+        if !matches!(served, Served::Missing { .. } | Served::Demote(_)) {
+            vmm.note(name);
+        }
+        match served {
             Served::Done => self.judge(vmm, leaf),
             Served::Unknown => vmm.offence = Some(&breach::TDCALL_UNKNOWN),
             Served::Missing { gfn, large } => return self.augment(vmm, memory, gfn, large),
