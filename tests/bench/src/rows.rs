@@ -41,7 +41,7 @@ const SERVED: [(&str, &str, Option<u64>); 4] = [
     ("cpuid", "paravisor-cpuid", Some(1000)),
     ("msr", "paravisor-msr", None),
     ("io", "paravisor-port-io", None),
-    ("intr", "paravisor-apic-timer", None),
+    ("timer", "paravisor-apic-timer", None),
 ];
 const SERVED_METHOD: &str =
     "mean over the run; the test host stamps each exit and re-entry, without its own instructions";

@@ -56,7 +56,7 @@ pub fn enter(
     };
     run(vmm, vcpu, memory, slice, !interruptible)?;
     if let Some(vector) = offered.filter(|_| vcpu.interrupt_taken()) {
-        vmm.vp().apic.accept(vector);
+        vmm.took(vector);
     }
     if vcpu.vmcb.control.exit_code == exit::NPF {
         vcpu.reinject();

@@ -27,6 +27,9 @@ pub const NPF_FETCH: u64 = 1 << 4;
 /// NPF EXITINFO1: during the guest's own table walk.
 pub const NPF_WALK: u64 = 1 << 33;
 
+/// The class of an interrupt that was the timer's alone; only what serves it is counted so.
+pub const TIMER: &str = "timer";
+
 /// Class of an exit in the report's counts.
 pub fn class(code: u64) -> &'static str {
     match code {
@@ -51,7 +54,7 @@ pub fn class(code: u64) -> &'static str {
 }
 
 /// Classes, in the order of the report.
-pub const CLASSES: [&str; 16] = [
+pub const CLASSES: [&str; 17] = [
     "cr",
     "dr",
     "exception",
@@ -67,5 +70,6 @@ pub const CLASSES: [&str; 16] = [
     "vmmcall",
     "xsetbv",
     "npf",
+    TIMER,
     "other",
 ];

@@ -199,6 +199,11 @@ impl Apic {
         set(&mut self.in_service, vector);
     }
 
+    /// Whether a vector is the timer's.
+    pub fn is_timer(&self, vector: u8) -> bool {
+        self.timer as u8 == vector
+    }
+
     /// Requests an interrupt.
     pub fn request(&mut self, vector: u8) {
         set(&mut self.requested, vector);

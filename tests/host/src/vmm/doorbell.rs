@@ -14,7 +14,7 @@ impl Vmm {
             && let Some(vector) = self.pending_interrupt()
         {
             page[PENDING_VECTOR] = vector;
-            self.vp().apic.accept(vector);
+            self.took(vector);
             new = true;
         }
         if self.vp().nmi && page[PENDING_FLAGS] & flags::NMI == 0 {

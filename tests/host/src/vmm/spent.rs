@@ -1,6 +1,9 @@
 //! Whose instructions an entry was: counted by the stamps around VMRUN, without the host's own.
 
-use super::{Vmm, stats::Boot};
+use super::{
+    Vmm,
+    stats::{Boot, Service},
+};
 use crate::svm::vcpu::Vcpu;
 
 const USER: u8 = 3;
@@ -19,13 +22,23 @@ impl Vmm {
             });
         }
         match (lower, &mut self.vp().serving) {
-            (false, Some((_, spent))) => *spent += vcpu.ran,
+            (false, Some(service)) => service.spent += vcpu.ran,
             (false, None) => {}
             (true, serving) => {
-                if let Some((served, spent)) = serving.replace((code, 0)) {
-                    self.stats.serve(served, spent);
+                if let Some(service) = serving.replace(Service::new(code)) {
+                    self.stats.serve(&service);
                 }
             }
+        }
+    }
+
+    /// The processor took a vector of its local APIC.
+    pub fn took(&mut self, vector: u8) {
+        let vp = self.vp();
+        vp.apic.accept(vector);
+        let timer = vp.apic.is_timer(vector);
+        if let Some(service) = &mut vp.serving {
+            service.took(timer);
         }
     }
 }
@@ -39,7 +52,7 @@ mod tests {
         vmm::scenario::Scenario,
     };
     use alloc::boxed::Box;
-    use tessera_defs::snp::vc;
+    use tessera_defs::{snp::vc, x86::x2apic};
 
     fn entry(vcpu: &mut Vcpu, code: u64, ran: u64, cpl: u8) -> &Vcpu {
         vcpu.vmcb.control.exit_code = code;
@@ -64,6 +77,23 @@ mod tests {
             (1, 1560)
         );
         assert_eq!(vmm.stats.serving.iter().sum::<u64>(), 500);
+    }
+
+    #[test]
+    fn only_an_interrupt_of_the_timer_alone_is_counted_as_the_timers() {
+        let mut vmm = Vmm::new(Scenario::default(), FAKE);
+        let vcpu = &mut Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        vmm.vp().apic.write(x2apic::LVT_TIMER, 0x40, 0).unwrap();
+        // The kick of another processor; the timer; both; neither.
+        for taken in [&[0x41][..], &[0x40], &[0x40, 0x41], &[]] {
+            vmm.ran(entry(vcpu, exit::INTR, 10, 0), true);
+            taken.iter().for_each(|vector| vmm.took(*vector));
+            vmm.ran(entry(vcpu, vc::HLT, 100, 0), false);
+        }
+        vmm.ran(entry(vcpu, vc::CPUID, 10, 0), true);
+        let of = |name| exit::CLASSES.iter().position(|class| *class == name);
+        let served = |name| vmm.stats.served[of(name).unwrap()];
+        assert_eq!((served(exit::TIMER), served("intr")), (1, 3));
     }
 
     #[test]

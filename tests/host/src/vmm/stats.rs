@@ -38,6 +38,47 @@ pub struct Boot {
     pub operations: Vec<(&'static str, u64)>,
 }
 
+/// What serves a lower context's exit.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// The exit's code.
+    pub code: u64,
+    /// Instructions so far.
+    pub spent: u64,
+    /// Interrupts that came in meanwhile.
+    pub taken: Taken,
+}
+
+/// Interrupts of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// None.
+    Nothing,
+    /// One, the local APIC's timer.
+    Timer,
+    /// Another, or several.
+    Others,
+}
+
+impl Service {
+    /// Of an exit that just came.
+    pub fn new(code: u64) -> Self {
+        Self {
+            code,
+            spent: 0,
+            taken: Taken::Nothing,
+        }
+    }
+
+    /// An interrupt was taken.
+    pub fn took(&mut self, timer: bool) {
+        self.taken = match self.taken {
+            Taken::Nothing if timer => Taken::Timer,
+            _ => Taken::Others,
+        };
+    }
+}
+
 impl Stats {
     /// Nothing yet.
     pub fn new() -> Self {
@@ -55,15 +96,19 @@ impl Stats {
 
     /// Counts an exit.
     pub fn exit(&mut self, code: u64) {
-        self.exits[index(code)] += 1;
+        self.exits[place(exit::class(code))] += 1;
         self.total += 1;
     }
 
     /// Counts what was spent on a lower context's exit. Nothing was where the vmm served it.
-    pub fn serve(&mut self, code: u64, instructions: u64) {
-        if instructions > 0 {
-            self.served[index(code)] += 1;
-            self.serving[index(code)] += instructions;
+    pub fn serve(&mut self, service: &Service) {
+        let class = match service.taken {
+            Taken::Timer if service.code == exit::INTR => exit::TIMER,
+            _ => exit::class(service.code),
+        };
+        if service.spent > 0 {
+            self.served[place(class)] += 1;
+            self.serving[place(class)] += service.spent;
         }
     }
 
@@ -76,9 +121,8 @@ impl Stats {
     }
 }
 
-/// Place of an exit's class in `exit::CLASSES`.
-fn index(code: u64) -> usize {
-    let class = exit::class(code);
+/// Place of a class in `exit::CLASSES`.
+fn place(class: &str) -> usize {
     let place = exit::CLASSES.iter().position(|name| *name == class);
     place.unwrap_or(exit::CLASSES.len() - 1)
 }

@@ -1,6 +1,6 @@
 //! A virtual processor as the vmm knows it: its local APIC, and whether it can go on.
 
-use super::apic::Apic;
+use super::{apic::Apic, stats::Service};
 use tessera_defs::start_vp::InitialVpContext;
 
 /// What it does.
@@ -50,8 +50,8 @@ pub struct Vp {
     pub turns: u64,
     /// Instructions that it executed.
     pub instructions: u64,
-    /// Code of the lower context's exit that is served, and what that took so far.
-    pub serving: Option<(u64, u64)>,
+    /// What serves the lower context's last exit.
+    pub serving: Option<Service>,
 }
 
 impl Vp {
