@@ -180,6 +180,14 @@ pub const BOOTS: &[Boot] = &[
             "stock: dmesg Memory Encryption Features active: AMD SEV\r\n",
         ],
     ),
+    two(
+        Mode::TdxParavisor,
+        HostProfile::HyperV,
+        &[
+            TWO,
+            "stock: dmesg Memory Encryption Features active: Intel TDX\r\n",
+        ],
+    ),
     old(Mode::None, HostProfile::Kvm, &[TWO]),
     old(Mode::Snp, HostProfile::Kvm, &[TWO, SNP]),
     old(Mode::SnpParavisor, HostProfile::HyperV, &[TWO]),

@@ -142,4 +142,19 @@ mod tests {
         assert_eq!(access(&vm, save, x86::MSR_EFER, Some(0x501)), Served::L1);
         assert_eq!(access(&vm, save, x86::MSR_EFER, Some(0xC01)), Served::Fault);
     }
+
+    #[test]
+    fn without_paging_a_processor_on_its_way_to_long_mode_sets_lme_itself() {
+        let mut vm = Vm::new(u64::MAX);
+        pass(&mut vm, x86::MSR_EFER);
+        let mut vcpu = Vcpu::new(Box::leak(Bitmaps::new()), 0);
+        let save = &mut vcpu.vmcb.save;
+        // After INIT, but for NXE; then what Linux's start trampoline writes.
+        (save.efer, save.cr0) = (0x1800, 0x5_0033);
+        let written = access(&vm, save, x86::MSR_EFER, Some(0x901));
+        assert_eq!((written, save.efer), (Served::Register(0), 0x1901));
+        // LMA follows paging alone.
+        access(&vm, save, x86::MSR_EFER, Some(0xD01));
+        assert_eq!(save.efer, 0x1901);
+    }
 }
