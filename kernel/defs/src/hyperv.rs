@@ -1,6 +1,8 @@
 //! Hyper-V guest interface. Source: Hypervisor Top Level Functional Specification (TLFS) 6.0b;
 //! isolation parts: Linux `include/hyperv/hvgdk.h` and Microsoft's public `hvdef`.
 
+pub mod synic;
+
 /// CPUID: vendor and maximum leaf.
 pub const CPUID_VENDOR: u32 = 0x4000_0000;
 /// CPUID: interface signature, EAX = "Hv#1".

@@ -36,8 +36,10 @@ pub fn caught(length: u64, act: impl FnOnce()) -> Option<(u64, u64)> {
 fn handle(frame: &mut TrapFrame) {
     let counts = &machine::COUNTS[machine::me()];
     match frame.vector as u8 {
-        machine::TIMER | machine::SIGNAL => {
+        vector @ (machine::TIMER | machine::SIGNAL) => {
             counts.signals.fetch_add(1, SeqCst);
+            let tick = u64::from(vector == machine::TIMER);
+            counts.ticks.fetch_add(tick, SeqCst);
             return calls::end_of_interrupt();
         }
         vector::NMI => {

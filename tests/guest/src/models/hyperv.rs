@@ -62,15 +62,73 @@ pub static MSRS: &[Row] = &[
         Modelled,
         Conformance("hv-assist"),
     ),
-    row("REFERENCE_TSC", "TLFS 12.7", Open(GP), None),
+    row(
+        "REFERENCE_TSC",
+        "TLFS 12.7",
+        Modelled,
+        Conformance("hv-reference-tsc"),
+    ),
     row("EOI, ICR, TPR", "TLFS 10.2", Open(GP), None),
     row(
         "SCONTROL, SVERSION, SIEFP, SIMP, EOM, SINT0 to SINT15",
         "TLFS 11.8",
-        Open(GP),
-        None,
+        Modelled,
+        Conformance("hv-synic"),
     ),
-    row("STIMER0 to STIMER3", "TLFS 12.1", Open(GP), None),
+    row(
+        "SINTx: masked, polling",
+        "TLFS 11.8.6",
+        Modelled,
+        Conformance("hv-masked"),
+    ),
+    row(
+        "SINTx: AutoEOI, vectors below 16 (#GP)",
+        "TLFS 11.8.6",
+        Modelled,
+        Unit("vmm/synic/tests.rs"),
+    ),
+    row(
+        "message page: slots, MessagePending, EOM",
+        "TLFS 11.10",
+        Modelled,
+        Conformance("hv-message"),
+    ),
+    row(
+        "event flags page",
+        "TLFS 11.11",
+        Modelled,
+        Conformance("hv-event"),
+    ),
+    row(
+        "STIMER0 to STIMER3: one-shot, message, AutoEnable",
+        "TLFS 12.1",
+        Modelled,
+        Conformance("hv-timer-message"),
+    ),
+    row(
+        "STIMERx: SINT0, COUNT of zero",
+        "TLFS 12.1",
+        Modelled,
+        Conformance("hv-timer-stopped"),
+    ),
+    row(
+        "STIMERx: periodic, direct mode",
+        "hvdef",
+        Modelled,
+        Conformance("hv-timer-direct"),
+    ),
+    row(
+        "STIMERx: lazy, reserved bits (#GP)",
+        "TLFS 12.1",
+        Modelled,
+        Unit("vmm/synic/tests.rs"),
+    ),
+    row(
+        "each processor's own controller and timers",
+        "TLFS 11",
+        Modelled,
+        Processors,
+    ),
     row(
         "RESET, VP_RUNTIME, crash registers",
         "TLFS 7.8",
@@ -80,6 +138,12 @@ pub static MSRS: &[Row] = &[
 ];
 
 pub static CALLS: &[Row] = &[
+    row(
+        "HvCallPostMessage, HvCallSignalEvent: no connection but, where the host is probed, one's own",
+        "TLFS 11.12",
+        Modelled,
+        Conformance("hv-no-connection"),
+    ),
     row(
         "HvCallNotifyLongSpinWait",
         "TLFS 7.11",

@@ -17,7 +17,8 @@ use tessera_hw::instr;
 
 static MODE: AtomicU32 = AtomicU32::new(0);
 
-fn mode() -> Mode {
+/// Where this runs.
+pub fn mode() -> Mode {
     Mode::from_u32(MODE.load(Ordering::Relaxed)).unwrap_or(Mode::None)
 }
 

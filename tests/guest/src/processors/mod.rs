@@ -8,6 +8,7 @@ pub mod machine;
 mod plain;
 mod probes;
 pub mod snp;
+pub mod synthetic;
 mod tdx;
 pub mod work;
 

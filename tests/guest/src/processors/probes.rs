@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use tessera_defs::mode::Mode;
 
 /// A probe: whether the host does what the architecture says.
-type Probe = fn(&mut Machine) -> bool;
+pub type Probe = fn(&mut Machine) -> bool;
 
 /// Every probe.
 pub static ALL: &[(&str, Probe)] = &[
@@ -23,6 +23,7 @@ pub static ALL: &[(&str, Probe)] = &[
     ("halt", halt),
     ("timer", timer),
     ("index", index),
+    ("synthetic", synthetic),
     ("lock", lock),
     ("registers", registers),
     ("stop-and-start", stop_and_start),
@@ -42,7 +43,7 @@ pub fn in_time(what: impl Fn() -> bool) -> bool {
 }
 
 /// Whether it becomes true in a time that is long for a processor.
-fn soon(what: impl Fn() -> bool) -> bool {
+pub fn soon(what: impl Fn() -> bool) -> bool {
     (0..100_000).any(|_| {
         spin_loop();
         what()
@@ -178,6 +179,20 @@ fn timer(machine: &mut Machine) -> bool {
 
 fn index(machine: &mut Machine) -> bool {
     !machine.hyperv || others(machine).all(|n| order(n, order::INDEX) == Some(n as u64))
+}
+
+/// Each has a synthetic interrupt controller and timers of its own, where the host has them.
+fn synthetic(machine: &mut Machine) -> bool {
+    if !machine.hyperv || below::is(machine) {
+        return true;
+    }
+    let ticks = || COUNTS[0].ticks.load(SeqCst);
+    let mine = ticks();
+    others(machine).for_each(|index| POSTS[index].order.store(order::SYNTHETIC, Release));
+    others(machine).all(|index| {
+        let post = &POSTS[index];
+        in_time(|| post.order.load(Acquire) == 0) && post.answer.load(SeqCst) == 3
+    }) && ticks() == mine
 }
 
 /// Everybody counts under one lock.

@@ -164,6 +164,22 @@ pub fn msr(register: u32, value: Option<u64>) -> u64 {
     })
 }
 
+/// A hypercall by the GHCB, the input in it; the result value.
+pub fn hypercall(control: u64, input: &[u64]) -> u64 {
+    instr::without_interrupts(|| {
+        let page = clear();
+        input
+            .iter()
+            .enumerate()
+            .for_each(|(n, word)| put(page + n as u64 * 8, *word));
+        let result = page + ghcb::HYPERCALL_CONTROL as u64;
+        put(result, control);
+        trailer(page, ghcb::USAGE_HYPERCALL);
+        crate::snp::ask(ghcb(calls::me()));
+        touch(result)
+    })
+}
+
 /// OUT.
 pub fn port_out(info: u64, value: u64) {
     instr::without_interrupts(|| {

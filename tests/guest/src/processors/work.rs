@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // reason: STI
 
 use super::machine::{self, MOST, SIGNAL, TIMER};
-use super::{below, calls};
+use super::{below, calls, synthetic};
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tessera_defs::hyperv as hv;
@@ -32,6 +32,8 @@ pub mod order {
     pub const TOUCH: u64 = 10;
     /// `below::evidence`.
     pub const EVIDENCE: u64 = 11;
+    /// `synthetic::own`.
+    pub const SYNTHETIC: u64 = 12;
 }
 
 /// How often each processor counts.
@@ -113,6 +115,7 @@ fn obey(order: u64) -> u64 {
         order::SHARE_ON => below::share_on(machine::me()),
         order::TOUCH => below::touch(machine::me()),
         order::EVIDENCE => below::evidence(machine::me()),
+        order::SYNTHETIC => synthetic::own(),
         _ => u64::MAX,
     }
 }

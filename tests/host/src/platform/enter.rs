@@ -119,7 +119,6 @@ pub fn run(
     let now = vmm.now();
     let deadline = vmm
         .vp()
-        .apic
         .deadline()
         .map_or(slice, |at| at.saturating_sub(now));
     let left = vmm.turn_left().unwrap_or(slice);

@@ -187,12 +187,16 @@ impl Plain {
         if vmm.scenario.profile != HostProfile::HyperV {
             return self.vcpu.inject_exception(vector::UD, None);
         }
+        let control = self.vcpu.regs[reg::RCX];
+        let fast = [reg::RDX, reg::R8].map(|at| self.vcpu.regs[at].to_le_bytes());
         let gpa = self.vcpu.regs[reg::RDX];
         let frame = memory.frame(gpa / PAGE as u64);
-        let input = frame
-            .and_then(|frame| memory.page(frame))
-            .map(|page| &page[gpa as usize % PAGE..]);
-        let result = match vmm.hypercall(self.vcpu.regs[reg::RCX], input.unwrap_or(&[])) {
+        let page = frame.and_then(|frame| memory.page(frame));
+        let input = match control & hyperv::HYPERCALL_FAST {
+            0 => page.map_or(&[][..], |page| &page[gpa as usize % PAGE..]),
+            _ => fast.as_flattened(),
+        };
+        let result = match vmm.hypercall(control, input) {
             Hypercall::Done(result) => result,
             Hypercall::Output(result, bytes) => {
                 vmm.writes.push((self.vcpu.regs[reg::R8], bytes));

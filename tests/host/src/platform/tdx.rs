@@ -194,7 +194,7 @@ impl Technology for Tdx {
     }
 
     fn host_access(&self, memory: &Memory, gpa: u64, _access: Access) -> Option<u32> {
-        let gfn = gpa / PAGE as u64;
+        let gfn = (gpa & !view::SHARED) / PAGE as u64;
         memory.frame(gfn).filter(|_| self.shared.contains(&gfn))
     }
 

@@ -43,6 +43,8 @@ pub struct Apic {
     ended: Option<u8>,
     requested: [u32; 8],
     in_service: [u32; 8],
+    /// Vectors that end as they are taken (Hyper-V, AutoEOI of SINTx).
+    ending: [u32; 8],
 }
 
 impl Apic {
@@ -64,6 +66,7 @@ impl Apic {
             ended: None,
             requested: [0; 8],
             in_service: [0; 8],
+            ending: [0; 8],
         }
     }
 
@@ -71,6 +74,7 @@ impl Apic {
     pub fn reset(&mut self) {
         *self = Self {
             base: self.base,
+            ending: self.ending,
             ..Self::new(self.id)
         };
     }
@@ -196,7 +200,15 @@ impl Apic {
     /// The offered vector was taken.
     pub fn accept(&mut self, vector: u8) {
         clear(&mut self.requested, vector);
-        set(&mut self.in_service, vector);
+        if self.ending[usize::from(vector) / 32] >> (vector % 32) & 1 == 0 {
+            set(&mut self.in_service, vector);
+        }
+    }
+
+    /// These vectors, and no others, end as they are taken.
+    pub fn end_at_once(&mut self, vectors: impl Iterator<Item = u8>) {
+        self.ending = [0; 8];
+        vectors.for_each(|vector| set(&mut self.ending, vector));
     }
 
     /// Whether a vector is the timer's.

@@ -156,9 +156,9 @@ impl Vmm {
     /// The interrupt that the guest should get now, if its IF allows.
     pub fn pending_interrupt(&mut self) -> Option<u8> {
         let now = self.now();
-        let apic = &mut self.vp().apic;
-        apic.tick(now);
-        apic.pending()
+        let vp = self.vp();
+        vp.tick(now);
+        vp.apic.pending()
     }
 
     /// Runs over the limits of the scenario.

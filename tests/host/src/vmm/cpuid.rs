@@ -2,7 +2,7 @@
 
 use super::{Vmm, clocks, lies};
 use tessera_defs::{
-    hyperv,
+    hyperv::{self, synic},
     mode::{HostProfile, Mode},
     snp::status,
 };
@@ -163,10 +163,15 @@ impl Vmm {
                     | hyperv::FEATURE_EAX_VP_INDEX
                     | hyperv::FEATURE_EAX_TIME_REF_COUNT
                     | hyperv::FEATURE_EAX_INTERRUPT_CONTROL
-                    | hyperv::FEATURE_EAX_FREQUENCIES,
-                hyperv::FEATURE_EBX_ISOLATION,
+                    | hyperv::FEATURE_EAX_FREQUENCIES
+                    | synic::FEATURE_EAX_SYNIC
+                    | synic::FEATURE_EAX_TIMERS
+                    | synic::FEATURE_EAX_REFERENCE_TSC,
+                hyperv::FEATURE_EBX_ISOLATION
+                    | synic::FEATURE_EBX_POST_MESSAGES
+                    | synic::FEATURE_EBX_SIGNAL_EVENTS,
                 0,
-                hyperv::FEATURE_EDX_FREQUENCIES,
+                hyperv::FEATURE_EDX_FREQUENCIES | synic::FEATURE_EDX_DIRECT_TIMERS,
             ],
             // Virtual and logical processors at most.
             hyperv::CPUID_LIMITS => [64, 64, 0, 0],

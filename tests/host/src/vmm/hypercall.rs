@@ -7,7 +7,11 @@ use super::{
     start,
 };
 use alloc::vec::Vec;
-use tessera_defs::{breach, hyperv as hv, start_vp::StartVpInput};
+use tessera_defs::{
+    breach,
+    hyperv::{self as hv, synic},
+    start_vp::StartVpInput,
+};
 
 /// Registers of the partition that hypercalls need.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +20,8 @@ pub struct HyperV {
     pub guest_os_id: u64,
     /// HYPERCALL.
     pub hypercall: u64,
+    /// REFERENCE_TSC.
+    pub reference_tsc: u64,
 }
 
 /// A decoded hypercall.
@@ -39,6 +45,9 @@ pub enum Hypercall {
     Registers(SetRegisters),
 }
 
+/// Calls whose input fits the registers.
+const FAST: [u16; 2] = [hv::HVCALL_NOTIFY_LONG_SPIN_WAIT, synic::HVCALL_SIGNAL_EVENT];
+
 /// Result value of a rep hypercall that completed `done` repetitions.
 pub fn repeated(status: u16, done: usize) -> u64 {
     u64::from(status) | (done as u64) << hv::HYPERCALL_REP_COUNT_SHIFT
@@ -56,7 +65,7 @@ impl Vmm {
         // caller's 16 bytes.
         let (code, fast) = (control as u16, control & hv::HYPERCALL_FAST != 0);
         let reserved = control & 0xF000_F000_FFFE_0000 != 0;
-        if reserved || fast && code != hv::HVCALL_NOTIFY_LONG_SPIN_WAIT {
+        if reserved || fast && !FAST.contains(&code) {
             return Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_INPUT));
         }
         match code {
@@ -67,6 +76,8 @@ impl Vmm {
             },
             hv::HVCALL_GET_VP_INDEX => self.vp_indices(control, input),
             hv::HVCALL_START_VP => self.start_vp(control, input),
+            synic::HVCALL_POST_MESSAGE => Hypercall::Done(self.post_message(control, input).into()),
+            synic::HVCALL_SIGNAL_EVENT => Hypercall::Done(self.signal_event(control, input).into()),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
             code => {
                 self.unsupported(Request::Hypercall(code), [control, 0, 0, 0]);

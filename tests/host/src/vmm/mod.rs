@@ -30,6 +30,7 @@ pub mod schedule;
 pub mod spent;
 pub mod start;
 pub mod stats;
+pub mod synic;
 pub mod tdvmcall;
 pub mod uart;
 pub mod vp;

@@ -1,7 +1,12 @@
 //! MSRs as the host answers them. `None` is #GP.
 
 use super::{Vmm, clocks, lies, missing::Request};
-use tessera_defs::{hyperv, mode::HostProfile, x86};
+use crate::memory::frames::PAGE;
+use tessera_defs::{
+    hyperv::{self, synic},
+    mode::HostProfile,
+    x86,
+};
 
 const MSR_TSC: u32 = 0x10;
 const MSR_TSC_DEADLINE: u32 = 0x6E0;
@@ -61,6 +66,7 @@ impl Vmm {
         if let Some(ended) = self.vp().apic.take_ended() {
             let again = self.devices.ioapic.end(ended);
             self.route(again);
+            self.vp().synic.ended();
         }
     }
 
@@ -73,11 +79,12 @@ impl Vmm {
             hyperv::MSR_GUEST_OS_ID => self.hyperv.guest_os_id,
             hyperv::MSR_HYPERCALL => self.hyperv.hypercall,
             hyperv::MSR_VP_INDEX => self.current() as u64,
-            hyperv::MSR_TIME_REF_COUNT => self.now() / 100,
+            hyperv::MSR_TIME_REF_COUNT => clocks::reference(self.now()),
+            synic::MSR_REFERENCE_TSC => self.hyperv.reference_tsc,
             hyperv::MSR_TSC_FREQUENCY | hyperv::MSR_APIC_FREQUENCY => clocks::FREQUENCY,
             hyperv::MSR_VP_ASSIST_PAGE => self.vp().assist,
             hyperv::MSR_ISOLATION_CONFIG => self.isolation_msr(),
-            _ => return None,
+            _ => return self.vp().synic.read(msr),
         })
     }
 
@@ -90,7 +97,17 @@ impl Vmm {
             (_, hyperv::MSR_GUEST_OS_ID) => self.hyperv.guest_os_id = value,
             (_, hyperv::MSR_HYPERCALL) => self.hyperv.hypercall = value,
             (_, hyperv::MSR_VP_ASSIST_PAGE) => self.vp().assist = value,
-            _ => return None,
+            (_, synic::MSR_REFERENCE_TSC) => self.reference_page(value),
+            _ => return self.set_synic(msr, value),
+        }
+        Some(())
+    }
+
+    fn set_synic(&mut self, msr: u32, value: u64) -> Option<()> {
+        let now = clocks::reference(self.now());
+        let vp = self.vp();
+        if let Some(page) = vp.synic.write(msr, value, now, &mut vp.apic)? {
+            self.writes.push((page, alloc::vec![0; PAGE]));
         }
         Some(())
     }

@@ -3,6 +3,7 @@
 use super::{
     Vmm, image,
     scenario::{HashRange, Scenario},
+    synic::pages::deliver,
 };
 use crate::{
     machine::Machine,
@@ -53,8 +54,10 @@ fn drive(
         if vmm.scenario.typed {
             vmm.take_typed();
         }
+        deliver(vmm, memory, technology);
         match vmm.next_turn() {
-            Ok(()) => {}
+            Ok(true) => {}
+            Ok(false) => continue,
             // Whoever types goes on.
             Err(_) if vmm.scenario.typed => continue,
             Err(end) => return end,

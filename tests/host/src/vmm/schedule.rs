@@ -60,20 +60,20 @@ impl Vmm {
         &mut self.vps[self.turns.current]
     }
 
-    /// Chooses who runs next; where nobody can, leaps to the next timer interrupt. Errors: nothing
-    /// will ever come.
-    pub fn next_turn(&mut self) -> Result<(), End> {
+    /// Chooses who runs next; where nobody can, leaps to the next timer interrupt. `false`: it leapt to a
+    /// timer whose message is to be delivered first. Errors: nothing will ever come.
+    pub fn next_turn(&mut self) -> Result<bool, End> {
         let now = self.now();
         let alone = self.vps.len() == 1;
         let over = self.turns.given || now >= self.turns.end;
         let current = self.turns.current;
         if (alone || !over) && self.vps[current].ready(now) {
             self.wake(current);
-            return Ok(());
+            return Ok(true);
         }
         if let Some(next) = self.ready_after(current, now) {
             self.give_turn(next, now);
-            return Ok(());
+            return Ok(true);
         }
         let first = self.vps.iter().filter_map(Vp::wakes).min();
         let Some(at) = first else {
@@ -83,10 +83,11 @@ impl Vmm {
         let now = self.now();
         match self.ready_after(current, now) {
             Some(next) => self.give_turn(next, now),
+            None if self.vps.iter().any(|vp| vp.synic.looks()) => return Ok(false),
             // A higher priority holds the timer's interrupt: nothing else will come.
             None => return Err(self.stuck()),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn ready_after(&mut self, current: usize, now: u64) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! A virtual processor as the vmm knows it: its local APIC, and whether it can go on.
 
-use super::{apic::Apic, stats::Service};
+use super::{apic::Apic, clocks, stats::Service, synic::Synic};
 use tessera_defs::start_vp::InitialVpContext;
 
 /// What it does.
@@ -46,6 +46,8 @@ pub struct Vp {
     pub start: Option<Start>,
     /// Hyper-V: VP_ASSIST_PAGE: kept, never used by this host.
     pub assist: u64,
+    /// Its synthetic interrupt controller and timers.
+    pub synic: Synic,
     /// Turns that it had.
     pub turns: u64,
     /// Instructions that it executed.
@@ -63,6 +65,7 @@ impl Vp {
             nmi: false,
             start: None,
             assist: 0,
+            synic: Synic::new(),
             turns: 0,
             instructions: 0,
             serving: None,
@@ -71,7 +74,7 @@ impl Vp {
 
     /// Whether a turn would bring it on.
     pub fn ready(&mut self, now: u64) -> bool {
-        self.apic.tick(now);
+        self.tick(now);
         if self.start.is_some() {
             return true;
         }
@@ -84,10 +87,22 @@ impl Vp {
         }
     }
 
+    /// Its timers know the time.
+    pub fn tick(&mut self, now: u64) {
+        self.apic.tick(now);
+        self.synic.tick(clocks::reference(now), &mut self.apic);
+    }
+
+    /// When the first of its timers asks for it, if one will.
+    pub fn deadline(&self) -> Option<u64> {
+        let synthetic = self.synic.timers.deadline().map(clocks::time);
+        self.apic.deadline().into_iter().chain(synthetic).min()
+    }
+
     /// When its timer will end its halt, if it will.
     pub fn wakes(&self) -> Option<u64> {
         match self.activity {
-            Activity::Halted { interrupts: true } => self.apic.deadline(),
+            Activity::Halted { interrupts: true } => self.deadline(),
             _ => None,
         }
     }

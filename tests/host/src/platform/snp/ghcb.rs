@@ -315,11 +315,15 @@ impl Snp {
             need(request, &[RCX, RDX])?;
             let (control, gpa) = (request.rcx, request.rdx);
             let frame = self.host_access(memory, gpa, Access::Read);
-            let input = frame.and_then(|frame| memory.page(frame));
-            let input = input.map(|page| &page[gpa as usize % PAGE..]);
-            let call = vmm.hypercall(control, input.unwrap_or(&[]));
+            let page_of = frame.and_then(|frame| memory.page(frame));
             let mut output = [0; 8];
             output.copy_from_slice(&request.as_bytes()[R8..R8 + 8]);
+            let fast = [gpa.to_le_bytes(), output];
+            let input = match control & hyperv::HYPERCALL_FAST {
+                0 => page_of.map_or(&[][..], |page| &page[gpa as usize % PAGE..]),
+                _ => fast.as_flattened(),
+            };
+            let call = vmm.hypercall(control, input);
             page.rax = self.hypercall(vmm, memory, call, u64::from_le_bytes(output))?;
         }
         set_valid(page, RAX);
