@@ -5,6 +5,19 @@
 //! identifiers and masks below were checked against the tables that Intel's TDX module 1.5 is
 //! generated from.
 
+/// Module: vendor.
+pub const SYS_VENDOR: u64 = 0x0800_0002_0000_0000;
+/// Module: build date, decimal YYYYMMDD.
+pub const SYS_BUILD_DATE: u64 = 0x8800_0002_0000_0001;
+/// Module: build number.
+pub const SYS_BUILD: u64 = 0x8800_0001_0000_0002;
+/// Module: minor version.
+pub const SYS_MINOR: u64 = 0x0800_0001_0000_0003;
+/// Module: major version.
+pub const SYS_MAJOR: u64 = 0x0800_0001_0000_0004;
+/// Module: features. Bits 3 TDG.VP.RD and WR, 5 TDG.VP.CPUIDVE.SET, 7 TD partitioning, 8 TDG.MR.VERIFYREPORT.
+pub const SYS_FEATURES0: u64 = 0x0A00_0003_0000_0008;
+
 /// Context: TD.
 pub const CONTEXT_TD: u64 = 1;
 /// Context: TD VCPU.
@@ -35,6 +48,8 @@ pub const GPAW: u64 = 0x1110_0000_0000_0003;
 pub const CONFIG_FLAGS: u64 = 0x1110_0003_0000_0016;
 /// TDCS.TD_CTLS.
 pub const TD_CTLS: u64 = 0x1110_0003_0000_0017;
+/// TDCS.NOTIFY_ENABLES: bit 0, #VE where the host single-steps.
+pub const NOTIFY_ENABLES: u64 = 0x9110_0003_0000_0010;
 /// TDCS.MRTD, the first of 6 elements.
 pub const MRTD: u64 = 0x1310_0003_0000_0000;
 /// TDCS.RTMR, the first of 4 times 6 elements.

@@ -32,6 +32,10 @@ pub const METADATA_FIELD_NOT_READABLE: u64 = 0xC000_0C02 << 32;
 pub const METADATA_FIELD_VALUE_NOT_VALID: u64 = 0xC000_0C03 << 32;
 /// TDG.VP.RD of no field: RDX is the first that can be read.
 pub const METADATA_FIRST_FIELD_ID_IN_CONTEXT: u64 = 0x0000_0C0B << 32;
+/// TDG.MR.VERIFYREPORT: the report is of another processor's security version.
+pub const INVALID_CPUSVN: u64 = 0xC000_1000 << 32;
+/// TDG.MR.VERIFYREPORT: no report of this platform.
+pub const INVALID_REPORTMACSTRUCT: u64 = 0xC000_1001 << 32;
 /// TDG.VP.INVGLA: the address is not canonical.
 pub const GLA_NOT_CANONICAL: u64 = 0xC000_1160 << 32;
 /// VP.ENTER: the host took an exit of the L2 and then resumed L1 (354807).

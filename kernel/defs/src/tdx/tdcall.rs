@@ -23,8 +23,14 @@ pub const VM_WR: u64 = 8;
 pub const VP_RD: u64 = 9;
 /// TDG.VP.WR: RCX 0, RDX field, R8 value, R9 write mask; old value in R8 (0 on error).
 pub const VP_WR: u64 = 10;
-/// TDG.SYS.RD.
+/// TDG.VP.CPUIDVE.SET: RCX bit 0 in supervisor mode, bit 1 in user mode.
+pub const VP_CPUIDVE_SET: u64 = 5;
+/// TDG.SYS.RD: RDX field; value in R8 (0 on error), RDX the next field (all ones at the end and on error).
 pub const SYS_RD: u64 = 11;
+/// TDG.SYS.RDALL: RDX GPA of a page, R8 the first field; R8 the field that follows.
+pub const SYS_RDALL: u64 = 12;
+/// TDG.MR.VERIFYREPORT: RCX GPA of a REPORTMACSTRUCT, 256-byte aligned.
+pub const MR_VERIFYREPORT: u64 = 22;
 /// TDG.MEM.PAGE.ATTR.RD: RCX GPA; out RCX mapping (GPA, level, pending), RDX attributes; both
 /// 0 on error.
 pub const MEM_PAGE_ATTR_RD: u64 = 23;

@@ -35,6 +35,7 @@ pub fn run(handoff: &'static Handoff) -> ! {
             all.for_each(|some| try_all(&mut machine, some));
         }
         Mode::Tdx => {
+            answers::trap::install();
             calls::prepare(&mut machine);
             try_all(&mut machine, tdx::ALL);
         }

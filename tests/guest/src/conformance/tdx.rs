@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // reason: TDCALL
 
 use super::Probe;
+use crate::answers::trap::caught;
 use crate::tdx::vmcall;
 use crate::window::{FREE, put, touch};
 use tessera_defs::port::COM1;
@@ -9,7 +10,9 @@ use tessera_defs::tdx::page::{GPAW, SHARED_BIT};
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall as call;
 use tessera_defs::tdx::{field, status};
-use tessera_hw::isolation;
+use tessera_defs::vmx;
+use tessera_defs::x86::vector;
+use tessera_hw::{instr, isolation};
 
 /// Pages that nothing else uses.
 const PAGE: u64 = FREE + 12 * 4096;
@@ -65,6 +68,54 @@ pub const ALL: &[(&str, Probe)] = &[
         (known.rax, known.r8) == (0, 0)
             && (none.rax, none.r8) == (status::METADATA_FIELD_ID_INCORRECT, 0)
             && operand == status::OPERAND_INVALID | status::OPERAND_RCX
+    }),
+    ("vm-wr", |_| {
+        let write = |field, value| {
+            let regs = leaf(tdcall::VM_WR, [0, field, value]);
+            (regs.rax, regs.r8)
+        };
+        // The mask is all ones; this one Linux clears.
+        write(field::NOTIFY_ENABLES, 1) == (0, 0)
+            && write(field::NOTIFY_ENABLES, 0) == (0, 1)
+            && write(field::TD_CTLS, 1) == (status::METADATA_FIELD_VALUE_NOT_VALID, 0)
+            && write(field::XFAM, 3) == (status::METADATA_FIELD_NOT_WRITABLE, 0)
+            && write(NO_FIELD, 0) == (status::METADATA_FIELD_ID_INCORRECT, 0)
+    }),
+    ("sys-rd", |machine| {
+        let vendor = leaf(tdcall::SYS_RD, [0, field::SYS_VENDOR, 0]);
+        let none = leaf(tdcall::SYS_RD, [0, NO_FIELD, 9]);
+        let list = machine.guest.private(PAGE);
+        let all = leaf(tdcall::SYS_RDALL, [0, PAGE, field::NONE]);
+        let first = touch(list + 8) == field::SYS_VENDOR && touch(list + 16) == vendor.r8;
+        let unaligned = leaf(tdcall::SYS_RDALL, [0, PAGE + 8, field::NONE]).rax;
+        (vendor.rax, vendor.r8) == (0, 0x8086)
+            && vendor.rdx == field::SYS_BUILD_DATE
+            && (none.rax, none.r8) == (status::METADATA_FIELD_ID_INCORRECT, 0)
+            && (all.rax, all.r8, first) == (0, field::NONE, true)
+            && unaligned == status::OPERAND_INVALID | status::OPERAND_RDX
+    }),
+    ("cpuid-ve", |_| {
+        let set = |bits| leaf(tdcall::VP_CPUIDVE_SET, [bits, 0, 0]).rax;
+        let asks = || {
+            caught(2, || {
+                instr::cpuid(0, 0);
+            })
+        };
+        let invalid = set(4) == status::OPERAND_INVALID | status::OPERAND_RCX;
+        let user = set(2) == 0 && asks().is_none();
+        let supervisor = set(1) == 0 && asks() == Some((vector::VE.into(), 0));
+        let reason = leaf(tdcall::VP_VEINFO_GET, [0; 3]).rcx;
+        invalid && user && supervisor && reason == u64::from(vmx::CPUID) && set(0) == 0
+    }),
+    ("verify-report", |machine| {
+        let at = machine.guest.private(PAGE);
+        let made = leaf(tdcall::MR_REPORT, [PAGE, PAGE + 2048, 0]).rax;
+        let verify = |gpa| leaf(tdcall::MR_VERIFYREPORT, [gpa, 0, 0]).rax;
+        let genuine = verify(PAGE);
+        put(at + 128, !touch(at + 128));
+        (made, genuine) == (0, 0)
+            && verify(PAGE) == status::INVALID_REPORTMACSTRUCT
+            && verify(PAGE + 128) == status::OPERAND_INVALID | status::OPERAND_RCX
     }),
     ("vp-rd-wr", |_| {
         let none = leaf(tdcall::VP_RD, [0, NO_FIELD, 9]);

@@ -39,8 +39,8 @@ pub static LEAVES: &[Row] = &[
     row(
         "TDG.VP.CPUIDVE.SET",
         "348551, TDG.VP.CPUIDVE.SET",
-        Open(UNKNOWN),
-        None,
+        Modelled,
+        Conformance("cpuid-ve"),
     ),
     row(
         "TDG.MEM.PAGE.ACCEPT",
@@ -54,7 +54,12 @@ pub static LEAVES: &[Row] = &[
         Modelled,
         Conformance("vm-rd"),
     ),
-    row("TDG.VM.WR", "348551, TDG.VM.WR", Open(UNKNOWN), None),
+    row(
+        "TDG.VM.WR",
+        "348551, TDG.VM.WR",
+        Modelled,
+        Conformance("vm-wr"),
+    ),
     row(
         "TDG.VP.RD, TDG.VP.WR",
         "348551, TDG.VP.RD",
@@ -64,8 +69,8 @@ pub static LEAVES: &[Row] = &[
     row(
         "TDG.SYS.RD, TDG.SYS.RDALL",
         "348551, TDG.SYS.RD",
-        Open(UNKNOWN),
-        None,
+        Modelled,
+        Conformance("sys-rd"),
     ),
     row(
         "TDG.SERVTD.RD, TDG.SERVTD.WR",
@@ -76,8 +81,8 @@ pub static LEAVES: &[Row] = &[
     row(
         "TDG.MR.VERIFYREPORT",
         "348551, TDG.MR.VERIFYREPORT",
-        Open(UNKNOWN),
-        None,
+        Modelled,
+        Conformance("verify-report"),
     ),
     row(
         "TDG.MEM.PAGE.ATTR.RD, TDG.MEM.PAGE.ATTR.WR",

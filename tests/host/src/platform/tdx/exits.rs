@@ -126,13 +126,14 @@ impl Tdx {
         self.exception(vmx::IO, qualification, 0, length)
     }
 
-    /// The module answers all leaves but the hypervisor's.
+    /// The module answers all leaves but the hypervisor's, unless the TD wants #VE (TDG.VP.CPUIDVE.SET).
     fn cpuid(&mut self, vmm: &mut Vmm, length: u64) -> Step {
         let (leaf, sub) = (
             self.vcpu.regs[reg::RAX] as u32,
             self.vcpu.regs[reg::RCX] as u32,
         );
-        if (0x4000_0000..=0x4000_FFFF).contains(&leaf) {
+        let asked = self.td.cpuid_ve >> u8::from(self.vcpu.vmcb.save.cpl != 0) & 1 == 1;
+        if asked || (0x4000_0000..=0x4000_FFFF).contains(&leaf) {
             return self.exception(vmx::CPUID, 0, 0, length);
         }
         let [ebx, ecx, edx] = cpuid::SIGNATURE;

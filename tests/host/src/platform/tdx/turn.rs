@@ -16,6 +16,7 @@ use core::mem::swap;
 pub struct Parked {
     vcpu: Vcpu,
     ve: Option<Info>,
+    cpuid_ve: u64,
     l2: Vm,
     lower: Lower,
 }
@@ -33,6 +34,7 @@ impl Tdx {
             self.others.add(Parked {
                 vcpu,
                 ve: None,
+                cpuid_ve: 0,
                 l2: self.td.l2.clone(),
                 lower: Lower::new(pages),
             });
@@ -57,6 +59,7 @@ impl Tdx {
         others.switch_by(next, |parked| {
             swap(vcpu, &mut parked.vcpu);
             swap(&mut td.ve, &mut parked.ve);
+            swap(&mut td.cpuid_ve, &mut parked.cpuid_ve);
             swap(&mut td.l2, &mut parked.l2);
             swap(lower, &mut parked.lower);
         });

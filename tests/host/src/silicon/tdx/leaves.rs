@@ -5,7 +5,7 @@ use super::{
     attr::{self, Attr},
     invalidate,
     l2::metadata,
-    report,
+    report, system,
     td::Td,
 };
 use crate::{memory::frames::Memory, svm::vcpu::reg};
@@ -60,6 +60,19 @@ pub fn serve(td: &mut Td, memory: &mut Memory, regs: &mut [u64; 16]) -> Served {
         MR_RTMR_EXTEND => report::extend(td, memory, rcx, rdx),
         VP_INFO => info(td, regs),
         VP_VEINFO_GET => ve_info(td, regs),
+        VP_CPUIDVE_SET if rcx & !0b11 != 0 => status::OPERAND_INVALID | status::OPERAND_RCX,
+        VP_CPUIDVE_SET => {
+            td.cpuid_ve = rcx;
+            status::SUCCESS
+        }
+        MR_VERIFYREPORT => report::verify(td, memory, rcx),
+        SYS_RD => sys_rd(regs),
+        SYS_RDALL => {
+            let (status, next) = system::read_all(td, memory, rdx, r8);
+            regs[reg::R8] = next;
+            status
+        }
+        VM_WR => vm_wr(td, regs),
         VM_RD => vm_rd(td, regs),
         VP_RD => vp_rd(td, regs),
         VP_WR => vp_wr(td, regs),
@@ -122,6 +135,31 @@ fn vm_rd(td: &Td, regs: &mut [u64; 16]) -> u64 {
         }
         None => status::METADATA_FIELD_ID_INCORRECT,
     }
+}
+
+/// RCX must be 0; R8 is the old value, 0 where there is none.
+fn vm_wr(td: &mut Td, regs: &mut [u64; 16]) -> u64 {
+    let (id, value, mask) = (regs[reg::RDX], regs[reg::R8], regs[R9]);
+    regs[reg::R8] = 0;
+    if regs[reg::RCX] != 0 {
+        return status::OPERAND_INVALID | status::OPERAND_RCX;
+    }
+    match td.set_field(id, value, mask) {
+        Ok(old) => {
+            regs[reg::R8] = old;
+            status::SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+fn sys_rd(regs: &mut [u64; 16]) -> u64 {
+    let (status, value, next) = match system::read(regs[reg::RDX]) {
+        Ok((value, next)) => (status::SUCCESS, value, next),
+        Err((status, next)) => (status, 0, next),
+    };
+    (regs[reg::R8], regs[reg::RDX]) = (value, next);
+    status
 }
 
 /// R8 is 0 and RDX no field where there is no value. RCX must be 0.
@@ -249,6 +287,18 @@ mod tests {
         assert_eq!(first.1, field::VCPU_INDEX);
         let version = run(&mut td, VP_RD | 1 << 16, 0, deadline, 9, 0);
         assert_eq!(version.0, status::OPERAND_INVALID);
+    }
+
+    #[test]
+    fn cpuid_control_has_two_bits() {
+        let mut td = Td::new(2048);
+        for (rcx, status) in [(3, 0), (4, status::OPERAND_INVALID | 1), (1, 0)] {
+            let mut regs = [0; 16];
+            (regs[0], regs[1]) = (VP_CPUIDVE_SET, rcx);
+            call(&mut td, &mut regs);
+            assert_eq!(regs[0], status, "{rcx}");
+        }
+        assert_eq!(td.cpuid_ve, 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod quote;
 pub mod report;
 pub mod sept;
 pub mod state;
+pub mod system;
 pub mod td;
 pub mod ve;
 pub mod view;

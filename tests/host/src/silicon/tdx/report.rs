@@ -9,7 +9,7 @@ use tessera_defs::tdx::{
     report::{ReportMac, TdInfo, TdReport},
     status,
 };
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// x87 and SSE.
 pub const XFAM: u64 = 3;
@@ -73,6 +73,22 @@ pub fn genuine(report: &TdReport) -> bool {
         && mac.tee_tcb_info_hash == tcb
 }
 
+/// TDG.MR.VERIFYREPORT of the REPORTMACSTRUCT at RCX: a report of any TD of this platform. Status.
+pub fn verify(td: &Td, memory: &mut Memory, from: u64) -> u64 {
+    let page = private(td, from, 256).and_then(|(frame, at)| {
+        let bytes = memory.page(frame)?.get(at..at + size_of::<ReportMac>())?;
+        ReportMac::read_from_bytes(bytes).ok()
+    });
+    let Some(mac) = page else {
+        return status::OPERAND_INVALID | status::OPERAND_RCX;
+    };
+    match mac {
+        mac if mac.cpu_svn != [0; 16] => status::INVALID_CPUSVN,
+        mac if mac.mac == hmac(&mac.as_bytes()[..COVERED]) => status::SUCCESS,
+        _ => status::INVALID_REPORTMACSTRUCT,
+    }
+}
+
 /// HMAC-SHA-256 (FIPS 198-1) under the module's key, which is one block long.
 fn hmac(message: &[u8]) -> [u8; 32] {
     let pad = |byte: u8| MAC_KEY.map(|key| key ^ byte);
@@ -108,7 +124,6 @@ fn private(td: &Td, gpa: u64, align: u64) -> Option<(u32, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zerocopy::FromBytes;
 
     #[test]
     fn a_report_holds_mrtd_rtmr_and_data() {

@@ -1,7 +1,7 @@
 //! One TD as the module knows it.
 
 use super::{l2::vm::Vm, mrtd::Mrtd, sept::Sept, ve::Info};
-use tessera_defs::tdx::field;
+use tessera_defs::tdx::{field, status};
 
 /// The TD.
 #[derive(Clone, Debug)]
@@ -22,6 +22,10 @@ pub struct Td {
     pub rtmr: [[u8; 48]; 4],
     /// #VE information of the processor that runs, that was not fetched yet.
     pub ve: Option<Info>,
+    /// TDCS.NOTIFY_ENABLES.
+    pub notify: u64,
+    /// Of the processor that runs: CPUID is #VE in supervisor mode (bit 0), in user mode (bit 1).
+    pub cpuid_ve: u64,
     /// Its L2 VM 1, which exists where `l2_vms` says so.
     pub l2: Vm,
 }
@@ -38,6 +42,8 @@ impl Td {
             mrtd: Mrtd::default(),
             rtmr: [[0; 48]; 4],
             ve: None,
+            notify: 0,
+            cpuid_ve: 0,
             l2: Vm::new(u64::MAX),
         }
     }
@@ -63,6 +69,7 @@ impl Td {
                 Some(self.vcpus.into())
             }
             k if k == key(field::TD_ATTRIBUTES) => Some(self.attributes),
+            k if k == key(field::NOTIFY_ENABLES) => Some(self.notify),
             k if k == key(field::XFAM) => Some(super::report::XFAM),
             k if [field::GPAW, field::CONFIG_FLAGS, field::TD_CTLS]
                 .map(key)
@@ -75,11 +82,51 @@ impl Td {
             _ => None,
         }
     }
+
+    /// TDG.VM.WR of the bits of `mask`; the old value. Of TD_CTLS no bit may be set here, because no field says that one
+    /// is offered. Errors: the completion status.
+    pub fn set_field(&mut self, id: u64, value: u64, mask: u64) -> Result<u64, u64> {
+        const KEY: u64 = 0x3F << 56 | 0xFF_FFFF;
+        let old = self.field(id).ok_or(status::METADATA_FIELD_ID_INCORRECT)?;
+        let is = |known: u64| id & KEY == known & KEY;
+        let (writable, offered) = match () {
+            () if is(field::NOTIFY_ENABLES) => (1, 1),
+            () if is(field::TD_CTLS) => (u64::MAX, 0),
+            () => (0, 0),
+        };
+        if mask & writable == 0 {
+            return Err(status::METADATA_FIELD_NOT_WRITABLE);
+        }
+        if (value ^ old) & mask & !offered != 0 {
+            return Err(status::METADATA_FIELD_VALUE_NOT_VALID);
+        }
+        if is(field::NOTIFY_ENABLES) {
+            self.notify = old & !mask | value & mask;
+        }
+        Ok(old)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_written_is_written_and_the_rest_says_why_not() {
+        let mut td = Td::new(16);
+        let enables = field::NOTIFY_ENABLES;
+        assert_eq!(td.set_field(enables, 1, u64::MAX), Ok(0));
+        assert_eq!(td.set_field(enables, 0, u64::MAX), Ok(1), "as Linux does");
+        let value = Err(status::METADATA_FIELD_VALUE_NOT_VALID);
+        assert_eq!(td.set_field(enables, 2, 2 | 1), value);
+        assert_eq!(td.set_field(field::TD_CTLS, 1, 1), value);
+        assert_eq!(td.set_field(field::TD_CTLS, 0, 1), Ok(0));
+        let denied = Err(status::METADATA_FIELD_NOT_WRITABLE);
+        assert_eq!(td.set_field(enables, 0, 2), denied, "no writable bit");
+        assert_eq!(td.set_field(field::XFAM, 3, 3), denied);
+        let unknown = Err(status::METADATA_FIELD_ID_INCORRECT);
+        assert_eq!(td.set_field(1 << 62, 0, 1), unknown);
+    }
 
     #[test]
     fn measurements_are_fields() {
