@@ -9,6 +9,7 @@ use crate::linux;
 use crate::memory_map;
 use crate::platform::Platform;
 use crate::pvh::StartInfo;
+use tessera_defs::mode::HostProfile;
 use tessera_defs::port::PM1A_CNT;
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::command_line::log_level;
@@ -58,6 +59,7 @@ fn start(door: Door, argument: u64, platform: &mut Platform) -> Result<Next, Ref
             regions,
             platform,
             claims::comes_private(decision.profile),
+            decision.profile == HostProfile::HyperV,
         )?;
         return Ok(Next::Linux { entry });
     }

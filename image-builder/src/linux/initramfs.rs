@@ -1,5 +1,5 @@
 //! A small userland for a Linux guest: a static busybox, a shell on the console, and the modules by
-//! which a guest reads its attestation reports.
+//! which a guest reads its attestation reports, and the one that looks for a VMBus.
 
 use super::{cpio::Archive, debian::Stock, modules};
 use crate::{Failure, Result};
@@ -10,7 +10,14 @@ const INIT: &[u8] = include_bytes!("init.sh");
 pub const PROMPT: &str = "guest# ";
 /// Modules that come along, with what they need. The last two are the cipher of SNP's guest messages,
 /// which the kernel asks for by its alias.
-const MODULES: [&str; 5] = ["tsm", "sev-guest", "tdx-guest", "gcm", "ghash-generic"];
+const MODULES: [&str; 6] = [
+    "tsm",
+    "sev-guest",
+    "tdx-guest",
+    "hv_vmbus",
+    "gcm",
+    "ghash-generic",
+];
 /// What the kernel calls for a module.
 const MODPROBE: &[u8] = b"#!/bin/busybox sh\nexec /bin/busybox modprobe \"$@\"\n";
 const FOLDERS: [&str; 7] = ["bin", "dev", "proc", "sys", "tmp", "lib", "sbin"];

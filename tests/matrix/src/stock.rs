@@ -77,6 +77,15 @@ const COMMANDS: [&str; 5] = [
 /// The same where the initramfs has the kernel's own modules.
 const MODULES: [&str; 1] =
     ["modprobe tsm && echo 'stock:' modules $(lsmod | awk 'NR > 1 { print $1 }' | sort | xargs)"];
+/// Looks for the VMBus that the DSDT names; the host refuses its messages, and the kernel goes on.
+const VMBUS_COMMAND: &str = "modprobe hv_vmbus; echo 'stock:' vmbus looked for $(ls \
+     /sys/bus/acpi/devices | grep -i vmbus); dmesg | grep hv_vmbus | \
+     sed 's/^[^]]*\\] /stock: vmbus /'";
+/// What it finds.
+const VMBUS_WORDS: [&str; 2] = [
+    "stock: vmbus looked for VMBUS:00",
+    "stock: vmbus hv_vmbus: Unable to connect to host",
+];
 /// The same for a report through the kernel's interface (configfs-tsm); the driver's module first.
 const REPORT_COMMANDS: [&str; 3] = [
     "mount -t configfs none /sys/kernel/config; mkdir /sys/kernel/config/tsm/report/one; \
@@ -241,6 +250,12 @@ impl Boot {
         self.series == INITRAMFS
     }
 
+    /// The host has Hyper-V's interface, and no paravisor stands before it.
+    fn looks_for_vmbus(&self) -> bool {
+        let below = matches!(self.mode, Mode::SnpParavisor | Mode::TdxParavisor);
+        self.has_modules() && self.profile == HostProfile::HyperV && !below
+    }
+
     /// The guest reads evidence that has to be verified.
     pub fn gives_evidence(&self) -> bool {
         self.driver().is_some()
@@ -254,13 +269,22 @@ impl Boot {
             .map(|text| (*text).to_owned());
         let version = format!("stock: init on {}.", self.series.version);
         let modules = self.has_modules().then(|| "stock: modules ".to_owned());
-        always.chain([version]).chain(modules).collect()
+        let vmbus = VMBUS_WORDS.map(str::to_owned);
+        let vmbus = vmbus.into_iter().filter(|_| self.looks_for_vmbus());
+        always
+            .chain([version])
+            .chain(modules)
+            .chain(vmbus)
+            .collect()
     }
 
     fn commands(&self) -> Vec<String> {
         let mut commands: Vec<String> = COMMANDS.iter().map(|text| (*text).to_owned()).collect();
         if self.has_modules() {
             commands.extend(MODULES.iter().map(|text| (*text).to_owned()));
+        }
+        if self.looks_for_vmbus() {
+            commands.push(VMBUS_COMMAND.into());
         }
         if let Some(driver) = self.driver() {
             commands.push(format!(

@@ -9,7 +9,7 @@ const HEADER: usize = 36;
 const XSDT: usize = 64;
 const FADT: usize = 128;
 const DSDT: usize = 448;
-const MADT: usize = 512;
+const MADT: usize = 576;
 const FADT_LEN: usize = 276;
 /// Bytes of a multiprocessor wake-up structure.
 const WAKE_UP: usize = 16;
@@ -25,9 +25,22 @@ const FLAGS: u32 = 1 << 0 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10;
 /// `Name (_S5, Package () {0, 0, 0, 0})`: soft off is sleep type 0.
 const AML: [u8; 12] = *b"\x08_S5_\x12\x06\x04\0\0\0\0";
 
+/// `Scope (\_SB) { Device (VMOD) { Name (_HID, "ACPI0004"); Name (_UID, 0); Device (VMBS) { Name (_HID, "VMBus"); Name
+/// (_UID, 0); Name (_STA, 0x0F) } } }`: what a guest of Hyper-V looks for before it calls the VMBus.
+const VMBUS: [u8; 68] = *b"\x10\x43\x04\\_SB_\
+    \x5B\x82\x3AVMOD\x08_HID\x0DACPI0004\0\x08_UID\0\
+    \x5B\x82\x1EVMBS\x08_HID\x0DVMBus\0\x08_UID\0\x08_STA\x0A\x0F";
+const _: () = assert!(DSDT + HEADER + AML.len() + VMBUS.len() <= MADT);
+
 /// Lays the tables out in `buffer`, which will stand at `base`; the RSDP comes first. `mailbox`: where
-/// the other processors wait, for the MADT. `None`: the MADT does not fit.
-pub fn build(buffer: &mut [u8], base: u64, madt: &[u8], mailbox: Option<u64>) -> Option<()> {
+/// the other processors wait, for the MADT. `vmbus`: the DSDT has its device. `None`: the MADT does not fit.
+pub fn build(
+    buffer: &mut [u8],
+    base: u64,
+    madt: &[u8],
+    mailbox: Option<u64>,
+    vmbus: bool,
+) -> Option<()> {
     buffer
         .get_mut(MADT..MADT + madt.len())?
         .copy_from_slice(madt);
@@ -35,8 +48,10 @@ pub fn build(buffer: &mut [u8], base: u64, madt: &[u8], mailbox: Option<u64>) ->
         wake_up(buffer.get_mut(MADT..MADT + madt.len() + WAKE_UP)?, mailbox);
     }
     let place = |at: usize| base + at as u64;
-    let dsdt = table(buffer, DSDT, b"DSDT", HEADER + AML.len(), 2);
-    dsdt[HEADER..].copy_from_slice(&AML);
+    let devices = if vmbus { &VMBUS[..] } else { &[] };
+    let dsdt = table(buffer, DSDT, b"DSDT", HEADER + AML.len() + devices.len(), 2);
+    dsdt[HEADER..][..AML.len()].copy_from_slice(&AML);
+    dsdt[HEADER + AML.len()..].copy_from_slice(devices);
     sum(dsdt);
     let fadt = table(buffer, FADT, b"FACP", FADT_LEN, 6);
     self::fadt(fadt, place(DSDT));
@@ -129,7 +144,7 @@ mod tests {
     fn every_table_sums_to_zero_and_is_found() {
         let mut buffer = [0; 8192];
         let madt = [0x55; 100];
-        build(&mut buffer, 0x20_2000, &madt, None).unwrap();
+        build(&mut buffer, 0x20_2000, &madt, None, false).unwrap();
         let zero = |bytes: &[u8]| assert_eq!(checksum(bytes), 0);
         zero(&buffer[..20]);
         zero(&buffer[..36]);
@@ -143,13 +158,31 @@ mod tests {
         assert_eq!(buffer[XSDT + 36..XSDT + 40], 0x20_2080u32.to_le_bytes());
         assert_eq!(buffer[FADT + 140..FADT + 144], 0x20_21C0u32.to_le_bytes());
         assert_eq!(buffer[MADT..MADT + 100], madt);
-        assert_eq!(build(&mut buffer, 0, &[0; 8000], None), None);
+        assert_eq!(build(&mut buffer, 0, &[0; 8000], None, false), None);
+    }
+
+    /// Lengths of packages, from the operator's end: each one ends where the bytes end.
+    #[test]
+    fn the_packages_of_the_vmbus_node_end_together() {
+        let mut buffer = [0; 8192];
+        build(&mut buffer, 0x20_2000, &[0x55; 100], None, true).unwrap();
+        let table = &buffer[DSDT..DSDT + HEADER + AML.len() + VMBUS.len()];
+        assert_eq!(
+            (table[4] as usize, checksum(table), buffer[MADT]),
+            (table.len(), 0, 0x55)
+        );
+        // ACPI 20.2.4: bits 7:6 say how many bytes follow; those have four bits from the first.
+        let scope = usize::from(VMBUS[1] & 0xF) | usize::from(VMBUS[2]) << 4;
+        let find = |name: &[u8]| VMBUS.windows(4).position(|at| at == name).unwrap();
+        let ends = |name| find(name) - 1 + usize::from(VMBUS[find(name) - 1]);
+        let all = [1 + scope, ends(b"VMOD"), ends(b"VMBS")];
+        assert_eq!(all, [VMBUS.len(); 3]);
     }
 
     #[test]
     fn the_mailbox_is_the_last_entry_of_the_madt() {
         let mut buffer = [0; 8192];
-        build(&mut buffer, 0x20_2000, &[0x55; 100], Some(0x20_9000)).unwrap();
+        build(&mut buffer, 0x20_2000, &[0x55; 100], Some(0x20_9000), false).unwrap();
         let madt = &buffer[MADT..MADT + 116];
         assert_eq!((checksum(madt), &madt[4..8]), (0, &[116u8, 0, 0, 0][..]));
         assert_eq!(madt[100..108], [0x10, 16, 0, 0, 0, 0, 0, 0]);

@@ -16,17 +16,20 @@ use tessera_defs::refusal::Refusal;
 use tessera_handoff::{launch::LaunchBlock, layout::LINUX_MAILBOX};
 
 /// Makes everything ready; Linux' entry. `comes_private`: memory outside the image is the
-/// guest's already. Errors: what `Ranges`, `tables` and `accept` name.
+/// guest's already. `hyperv`: the hypervisor has Hyper-V's interface. Our paravisor has that too, but no synthetic
+/// interrupt controller, without which there is no VMBus. Errors: what `Ranges`, `tables` and `accept` name.
 pub fn prepare(
     launch: &LaunchBlock,
     regions: &[MemoryRegion],
     platform: &mut Platform,
     comes_private: bool,
+    hyperv: bool,
 ) -> Result<u64, Refusal> {
     let ranges = Ranges::new(launch, regions, accept::needed(platform))?;
     let snp = matches!(platform, Platform::Snp(_));
     let mailbox = matches!(platform, Platform::Tdx).then_some(LINUX_MAILBOX);
-    tables::write(&ranges, snp, mailbox)?;
+    let below = matches!(platform, Platform::Vmpl2 | Platform::L2);
+    tables::write(&ranges, snp, mailbox, hyperv && !below)?;
     accept::accept(&ranges, platform, comes_private)?;
     if mailbox.is_some() {
         mailbox::open();

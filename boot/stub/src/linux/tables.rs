@@ -14,10 +14,15 @@ const MAILBOX_END: u64 = LINUX_MAILBOX + 4096;
 const ACPI_END: u64 = LINUX_ACPI + LINUX_ACPI_PAGES * 4096;
 
 /// Completes all tables. `snp`: with the confidential-computing blob. `mailbox`: where the other
-/// processors wait. Errors: `MemoryMapInvalid`,
+/// processors wait; `vmbus`: the host has Hyper-V's interface. Errors: `MemoryMapInvalid`,
 /// `ParameterInvalid` (host).
-pub fn write(ranges: &Ranges<'_>, snp: bool, mailbox: Option<u64>) -> Result<(), Refusal> {
-    write_acpi(mailbox)?;
+pub fn write(
+    ranges: &Ranges<'_>,
+    snp: bool,
+    mailbox: Option<u64>,
+    vmbus: bool,
+) -> Result<(), Refusal> {
+    write_acpi(mailbox, vmbus)?;
     let mut page = memory::read::<[u8; 4096]>(LINUX_BOOT_PARAMS);
     let mut zero = ZeroPage(&mut page);
     zero.put64(at::ACPI_RSDP, LINUX_ACPI);
@@ -72,10 +77,10 @@ fn write_efi(zero: &mut ZeroPage<'_>, ranges: &Ranges<'_>) -> Option<()> {
 }
 
 /// Linux needs a MADT: without one it finds no processor.
-fn write_acpi(mailbox: Option<u64>) -> Result<(), Refusal> {
+fn write_acpi(mailbox: Option<u64>, vmbus: bool) -> Result<(), Refusal> {
     let mut buffer = [0; (LINUX_ACPI_PAGES * 4096) as usize];
     let madt = claims::madt().ok_or(Refusal::ParameterInvalid)?;
-    acpi::build(&mut buffer, LINUX_ACPI, madt, mailbox).ok_or(Refusal::ParameterInvalid)?;
+    acpi::build(&mut buffer, LINUX_ACPI, madt, mailbox, vmbus).ok_or(Refusal::ParameterInvalid)?;
     memory::write(LINUX_ACPI, &buffer);
     Ok(())
 }
