@@ -10,16 +10,17 @@ use tessera_defs::x86::MSR_EFER;
 use tessera_hw::{gdt, instr, start};
 use tessera_isolation::strategy::traits::{Bridge, Pages, Start};
 use tessera_objects::system::cpu::CPUS;
-use tessera_objects::turn::Request;
+use tessera_objects::turn::{self, Patience, Request};
 
 /// Vector by which a processor is told to look at its requests and its queues.
 pub const VECTOR: u8 = 0x41;
 /// Looks at a processor that was started, before it is given up.
 const ARRIVAL: u32 = 5_000_000;
-/// Looks at a processor that was asked for something, before it is told again.
-const AGAIN: u32 = 1 << 22;
-/// How often it is told again, before the guest gives up.
-const TIMES: u32 = 64;
+/// With a processor that was asked for something, before the guest gives up.
+const PATIENCE: Patience = Patience {
+    times: 64,
+    looks: 1 << 22,
+};
 
 /// What a processor is asked for: forget translations of user pages.
 const FLUSH: u32 = 1;
@@ -105,19 +106,16 @@ pub fn flush_all() {
 
 /// Asks, and waits until it is done. A host that withholds the interrupts ends the guest.
 fn ask(processors: u8, what: u32) {
-    let open = || members(processors).filter(|number| !REQUESTS[*number].done());
-    members(processors).for_each(|number| REQUESTS[number].ask(what));
-    for _ in 0..TIMES {
-        let left = open().fold(0, |mask, number| mask | 1 << number);
-        tell(left);
-        for _ in 0..AGAIN {
-            if open().next().is_none() {
-                return;
-            }
-            core::hint::spin_loop();
-        }
+    if !turn::ask(
+        &REQUESTS,
+        processors,
+        what,
+        PATIENCE,
+        tell,
+        core::hint::spin_loop,
+    ) {
+        host::refuse(Refusal::ProcessorNotStarted)
     }
-    host::refuse(Refusal::ProcessorNotStarted)
 }
 
 /// Starts those that the host claims, as far as the mode can and there is room, and says how many run.

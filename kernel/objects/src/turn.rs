@@ -92,6 +92,52 @@ impl<W: Word> Request<W> {
     }
 }
 
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How often a processor is told.
+    pub times: u32,
+    /// Looks each time.
+    pub looks: u32,
+}
+
+/// Asks those processors, a bit each, for `what`, and waits until all have done it. `tell` interrupts the
+/// ones that are left, `look` passes the time between two looks. False where the patience ends first: a host
+/// withholds interrupts, or processors.
+#[inline(always)]
+pub fn ask<W: Word>(
+    requests: &[Request<W>],
+    processors: u8,
+    what: u32,
+    patience: Patience,
+    mut tell: impl FnMut(u8),
+    mut look: impl FnMut(),
+) -> bool {
+    let asked = |number: &usize| processors >> number & 1 == 1;
+    let left = || {
+        let numbers = (0..requests.len()).filter(asked);
+        numbers
+            .filter(|number| !requests[*number].done())
+            .fold(0, |left, number| left | 1 << number)
+    };
+    let all = (0..requests.len()).filter(asked);
+    all.for_each(|number| requests[number].ask(what));
+    for _ in 0..patience.times {
+        tell(left());
+        for _ in 0..patience.looks {
+            if left() == 0 {
+                return true;
+            }
+            look();
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod ask_tests;
+
 #[cfg(test)]
 mod tests {
     use super::*;
