@@ -12,7 +12,6 @@ use tessera_defs::refusal::Refusal;
 use tessera_hw::fpu::{self, Area};
 use tessera_hw::trap::TrapFrame;
 use tessera_hw::{instr, user};
-use tessera_objects::pair::pair;
 use tessera_objects::system::System;
 use tessera_objects::system::space::Space;
 use tessera_objects::system::thread::{State, THREADS, Thread};
@@ -23,7 +22,7 @@ const CPUID_AVX: u32 = 1 << 28;
 
 /// What a process with one thread costs the kernel beside pages: less than one.
 const SLOTS: usize = size_of::<Space>() + size_of::<Thread<Registers>>() + size_of::<Area>();
-const _: () = assert!(SLOTS <= 4096);
+const _: () = assert!(SLOTS <= 4096 && THREADS <= fpu::THREADS);
 
 /// Everything behind the kernel's one lock. Interrupts are off whenever it is held.
 pub struct Kernel {
@@ -31,7 +30,6 @@ pub struct Kernel {
     pub system: System<Registers>,
     /// Frames of regions.
     pub regions: Regions,
-    vectors: [Area; THREADS],
 }
 
 struct Shared(UnsafeCell<Kernel>);
@@ -41,7 +39,6 @@ unsafe impl Sync for Shared {}
 static KERNEL: Shared = Shared(UnsafeCell::new(Kernel {
     system: System::EMPTY,
     regions: Regions::EMPTY,
-    vectors: [Area::ZERO; THREADS],
 }));
 static LOCK: Lock<AtomicU32> = Lock(AtomicU32::new(FREE));
 
@@ -106,7 +103,7 @@ pub fn install() {
     let xsave = ecx & CPUID_XSAVE != 0;
     // SAFETY: ring 0; no thread ran here yet. A host that lies about CPUID meets an exception.
     unsafe { fpu::enable(xsave, xsave && ecx & CPUID_AVX != 0) }
-    kernel().vectors[0].reset();
+    kernel().reset_vectors(0);
 }
 
 /// A further processor takes part from now on.
@@ -119,7 +116,8 @@ pub fn join() -> ! {
 impl Kernel {
     /// Vector state of a new thread.
     pub fn reset_vectors(&mut self, thread: u8) {
-        self.vectors[usize::from(thread)].reset();
+        // SAFETY: the lock is held; the thread is new.
+        unsafe { fpu::reset(thread) }
     }
 
     /// FS base of the running thread, an address of the user's half.
@@ -171,15 +169,16 @@ impl Kernel {
             cpu.tables = tables;
             // SAFETY: the process' tables have the kernel's half.
             unsafe { instr::set_cr3(tables) }
+            user::leave_no_selectors(tls);
         }
         if cpu.tls != tls {
             cpu.tls = tls;
             // SAFETY: `set_tls` took only addresses of the user's half.
             unsafe { user::set_tls(tls) }
         }
-        if let Some([from, to]) = pair(&mut self.vectors, before, next) {
-            // SAFETY: `install` ran; every thread's state was reset when it was made.
-            unsafe { fpu::switch(from, to) }
+        if before != next {
+            // SAFETY: `install` ran, the lock is held; every thread's state was reset when it was made.
+            unsafe { fpu::switch(before, next) }
         }
     }
 
@@ -190,9 +189,9 @@ impl Kernel {
         cpu.tables = 0;
         let before = core::mem::take(&mut cpu.loaded);
         processors::own_tables();
-        if let Some([from, nobody]) = pair(&mut self.vectors, before, 0) {
+        if before != 0 {
             // SAFETY: as in `load`.
-            unsafe { fpu::switch(from, nobody) }
+            unsafe { fpu::switch(before, 0) }
         }
     }
 }
@@ -238,6 +237,18 @@ pub fn from_user(frame: &TrapFrame, act: impl FnOnce(&mut Kernel)) -> ! {
     } else {
         kernel.system.preempt();
     }
+    enter(kernel)
+}
+
+/// The same for an interrupt, which has something to decide whether its thread is still there or not.
+pub fn interrupted(frame: &TrapFrame, act: impl FnOnce(&mut Kernel)) -> ! {
+    let mut kernel = kernel();
+    let me = kernel.system.current();
+    if me != 0 {
+        kernel.system.thread(me).context = Registers(*frame);
+    }
+    act(&mut kernel);
+    kernel.system.preempt();
     enter(kernel)
 }
 

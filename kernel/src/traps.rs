@@ -240,7 +240,7 @@ fn exception(frame: &TrapFrame) {
 /// An interrupt that a driver may wait for.
 fn interrupt(frame: &TrapFrame, vector: u64) {
     if frame.from_user() {
-        cpu::from_user(frame, |kernel| interrupts::came(kernel, vector));
+        cpu::interrupted(frame, |kernel| interrupts::came(kernel, vector));
     }
     interrupts::came(&mut cpu::kernel(), vector);
 }

@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 /// x87, SSE and AVX state in the standard format: 512 + 64 + 256 bytes (SDM vol. 1, 13.4).
 pub const AREA: usize = 832;
+/// Threads by number.
+pub const THREADS: usize = 256;
 const CR0_MP: u64 = 1 << 1;
 const CR0_EM: u64 = 1 << 2;
 const CR0_TS: u64 = 1 << 3;
@@ -30,10 +32,10 @@ pub struct Area([u8; AREA]);
 
 impl Area {
     /// Zero, which is no state that may be loaded.
-    pub const ZERO: Self = Self([0; AREA]);
+    const ZERO: Self = Self([0; AREA]);
 
     /// The state after reset.
-    pub fn reset(&mut self) {
+    fn reset(&mut self) {
         self.0.fill(0);
         self.0[0..2].copy_from_slice(&FCW.to_le_bytes());
         self.0[24..28].copy_from_slice(&MXCSR.to_le_bytes());
@@ -70,21 +72,37 @@ pub unsafe fn enable(xsave: bool, avx: bool) {
     COMPONENTS.store(components, Ordering::Relaxed);
 }
 
-/// Saves the processor's registers in `from` and loads those of `to`.
+/// Registers of every thread that there can be, by number.
+static mut AREAS: [Area; THREADS] = [Area::ZERO; THREADS];
+
+/// Gives thread `number` the state after reset.
 ///
 /// # Safety
-/// `enable` ran, and `to` was filled by `Area::reset` or an earlier `switch`.
+/// Nobody else is in here; the thread runs nowhere.
+pub unsafe fn reset(number: u8) {
+    let areas = &raw mut AREAS;
+    // SAFETY: the caller's promise.
+    unsafe { (*areas)[usize::from(number)].reset() }
+}
+
+/// Saves the processor's registers as thread `from`'s and loads those of `to`, another one.
+///
+/// # Safety
+/// `enable` ran, nobody else is in here, and `to` had `reset` or an earlier `switch`.
 #[inline(always)]
-pub unsafe fn switch(from: &mut Area, to: &Area) {
+pub unsafe fn switch(from: u8, to: u8) {
+    let from = usize::from(from) * size_of::<Area>();
+    let to = usize::from(to) * size_of::<Area>();
     let components = COMPONENTS.load(Ordering::Relaxed);
-    // SAFETY: both areas are aligned and large enough for the components; `to` is valid.
+    // SAFETY: two areas of the array, aligned and large enough for the components; `to` is valid.
     unsafe {
         if components != 0 {
-            asm!("xsave64 [{from}]", "xrstor64 [{to}]", from = in(reg) from.0.as_mut_ptr(),
-                to = in(reg) to.0.as_ptr(), in("eax") components, in("edx") 0, options(nostack));
+            asm!("xsave64 [{from} + {areas}]", "xrstor64 [{to} + {areas}]", from = in(reg) from,
+                to = in(reg) to, areas = sym AREAS, in("eax") components, in("edx") 0, options(nostack));
         } else {
             unlikely();
-            switch_old(from, to);
+            asm!("fxsave64 [{from} + {areas}]", "fxrstor64 [{to} + {areas}]", from = in(reg) from,
+                to = in(reg) to, areas = sym AREAS, options(nostack));
         }
     }
 }
@@ -93,19 +111,6 @@ pub unsafe fn switch(from: &mut Area, to: &Area) {
 #[cold]
 #[inline]
 fn unlikely() {}
-
-/// The same on a processor without XSAVE.
-///
-/// # Safety
-/// As `switch`.
-#[inline(always)]
-unsafe fn switch_old(from: &mut Area, to: &Area) {
-    // SAFETY: as `switch`.
-    unsafe {
-        asm!("fxsave64 [{from}]", "fxrstor64 [{to}]", from = in(reg) from.0.as_mut_ptr(),
-            to = in(reg) to.0.as_ptr(), options(nostack));
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,8 @@ pub struct CpuLocal {
     frame: u64,
     handler: Handler,
     number: u8,
+    /// DS, ES, FS and GS, as `leave_no_selectors` found them.
+    selectors: u64,
 }
 
 /// Until a handler is named.
@@ -69,6 +71,7 @@ impl CpuLocal {
             frame: 0,
             handler: nobody,
             number: 0,
+            selectors: 0,
         }
     }
 
@@ -229,6 +232,39 @@ unsafe extern "C" fn syscall_entry() {
 #[unsafe(naked)]
 unsafe extern "C" fn resume() {
     frame_asm!(to_ring_3!(); frame)
+}
+
+/// Makes DS, ES, FS and GS null if ring 3 left another selector there; the FS base is `tls` then: one in FS
+/// gave it another. GS has the kernel's base. Ring 3 never has another GS base than 0.
+#[inline(always)]
+pub fn leave_no_selectors(tls: u64) {
+    // SAFETY: stores to a field of `CpuLocal` that only these lines use, so that it is none of the compiler's
+    // memory, and compares it.
+    unsafe {
+        asm!(
+            "mov word ptr gs:[{at}], ds",
+            "mov word ptr gs:[{at} + 2], es",
+            "mov word ptr gs:[{at} + 4], fs",
+            "mov word ptr gs:[{at} + 6], gs",
+            "cmp qword ptr gs:[{at}], 0",
+            "jne {dirty}",
+            at = const offset_of!(CpuLocal, selectors),
+            dirty = label { clear_selectors(tls) },
+            options(nostack, nomem)
+        )
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn clear_selectors(tls: u64) {
+    // SAFETY: 64-bit code uses none of their descriptors. A null selector in GS may clear the base, which is ring
+    // 3's meanwhile, and 0 anyway.
+    unsafe {
+        asm!("mov ds, {0:e}", "mov es, {0:e}", "mov fs, {0:e}", "swapgs", "mov gs, {0:e}", "swapgs",
+            in(reg) 0u32, options(nostack, preserves_flags));
+        set_tls(tls);
+    }
 }
 
 /// Sets the FS base that ring 3 will see.

@@ -9,6 +9,7 @@ mod devices;
 mod grants;
 mod memory;
 mod processors;
+mod selectors;
 mod supervisor;
 mod threads;
 
@@ -45,6 +46,7 @@ fn run(bundle: u64) -> Result<u64, Error> {
     failed += threads::run(timer);
     failed += processors::run();
     failed += devices::run();
+    failed += selectors::run();
     failed += memory::run();
     let before = process::usage(Handle::NONE)?;
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
