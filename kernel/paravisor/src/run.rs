@@ -19,7 +19,7 @@ use tessera_protocol::exception::serve;
 pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
     loop {
         instr::take_interrupts();
-        if traps::strayed(paravisor.index) {
+        for _ in 0..traps::strays(paravisor.index) {
             paravisor.end_of_interrupt();
         }
         if traps::ticked(paravisor.index) {

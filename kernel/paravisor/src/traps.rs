@@ -19,7 +19,7 @@ pub const KICK: u8 = 0x51;
 /// Vectors of the host's IOAPIC pins, one each from here on.
 pub const LINES: u8 = 0x60;
 const LINES_END: u8 = LINES + PINS as u8;
-/// Vector of spurious interrupts, which are not ended.
+/// Vector of spurious interrupts.
 pub const SPURIOUS: u8 = 0xFF;
 
 static mut SEGMENTS: [Segments; PARAVISOR_VPS] = [const { Segments::new() }; PARAVISOR_VPS];
@@ -29,7 +29,7 @@ static CAME: [Came; PARAVISOR_VPS] = [const { Came::new() }; PARAVISOR_VPS];
 /// What came to a processor since it looked last.
 struct Came {
     tick: AtomicBool,
-    stray: AtomicBool,
+    strays: AtomicU32,
     lines: AtomicU32,
 }
 
@@ -37,7 +37,7 @@ impl Came {
     const fn new() -> Self {
         Self {
             tick: AtomicBool::new(false),
-            stray: AtomicBool::new(false),
+            strays: AtomicU32::new(0),
             lines: AtomicU32::new(0),
         }
     }
@@ -63,9 +63,9 @@ pub fn install(index: usize) {
     }
 }
 
-/// Whether an interrupt came that nobody asked for: it is to be ended, or it holds back the timer.
-pub fn strayed(index: usize) -> bool {
-    CAME[index].stray.swap(false, Ordering::Relaxed)
+/// How many interrupts came that nobody asked for: each is to be ended, or it holds back the timer.
+pub fn strays(index: usize) -> u32 {
+    CAME[index].strays.swap(0, Ordering::Relaxed)
 }
 
 /// Whether the timer fired since the last call.
@@ -87,11 +87,13 @@ fn handle(frame: &mut TrapFrame) {
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
         0x80 => crate::door::refuse(Refusal::InjectedInterrupt),
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
-        SPURIOUS => {}
         line @ LINES..LINES_END => {
             came.lines.fetch_or(1 << (line - LINES), Ordering::Relaxed);
         }
-        // Whoever was kicked looks at what was sent whenever it comes by; so does who was not.
-        _ => came.stray.store(true, Ordering::Relaxed),
+        // Whoever was kicked looks at what was sent whenever it comes by; so does who was not. The spurious one
+        // too may be one that a host sends: then it is in service.
+        _ => {
+            came.strays.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
