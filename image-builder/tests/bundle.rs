@@ -6,7 +6,7 @@ use common::bundle;
 use std::collections::BTreeMap;
 use tessera_handoff::bundle::{Bundle, grant, name, restart};
 use tessera_image_builder::Result;
-use tessera_image_builder::image::bundle::archive;
+use tessera_image_builder::image::bundle::{archive, with_argument};
 use zerocopy::IntoBytes;
 
 const GOOD: &str = r#"
@@ -17,6 +17,7 @@ quota = 64
 priority = 10
 restart = "always"
 state = 2
+argument = 300
 
 [[service]]
 name = "client"
@@ -62,11 +63,24 @@ fn services_share_a_program_and_know_each_other() {
         (client.grants, client.line, client.trigger),
         (granted, 5, 1)
     );
+    assert_eq!((ledger.argument, client.argument), (300, 0));
     let channel = client.channel;
     assert_eq!((channel.kind, channel.first, channel.count), (1, 0x3F8, 8));
     assert_eq!((ledger.grants, ledger.line, ledger.channel.kind), (0, 0, 0));
     assert!(bundle.file(1).unwrap().starts_with(b"\x7FELF"));
     assert!(bundle.file(2).is_none());
+}
+
+#[test]
+fn another_argument_changes_nothing_else() {
+    let bytes = built(GOOD).unwrap();
+    let other = with_argument(&bytes, "client", 1000).unwrap();
+    let changed: Vec<_> = (0..bytes.len())
+        .filter(|at| bytes[*at] != other[*at])
+        .collect();
+    let same = built(&GOOD.replace("priority = 9", "priority = 9\nargument = 1000"));
+    assert!(other == same.unwrap() && changed.len() == 2);
+    assert!(with_argument(&bytes, "nobody", 1).is_err());
 }
 
 #[test]

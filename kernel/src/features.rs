@@ -4,27 +4,31 @@
 use crate::boot::Boot;
 use crate::{host, memory, windows};
 use tessera_defs::pfe::{
-    CPUID_BASE, CPUID_TABLE, CPUID_VERSION, Entry, MAX_ENTRIES, SIGNATURE, TABLE_MAGIC, TableHeader,
+    CPUID_BASE, CPUID_TABLE, CPUID_VERSION, Entry, MAX_ENTRIES, SIGNATURE, TABLE_MAGIC,
+    TableHeader, invoke, service,
 };
 use tessera_defs::refusal::Refusal;
+use tessera_defs::x86::PAGE_SIZE;
 use zerocopy::FromBytes;
 
-/// Reads and shows it. A paravisor that publishes nonsense ends the boot.
-pub fn read(boot: &Boot) {
+/// Reads and shows it; where the paravisor's IOAPIC stands, in private memory, if it has one. A paravisor
+/// that publishes nonsense ends the boot.
+pub fn read(boot: &Boot) -> Option<u64> {
     if boot.handoff.paravisor_below == 0 {
-        return;
+        return None;
     }
-    let Some((version, owner, services)) = enumerate() else {
+    let Some((version, owner, services, io_apic)) = enumerate() else {
         host::refuse(Refusal::PfeInvalid)
     };
     let (major, minor) = (version >> 16, version & 0xFFFF);
     let owner = owner.to_le_bytes();
     let owner = core::str::from_utf8(&owner).unwrap_or("?");
     log::info!("pfe: version {major}.{minor} owner {owner}, {services} services");
+    io_apic
 }
 
-/// Version, owner and number of services; `None` where leaf and table do not agree.
-fn enumerate() -> Option<(u32, u32, usize)> {
+/// Version, owner, number of services and the IOAPIC's address; `None` where leaf and table do not agree.
+fn enumerate() -> Option<(u32, u32, usize, Option<u64>)> {
     let leaf = |leaf| host::with(|host| host.cpuid(leaf, 0))?.ok();
     let [last, signature @ ..] = leaf(CPUID_BASE)?;
     if signature != SIGNATURE || last < CPUID_TABLE {
@@ -43,8 +47,13 @@ fn enumerate() -> Option<(u32, u32, usize)> {
         && header.entry_size as usize >= size_of::<Entry>()
         && rest.len() == count as usize * header.entry_size as usize;
     let known = rest.chunks_exact((header.entry_size as usize).max(1));
-    let services = known
-        .filter(|entry| Entry::read_from_prefix(entry).is_ok())
-        .count();
-    (agrees && services == count as usize).then_some((version, owner, services))
+    let mut services = 0;
+    let mut io_apic = None;
+    for (entry, _) in known.filter_map(|bytes| Entry::read_from_prefix(bytes).ok()) {
+        services += 1;
+        if (entry.service, entry.invoke) == (service::IO_APIC, invoke::MEMORY) {
+            io_apic = Some(u64::from(entry.first) * PAGE_SIZE);
+        }
+    }
+    (agrees && services == count as usize).then_some((version, owner, services, io_apic))
 }

@@ -1,4 +1,4 @@
-//! The IOAPIC that the host claims. Source: Intel 82093AA datasheet (290566-001), chapter 3.
+//! The IOAPIC that the host claims, or that a paravisor emulates. Source: Intel 82093AA datasheet (290566-001), chapter 3.
 //!
 //! Its registers are device memory: plain loads and stores, each of which is a host call behind
 //! #VC or #VE where something is isolated. What it says and does is the host's word; a line that
@@ -6,9 +6,10 @@
 
 use crate::boot::{self, Boot};
 use crate::{apic, interrupts, memory, windows};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tessera_handoff::layout::DIRECT_MAP;
 use tessera_objects::system::interrupt::LINES;
+use tessera_objects::tables::{Access, Mapping};
 
 const LEN: u64 = 0x20;
 /// The data register, behind the index register.
@@ -23,6 +24,8 @@ const LEVEL: u32 = 1 << 15;
 
 /// Window of the registers; 0: there is none.
 static WINDOW: AtomicU64 = AtomicU64::new(0);
+/// It is a paravisor's.
+static EMULATED: AtomicBool = AtomicBool::new(false);
 /// Address and number of lines.
 static ADDRESS: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -31,17 +34,21 @@ static OPEN: AtomicU32 = AtomicU32::new(0);
 static LEVELS: AtomicU32 = AtomicU32::new(0);
 static LOWS: AtomicU32 = AtomicU32::new(0);
 
-/// Takes the one that the host claims. A paravisor of ours emulates none (docs/pfe.md).
-pub fn install(boot: &Boot, claim: Option<u64>) {
-    let Some(gpa) = claim.filter(|_| boot.handoff.paravisor_below == 0) else {
-        return;
+/// Takes the one that the host claims, or, below a paravisor, the one that it emulates in private
+/// memory (docs/pfe.md).
+pub fn install(boot: &Boot, claim: Option<u64>, emulated: Option<u64>) {
+    let (found, how) = match boot.handoff.paravisor_below {
+        0 => (claim, Mapping::SHARED),
+        _ => (emulated, Mapping::kernel(Access::Write)),
     };
+    let Some(gpa) = found else { return };
     if boot::is_memory(gpa, LEN) || !gpa.is_multiple_of(1024) {
         return log::info!("ioapic: claimed where none can be");
     }
-    let Some(window) = memory::map_claim(gpa, LEN).map(|virt| virt - DIRECT_MAP) else {
+    let Some(window) = memory::map_registers(gpa, LEN, how).map(|virt| virt - DIRECT_MAP) else {
         return;
     };
+    EMULATED.store(boot.handoff.paravisor_below != 0, Ordering::Relaxed);
     WINDOW.store(window, Ordering::Relaxed);
     ADDRESS.store(gpa, Ordering::Relaxed);
     let version = read(VERSION);
@@ -53,6 +60,11 @@ pub fn install(boot: &Boot, claim: Option<u64>) {
 /// Its lines; 0 where there is none.
 pub fn lines() -> u32 {
     COUNT.load(Ordering::Relaxed)
+}
+
+/// Whether devices beside it stand in memory: below a paravisor none does.
+pub fn has_neighbours() -> bool {
+    lines() != 0 && !EMULATED.load(Ordering::Relaxed)
 }
 
 /// Whether its page is touched.

@@ -43,10 +43,10 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     console::banner(&boot);
     memory::install(&boot);
     let claims = acpi_claims::read(&boot);
-    features::read(&boot);
+    let io_apic = features::read(&boot);
     attestation::bind(&boot);
     probe::hypercall(&boot);
-    ioapic::install(&boot, claims.ioapic);
+    ioapic::install(&boot, claims.ioapic, io_apic);
     probe::visibility_round_trip();
     memory::take_paravisor_room(&boot);
     memory::take_rooms(&boot);

@@ -482,6 +482,11 @@ pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
 
 /// Maps host-provided or device memory for reading or for a device, shared, for good.
 pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
+    map_registers(gpa, len, Mapping::SHARED)
+}
+
+/// The same, where a device of a paravisor's stands in private memory.
+pub fn map_registers(gpa: u64, len: u64, how: Mapping) -> Option<u64> {
     let (first, last) = (
         gpa & !(PAGE - 1),
         (gpa.checked_add(len)?).checked_sub(1)? & !(PAGE - 1),
@@ -490,7 +495,7 @@ pub fn map_claim(gpa: u64, len: u64) -> Option<u64> {
         for page in (first..=last).step_by(PAGE as usize) {
             let Memory { tables, pool, .. } = &*memory;
             if tables.translate(pool, SHARED_MAP + page).is_none() {
-                memory.map(SHARED_MAP + page, page, Mapping::SHARED).ok()?;
+                memory.map(SHARED_MAP + page, page, how).ok()?;
             }
         }
         Some(SHARED_MAP + gpa)

@@ -113,7 +113,9 @@ pub struct Service {
     /// Of that line: bit 0 level, bit 1 active low.
     pub trigger: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: u8,
+    /// A number for its program.
+    pub argument: u16,
     /// Its host channel.
     pub channel: Channel,
 }
@@ -123,7 +125,7 @@ assert_layout!(Program, size 40, offset @ 24, len @ 32);
 assert_layout!(Channel, size 16, count @ 4, first @ 8);
 assert_layout!(Service, size 88, uses @ 24, ends @ 32, after @ 40, program @ 48, quota @ 52,
     state @ 56, limit @ 60, priority @ 64, restart @ 65, grants @ 66, line @ 67,
-    trigger @ 68, channel @ 72);
+    trigger @ 68, argument @ 70, channel @ 72);
 
 /// A checked bundle.
 #[derive(Clone, Copy, Debug)]
@@ -205,7 +207,8 @@ mod tests {
         grants: grant::INSPECTION,
         line: 5,
         trigger: 1,
-        reserved: [0; 3],
+        reserved: 0,
+        argument: 7,
         channel: Channel {
             kind: 1,
             count: 8,

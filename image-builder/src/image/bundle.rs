@@ -4,10 +4,11 @@ use super::elf_bytes;
 use crate::{Failure, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::mem::offset_of;
 use tessera_abi::number;
 use tessera_handoff::bundle::{
     Bundle, Channel, Header, MAGIC, MAX_PROGRAMS, MAX_SERVICES, NAME, Program, Service, VERSION,
-    grant, restart,
+    grant, name, restart,
 };
 use zerocopy::IntoBytes;
 
@@ -36,6 +37,8 @@ struct Entry {
     limit: u32,
     #[serde(default)]
     state: u32,
+    #[serde(default)]
+    argument: u16,
     #[serde(default)]
     uses: Vec<String>,
     #[serde(default)]
@@ -126,6 +129,22 @@ pub fn archive(table: &str, init: &[u8], programs: &BTreeMap<String, Vec<u8>>) -
     }
 }
 
+/// The archive with another argument for the service of that name. Errors: there is no such service.
+pub fn with_argument(archive: &[u8], service: &str, argument: u16) -> Result<Vec<u8>> {
+    let whole = words(archive);
+    let bundle = Bundle::parse(&whole.as_bytes()[..archive.len()]);
+    let bundle = bundle.ok_or_else(|| bad("it is not whole"))?;
+    let programs = (0..).take_while(|n| bundle.file(*n).is_some()).count();
+    let known = bundle.services().iter();
+    let index = known.clone().position(|entry| name(&entry.name) == service);
+    let index = index.ok_or_else(|| bad(&format!("there is no service `{service}`")))?;
+    let tables = size_of::<Header>() + programs * size_of::<Program>();
+    let at = tables + index * size_of::<Service>() + offset_of!(Service, argument);
+    let mut bytes = archive.to_vec();
+    bytes[at..at + size_of_val(&argument)].copy_from_slice(&argument.to_le_bytes());
+    Ok(bytes)
+}
+
 fn service(entry: &Entry, table: &Table, files: &[(String, &[u8])]) -> Result<Service> {
     let program = files.iter().position(|(name, _)| *name == entry.program);
     Ok(Service {
@@ -156,7 +175,8 @@ fn service(entry: &Entry, table: &Table, files: &[(String, &[u8])]) -> Result<Se
         trigger: entry
             .interrupt
             .map_or(0, |line| u8::from(line.level) | u8::from(line.low) << 1),
-        reserved: [0; 3],
+        reserved: 0,
+        argument: entry.argument,
         channel: entry.channel.map(channel).unwrap_or_default(),
     })
 }

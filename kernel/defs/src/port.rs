@@ -18,3 +18,9 @@ pub const RESET_NOW: u8 = 6;
 pub const PM1A_CNT: u16 = 0x604;
 /// SLP_EN with SLP_TYP 0: soft off on that block (ACPI 6.5, 4.8.3.2.1).
 pub const PM1A_SOFT_OFF: u16 = 1 << 13;
+
+/// A device of the test host alone: 32 bits written here are an interrupt message to the processor whose
+/// APIC id stands in bits 31:24, with the vector in bits 7:0. Ours.
+pub const TEST_MESSAGES: u16 = 0x0E50;
+/// What is read there.
+pub const TEST_MESSAGES_ID: u32 = u32::from_le_bytes(*b"TSMG");

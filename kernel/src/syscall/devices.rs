@@ -72,8 +72,7 @@ fn channel(kind: u64, first: u64, count: u64) -> Result<Channel, Error> {
             if kept || boot::is_memory(first, count) {
                 return Err(Error::BadArgument);
             }
-            // Below a paravisor of ours no device stands in memory.
-            if ioapic::lines() == 0 {
+            if !ioapic::has_neighbours() {
                 return Err(Error::NotCreatable);
             }
             memory::map_claim(first, count).ok_or(Error::OutOfMemory)?;

@@ -11,7 +11,7 @@ use std::{
 use tessera_image_builder::{
     Failure, Result,
     build::{Product, Workspace},
-    image::{self, Image},
+    image::{self, Image, bundle},
 };
 
 /// Wall-clock limit of a boot. The host's own limits on exits and instructions end a hang
@@ -20,6 +20,9 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// Processors of a boot at most.
 pub const PROCESSORS: u32 = 64;
+
+/// Ends of services in `Variant::Havoc`; elsewhere as `userland/services.toml` says.
+pub const HAVOC: u16 = 200;
 
 /// An image of one policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +75,9 @@ impl Bench {
         for variant in Variant::ALL {
             let mut inputs = product.inputs.clone();
             inputs.policy = variant.policy();
+            if variant == Variant::Havoc {
+                inputs.bundle = bundle::with_argument(&inputs.bundle, "chaos", HAVOC)?;
+            }
             let path = folder.join(format!("{}.igvm", variant.name()));
             images.insert(variant, Prepared::write(&image::assemble(&inputs)?, path)?);
         }

@@ -1,7 +1,12 @@
 //! Checks beyond the outcome: of one row, and across all rows.
 
 use crate::{
-    bench::Prepared, console::Console, operations, outcome::Outcome, row::Row, scenario::Scenario,
+    bench::Prepared,
+    console::Console,
+    operations,
+    outcome::Outcome,
+    row::Row,
+    scenario::{Scenario, Variant},
 };
 
 use tessera_defs::mode::{HostProfile, Mode};
@@ -15,6 +20,8 @@ const MOST: u32 = 8;
 const ONE: &str = "boot-processor";
 /// The lie that leaves the guest no table of processors.
 const ACPI_GARBAGE: &str = "acpi-garbage";
+/// Ends of services in `Variant::Havoc`.
+const HAVOC: u64 = crate::bench::HAVOC as u64;
 const PROCESSOR_WITHHELD: &str = "processor-withheld";
 /// Pages beside the image that a boot to ring 3 and its end may accept: 4 MiB.
 const ACCEPTED: u64 = 1024;
@@ -24,12 +31,14 @@ const PROTECTIONS: [&str; 3] = ["smep", "smap", "umip"];
 const SAME: [&str; 2] = ["kernel", "stub"];
 
 /// What an honest Hyper-V-like host must have been asked for, beside what the strategies need.
-const ASKED: [(Mode, &str); 5] = [
+const ASKED: [(Mode, &str); 7] = [
     (Mode::None, "mmio"),
     (Mode::Snp, "mmio"),
     (Mode::Snp, "hypercall"),
     (Mode::Tdx, "mmio"),
     (Mode::Tdx, "hypercall"),
+    (Mode::SnpParavisor, "mmio"),
+    (Mode::TdxParavisor, "mmio"),
 ];
 
 /// What is wrong with one row, a sentence each.
@@ -66,10 +75,23 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
         None if orderly => faults.push("nobody said what kernel and processes cost".into()),
         _ => {}
     }
-    // A driver of a paravisor's guest polls: no IOAPIC is emulated there yet.
-    let claimed = row.boot.scenario.lie != ACPI_GARBAGE && !below;
+    // Below a paravisor nobody asks the host's tables.
+    let claimed = row.boot.scenario.lie != ACPI_GARBAGE || below;
     if orderly && claimed && !console.lines {
         faults.push("the host has an IOAPIC, and no driver got its interrupts".into());
+    }
+    if orderly && !row.boot.scenario.direct && !below && !console.messages {
+        faults.push("the host sends interrupt messages, and no driver got one".into());
+    }
+    if orderly && console.unasked != 0 && row.boot.scenario.lie == "none" {
+        let unasked = console.unasked;
+        faults.push(format!("{unasked} interrupts came that nobody asked for"));
+    }
+    let starts = console.starts.unwrap_or_default();
+    if orderly && row.boot.scenario.variant == Variant::Havoc && starts <= HAVOC {
+        faults.push(format!(
+            "{HAVOC} services were to be ended, and there were {starts} starts"
+        ));
     }
     if orderly && !console.panic_told {
         faults.push("a service panicked, and its supervisor did not hear of it".into());
@@ -308,6 +330,7 @@ mod tests {
             processors: Some(1),
             running: Some(1),
             lines: true,
+            messages: true,
             panic_told: true,
             info: true,
             ..Console::default()
@@ -336,6 +359,8 @@ mod tests {
             |said: &mut Console| said.running = Some(2),
             |said: &mut Console| said.running = None,
             |said: &mut Console| said.lines = false,
+            |said: &mut Console| said.messages = false,
+            |said: &mut Console| said.unasked = 1,
             |said: &mut Console| said.panic_told = false,
             |said: &mut Console| said.info = false,
             |said: &mut Console| said.debug = true,

@@ -18,6 +18,12 @@ pub struct Console {
     pub init_mode: Option<String>,
     /// Interrupts of devices came, by the first user process.
     pub lines: bool,
+    /// Interrupt messages came, by the first user process.
+    pub messages: bool,
+    /// Interrupts that nobody asked for, while the first user process counted.
+    pub unasked: u64,
+    /// Starts of all services.
+    pub starts: Option<u64>,
     /// What the serial monitor printed.
     pub monitor: Vec<String>,
     /// The supervisor heard of the panic of the one service that panics.
@@ -80,6 +86,13 @@ impl Console {
             self.panic_told = true;
         } else if line == "init: interrupt lines come" {
             self.lines = true;
+        } else if line == "init: interrupt messages come" {
+            self.messages = true;
+        } else if let Some(words) = line.strip_prefix("init: unasked interrupts: ") {
+            self.unasked += words.trim_end().parse().unwrap_or(1);
+        } else if let Some(words) = line.strip_prefix("init: services done after ") {
+            let word = words.split_whitespace().next();
+            self.starts = word.and_then(|word| word.parse().ok());
         } else if let Some(check) = line.strip_prefix("init: check failed: ") {
             self.failed_check = Some(check.to_owned());
         } else if line.starts_with("tessera: init exited with ") {

@@ -86,7 +86,7 @@ pub fn typed(scenario: &Scenario) -> Typed {
 fn scenario(image: &Prepared, boot: &Boot, trace: bool) -> String {
     let scenario = boot.scenario;
     let mut text = format!(
-        "mode={} profile={} lie={} memory={}M smp={}",
+        "mode={} profile={} lie={} memory={}M smp={} messages=1",
         boot.mode.name(),
         scenario.profile.name(),
         scenario.lie,

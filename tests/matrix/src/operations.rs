@@ -113,7 +113,8 @@ static STRATEGIES: &[Strategy] = &[
         mode: Some(Mode::SnpParavisor),
         needs: &["ap-creation", "run-vmpl", "vmgexit"],
         // The paravisor registers the lower context's GHCB, where the host has Hyper-V's interface.
-        explains: &["hypercall", "set-vp-registers"],
+        // It gives the host's IOAPIC what its guest gives its own.
+        explains: &["hypercall", "set-vp-registers", "mmio"],
     },
     Strategy {
         name: "hv-visibility",
@@ -131,7 +132,7 @@ static STRATEGIES: &[Strategy] = &[
         name: "hypercall",
         mode: Some(Mode::TdxParavisor),
         needs: &["vp-enter", "tdvmcall"],
-        explains: &["tdcall"],
+        explains: &["tdcall", "mmio"],
     },
     Strategy {
         name: "hv-visibility",

@@ -22,6 +22,8 @@ pub enum Variant {
     Direct,
     /// Everything allowed, but always with the paravisor.
     Paravisor,
+    /// As `Demo`, with a bundle in which a service has ten times as many others ended.
+    Havoc,
 }
 
 /// A scenario.
@@ -154,17 +156,26 @@ static TABLE: &[Scenario] = &[
         lie: "processor-withheld", processors: 2,
         modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "processor-twice", what: "a host that starts a running processor again",
-        lie: "processor-twice", processors: 2, stopped: true, modes: &[(SNP, RUNS), (TDX, RUNS)], ..BASE },
+        lie: "processor-twice", processors: 2, stopped: true, modes: &[(SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "processor-other", what: "a host that starts a processor with other registers",
-        lie: "processor-other", processors: 2, stopped: true, modes: &[(TDX, RUNS), (SNP, RUNS)], ..BASE },
+        lie: "processor-other", processors: 2, stopped: true, modes: &[(TDX, RUNS), (SNP, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "ipis-lost", what: "what processors send each other never arrives: their timers make them look",
-        lie: "ipis-lost", processors: 2, modes: &[(SNP, RUNS), (TDX, RUNS)], ..BASE },
+        lie: "ipis-lost", processors: 2, modes: &[(SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    Scenario { name: "timers-lost", what: "only the first processor's timer fires: what processors send each other is enough",
+        lie: "timers-lost", processors: 4, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    Scenario { name: "ipis-unasked", what: "interrupts that nobody sent: counted, dropped",
+        lie: "ipis-unasked", processors: 2, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "monitor-direct", what: "somebody types at the console of plain QEMU",
         typed: TYPED, profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
     Scenario { name: "monitor", what: "somebody types at the console: the monitor answers, and changes nothing",
         typed: TYPED, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     havoc("havoc-2", 2),
-    havoc("havoc-3", 3),
+    Scenario { name: "havoc", what: "an honest host; 200 services are ended in one boot, while all are at work",
+        variant: Variant::Havoc, words: "max_exits=2000000", quick: false,
+        modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    Scenario { name: "havoc-smp", what: "the same on four processors",
+        variant: Variant::Havoc, words: "max_exits=2000000", quick: false, processors: 4, seed: 3,
+        modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS)], ..BASE },
     Scenario { name: "command-line-off", what: "a command line that asks for a silent log",
         log: "off", modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "command-line-debug", what: "a command line that asks for a loud log",
@@ -341,11 +352,12 @@ impl Selection {
 
 impl Variant {
     /// Every variant.
-    pub const ALL: [Variant; 4] = [
+    pub const ALL: [Variant; 5] = [
         Variant::Demo,
         Variant::Production,
         Variant::Direct,
         Variant::Paravisor,
+        Variant::Havoc,
     ];
 
     /// Name in file names.
@@ -355,13 +367,14 @@ impl Variant {
             Variant::Production => "production",
             Variant::Direct => "direct",
             Variant::Paravisor => "paravisor",
+            Variant::Havoc => "havoc",
         }
     }
 
     /// The policy that is measured into the image.
     pub fn policy(self) -> Policy {
         match self {
-            Variant::Demo => Policy::of(PolicyName::Demo),
+            Variant::Demo | Variant::Havoc => Policy::of(PolicyName::Demo),
             Variant::Production => Policy::of(PolicyName::Production),
             Variant::Direct => Policy {
                 placement: Placement::Direct,

@@ -2,7 +2,8 @@
 //!
 //! The supervisor gives handles in this order, so that their numbers are known: 1 the endpoint that
 //! the service receives on, 2 the supervisor's, then one for each service that it may call, in
-//! the order of the bundle, then what the manifest grants (`granted`). RDI of the first thread is the service's number.
+//! the order of the bundle, then what the manifest grants (`granted`). RDI of the first thread has
+//! the service's number in its low half, in its high half the argument that the manifest gives it.
 
 use crate::handle::Handle;
 use crate::ipc::{self, Message};

@@ -37,6 +37,8 @@ pub struct Apic {
     initial: u64,
     divide: u64,
     deadline: Option<u64>,
+    /// A lying host's: the timer never fires.
+    silent: bool,
     /// LVT entries 0x833 to 0x837: thermal, performance, LINT0, LINT1, error.
     lvt: [u64; 5],
     /// The interrupt that ended last, until the IOAPIC heard of it.
@@ -62,6 +64,7 @@ impl Apic {
             initial: 0,
             divide: 0,
             deadline: None,
+            silent: false,
             lvt: [LVT_MASKED; 5],
             ended: None,
             requested: [0; 8],
@@ -75,6 +78,7 @@ impl Apic {
         *self = Self {
             base: self.base,
             ending: self.ending,
+            silent: self.silent,
             ..Self::new(self.id)
         };
     }
@@ -168,7 +172,12 @@ impl Apic {
 
     fn arm(&mut self, now: u64) {
         let count = self.initial * self.divisor();
-        self.deadline = (count > 0).then(|| now.saturating_add(count));
+        self.deadline = (count > 0 && !self.silent).then(|| now.saturating_add(count));
+    }
+
+    /// The timer never fires from now on.
+    pub fn silence(&mut self) {
+        self.silent = true;
     }
 
     /// Requests the timer's vector when its time has come.

@@ -1,7 +1,13 @@
 //! The devices of a PC that this host has, and their lines to the IOAPIC.
 
 use super::{
-    Vmm, apic::route::Message, cmos::Cmos, ioapic::IoApic, missing::Request, pic::Pics, pm::Pm,
+    Vmm,
+    apic::route::{Delivery, Message, To},
+    cmos::Cmos,
+    ioapic::IoApic,
+    missing::Request,
+    pic::Pics,
+    pm::Pm,
     uart::Uart,
 };
 use crate::report::End;
@@ -33,6 +39,7 @@ impl Vmm {
         let value = match at {
             port::COM1..=0x3FF => devices.uart.read(at - port::COM1).into(),
             port::CMOS_DATA => devices.cmos.read(now / 1_000_000_000).into(),
+            port::TEST_MESSAGES if self.scenario.messages => port::TEST_MESSAGES_ID,
             _ => match devices.pics.read(at) {
                 Some(byte) => byte.into(),
                 None => devices.pm.read(at, now)?,
@@ -53,6 +60,11 @@ impl Vmm {
             }
             port::CMOS_INDEX => devices.cmos.select(value as u8),
             port::CMOS_DATA => devices.cmos.write(value as u8),
+            port::TEST_MESSAGES if self.scenario.messages && size == 4 => {
+                let (vector, mode) = (value as u8, Delivery::Fixed);
+                let to = To::Physical(value >> 24);
+                self.send(Message { vector, mode, to }, None);
+            }
             // The POST code, and the delay that PCs make by writing here.
             0x80 => {}
             port::PM1A_CNT if size >= 2 && value & u32::from(port::PM1A_SOFT_OFF) != 0 => {

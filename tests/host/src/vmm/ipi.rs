@@ -186,4 +186,35 @@ mod tests {
         assert_eq!(vmm.vps[1].apic.pending(), Some(0x31));
         assert_eq!(vmm.vps[0].apic.pending(), None);
     }
+
+    #[test]
+    fn the_device_of_messages_reaches_whom_they_name_where_the_scenario_has_it() {
+        use tessera_defs::port::{TEST_MESSAGES, TEST_MESSAGES_ID};
+        let mut vmm = host("smp=2 messages=1");
+        assert_eq!(vmm.port_in(TEST_MESSAGES, 4), TEST_MESSAGES_ID);
+        vmm.port_out(TEST_MESSAGES, 4, 1 << 24 | 0x68);
+        vmm.port_out(TEST_MESSAGES, 4, 0x69);
+        vmm.port_out(TEST_MESSAGES, 1, 0x6A);
+        let pending = [0, 1].map(|n| vmm.vps[n].apic.pending());
+        assert_eq!(pending, [Some(0x69), Some(0x68)]);
+        let mut without = host("smp=2");
+        assert_eq!(without.port_in(TEST_MESSAGES, 4), u32::MAX);
+        without.port_out(TEST_MESSAGES, 4, 0x68);
+        assert_eq!(without.vps[0].apic.pending(), None);
+    }
+
+    #[test]
+    fn a_host_that_loses_timers_leaves_the_first_ones() {
+        let fires = |text: &str, vp: usize| {
+            let mut vmm = host(text);
+            vmm.goes_to(vp);
+            for (msr, value) in [(x2apic::LVT_TIMER, 0x40), (x2apic::INITIAL_COUNT, 1)] {
+                vmm.write_msr(msr, value).unwrap();
+            }
+            (vmm.vps[vp].apic.deadline().is_some(), vmm.told())
+        };
+        assert_eq!(fires("smp=2 lie=timers-lost", 0), (true, false));
+        assert_eq!(fires("smp=2 lie=timers-lost", 1), (false, true));
+        assert_eq!(fires("smp=2", 1), (true, false));
+    }
 }

@@ -44,6 +44,9 @@ impl Vmm {
             }
             0x800..=0x8FF if !self.vp().apic.x2apic() => None,
             0x800..=0x8FF => {
+                if msr == x86::x2apic::INITIAL_COUNT && self.current() != 0 {
+                    self.silence();
+                }
                 let done = self.vp().apic.write(msr, value, now);
                 self.apic_wrote();
                 done
@@ -57,6 +60,13 @@ impl Vmm {
             self.missed(Request::Wrmsr(msr));
         }
         done
+    }
+
+    /// A timer of a further processor is about to be armed.
+    fn silence(&mut self) {
+        if self.tells(lies::TIMERS_LOST) {
+            self.vp().apic.silence();
+        }
     }
 
     /// What a write of the local APIC has to say outside: a command to other processors, the end

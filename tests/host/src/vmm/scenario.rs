@@ -80,6 +80,8 @@ pub struct Scenario {
     pub typed: bool,
     /// The guest asks wrongly on purpose, to see the answers of the specification: it is not blamed.
     pub probing: bool,
+    /// The device that sends interrupt messages on request (`port::TEST_MESSAGES`).
+    pub messages: bool,
     /// Every exit is reported.
     pub trace: bool,
 }
@@ -103,6 +105,7 @@ impl Default for Scenario {
             sept_ve_disable: false,
             typed: false,
             probing: false,
+            messages: false,
             trace: false,
         }
     }
@@ -146,6 +149,7 @@ impl Scenario {
             "sept_ve_disable" => self.sept_ve_disable = value == "1",
             "typed" => self.typed = value == "1",
             "probing" => self.probing = value == "1",
+            "messages" => self.messages = value == "1",
             "trace" => self.trace = value == "1",
             _ => return None,
         }

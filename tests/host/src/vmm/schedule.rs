@@ -49,6 +49,12 @@ impl Turns {
 }
 
 impl Vmm {
+    /// For tests: whose turn it is.
+    #[cfg(test)]
+    pub fn goes_to(&mut self, vp: usize) {
+        self.turns.current = vp;
+    }
+
     /// Index of the processor whose turn it is.
     pub fn current(&self) -> usize {
         self.turns.current

@@ -5,11 +5,11 @@
 
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
-use tessera_abi::error::Error;
+use tessera_abi::{error::Error, message};
 use tessera_runtime::console::Console;
 use tessera_runtime::device::Evidence;
 use tessera_runtime::service::{self, Client};
-use tessera_runtime::state;
+use tessera_runtime::{state, time};
 
 const KEEP: u32 = 1;
 const COUNT: u32 = 2;
@@ -20,9 +20,14 @@ const NUMBERS: u64 = 60;
 /// A request to end the ledger after so many numbers: 10 for each client.
 const EVERY: u64 = 6;
 
+/// Services at most, and the name of the one that ends others.
+const MOST: u64 = 32;
+const CHAOS: u64 = u64::from_le_bytes(*b"chaos\0\0\0");
+
 tessera_runtime::service!(main);
 
-fn main(number: u64) -> u64 {
+fn main(start: u64) -> u64 {
+    let number = start & u64::from(u32::MAX);
     match run(number) {
         Ok(0) => 0,
         Ok(lost) => lost.min(99),
@@ -31,6 +36,31 @@ fn main(number: u64) -> u64 {
             100
         }
     }
+}
+
+/// Keeps the ledger at work until no more services are ended: what it has is sent again, and must not be kept
+/// twice. How many answers were wrong.
+fn under_load(ledger: &mut Client, supervisor: &mut Client) -> Result<u64, Error> {
+    let mut wrong = 0;
+    let chaos = (0..MOST).find(|n| described(supervisor, *n).is_ok_and(|d| d[0] == CHAOS));
+    let chaos = chaos.ok_or(Error::BadArgument)?;
+    while [service::state::WAITS, service::state::RUNS].contains(&described(supervisor, chaos)?[5])
+    {
+        for n in 0..EVERY {
+            wrong += u64::from(ledger.ask(KEEP, 1000 + n)? != 1);
+        }
+        // So that services of lower priority get to work.
+        time::sleep(1)?;
+    }
+    Ok(wrong)
+}
+
+fn described(supervisor: &mut Client, number: u64) -> Result<[u64; message::WORDS], Error> {
+    let mut words = [0; message::WORDS];
+    words[0] = number;
+    supervisor
+        .call(service::DESCRIBE, words)
+        .map(|answer| answer.words)
 }
 
 fn run(number: u64) -> Result<u64, Error> {
@@ -51,6 +81,7 @@ fn run(number: u64) -> Result<u64, Error> {
             refused += u64::from(supervisor.ask(service::END, LEDGER)? != 0);
         }
     }
+    refused += under_load(&mut ledger, &mut supervisor)?;
     let mut lost = NUMBERS.abs_diff(ledger.ask(COUNT, 0)?);
     for n in 0..NUMBERS {
         lost += u64::from(ledger.ask(READ, n)? != 1000 + n);
