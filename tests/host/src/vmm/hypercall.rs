@@ -22,6 +22,8 @@ pub struct HyperV {
     pub hypercall: u64,
     /// REFERENCE_TSC.
     pub reference_tsc: u64,
+    /// The guest wrote a register of a synthetic interrupt controller.
+    pub synic: bool,
 }
 
 /// A decoded hypercall.

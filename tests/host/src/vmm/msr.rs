@@ -114,6 +114,7 @@ impl Vmm {
     }
 
     fn set_synic(&mut self, msr: u32, value: u64) -> Option<()> {
+        self.hyperv.synic = true;
         let now = clocks::reference(self.now());
         let vp = self.vp();
         if let Some(page) = vp.synic.write(msr, value, now, &mut vp.apic)? {

@@ -54,7 +54,9 @@ fn drive(
         if vmm.scenario.typed {
             vmm.take_typed();
         }
-        deliver(vmm, memory, technology);
+        if vmm.hyperv.synic {
+            deliver(vmm, memory, technology);
+        }
         match vmm.next_turn() {
             Ok(true) => {}
             Ok(false) => continue,

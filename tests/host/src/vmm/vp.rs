@@ -88,13 +88,20 @@ impl Vp {
     }
 
     /// Its timers know the time.
+    #[inline]
     pub fn tick(&mut self, now: u64) {
         self.apic.tick(now);
-        self.synic.tick(clocks::reference(now), &mut self.apic);
+        if self.synic.timers.armed() {
+            self.synic.tick(clocks::reference(now), &mut self.apic);
+        }
     }
 
     /// When the first of its timers asks for it, if one will.
+    #[inline]
     pub fn deadline(&self) -> Option<u64> {
+        if !self.synic.timers.armed() {
+            return self.apic.deadline();
+        }
         let synthetic = self.synic.timers.deadline().map(clocks::time);
         self.apic.deadline().into_iter().chain(synthetic).min()
     }

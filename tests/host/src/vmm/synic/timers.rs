@@ -91,31 +91,42 @@ impl Timer {
 
 /// A processor's timers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Timers([Timer; TIMERS]);
+pub struct Timers {
+    all: [Timer; TIMERS],
+    /// One of them may expire: looked at in every exit.
+    armed: bool,
+}
 
 impl Timers {
     /// RDMSR; `None`: no register of theirs.
     pub fn read(&self, msr: u32) -> Option<u64> {
         let (timer, count) = place(msr)?;
         Some(if count {
-            self.0[timer].count
+            self.all[timer].count
         } else {
-            self.0[timer].config
+            self.all[timer].config
         })
     }
 
     /// WRMSR; `None`: no register of theirs, or #GP.
     pub fn write(&mut self, msr: u32, value: u64, now: u64) -> Option<()> {
         let (timer, count) = place(msr)?;
-        match count {
-            true => self.0[timer].set_count(value, now),
-            false => self.0[timer].set_config(value, now),
-        }
+        let done = match count {
+            true => self.all[timer].set_count(value, now),
+            false => self.all[timer].set_config(value, now),
+        };
+        self.armed = self.all.iter().any(|timer| timer.at.is_some());
+        done
+    }
+
+    /// Whether one of them may expire at all.
+    pub fn armed(&self) -> bool {
+        self.armed
     }
 
     /// One timer whose time has come.
     pub fn expire(&mut self, now: u64) -> Option<Expired> {
-        for (index, timer) in self.0.iter_mut().enumerate() {
+        for (index, timer) in self.all.iter_mut().enumerate() {
             let Some(at) = timer.expire(now) else {
                 continue;
             };
@@ -130,12 +141,12 @@ impl Timers {
 
     /// Its message found its slot.
     pub fn sent(&mut self, timer: u8) {
-        self.0[usize::from(timer)].waits = false;
+        self.all[usize::from(timer)].waits = false;
     }
 
     /// When the first one that is not lazy expires.
     pub fn deadline(&self) -> Option<u64> {
-        self.0.iter().filter_map(Timer::deadline).min()
+        self.all.iter().filter_map(Timer::deadline).min()
     }
 }
 
