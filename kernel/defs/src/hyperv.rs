@@ -75,6 +75,13 @@ pub const MSR_TSC_FREQUENCY: u32 = 0x4000_0022;
 pub const MSR_APIC_FREQUENCY: u32 = 0x4000_0023;
 /// VP assist page.
 pub const MSR_VP_ASSIST_PAGE: u32 = 0x4000_0073;
+/// HV_X64_MSR_EOI: ends the interrupt in service; write only. It and the next two go to the local APIC in either of
+/// its modes (TLFS 6.0b, 10.2.3).
+pub const MSR_EOI: u32 = 0x4000_0070;
+/// HV_X64_MSR_ICR: both halves of the interrupt command.
+pub const MSR_ICR: u32 = 0x4000_0071;
+/// HV_X64_MSR_TPR: task priority.
+pub const MSR_TPR: u32 = 0x4000_0072;
 /// Bit 0: CPUID shows the invariant time stamp.
 pub const MSR_TSC_INVARIANT_CONTROL: u32 = 0x4000_0118;
 /// Alias of the isolation leaf: EAX in the low half, EBX in the high half.

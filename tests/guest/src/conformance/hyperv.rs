@@ -1,13 +1,24 @@
 //! Probes of a host with Hyper-V's interface: leaves and registers.
 
 use super::Probe;
+use crate::answers::trap;
 use crate::processors::calls::{msr_read, msr_write};
-use crate::processors::{Machine, snp as by_ghcb};
+use crate::processors::{Machine, machine, snp as by_ghcb};
 use crate::tdx::vmcall;
+use core::sync::atomic::Ordering::SeqCst;
 use tessera_defs::hyperv as hv;
 use tessera_defs::mode::Mode;
 use tessera_defs::tdx::vmcall as call;
+use tessera_defs::x86::vector;
 use tessera_hw::instr;
+
+/// Shorthand of the interrupt command.
+const TO_SELF: u64 = 1 << 18;
+/// HV_X64_MSR_RESET, VP_RUNTIME, CRASH_P0 and CRASH_CTL, and the bits of `CPUID_FEATURES` that would announce them:
+/// AccessVpRunTimeReg, AccessResetReg; GuestCrashMsrsAvailable (TLFS 6.0b, 2.4.2 and 2.4.3).
+const ABSENT: [u32; 4] = [0x4000_0003, 0x4000_0010, 0x4000_0100, 0x4000_0105];
+const ABSENT_EAX: u32 = 1 | 1 << 7;
+const ABSENT_EDX: u32 = 1 << 10;
 
 pub const ALL: &[(&str, Probe)] = &[
     ("hv-leaves", |machine| {
@@ -39,6 +50,30 @@ pub const ALL: &[(&str, Probe)] = &[
             && frequencies
                 .iter()
                 .all(|register| msr_read(*register) > 1_000_000)
+    }),
+    // The vector is one whose handler says so, and ends it by the APIC's own register.
+    ("hv-apic", |_| {
+        let came = || machine::COUNTS[0].signals.load(SeqCst);
+        let before = came();
+        msr_write(hv::MSR_TPR, 0xF0);
+        msr_write(hv::MSR_ICR, u64::from(machine::SIGNAL) | TO_SELF);
+        let held = (0..100).all(|_| msr_read(hv::MSR_TPR) == 0xF0 && came() == before);
+        msr_write(hv::MSR_TPR, 0);
+        let arrived = (0..10_000).any(|_| msr_read(hv::MSR_TPR) == 0 && came() > before);
+        msr_write(hv::MSR_EOI, 0);
+        held && arrived
+            && msr_read(hv::MSR_ICR) as u32 == u32::from(machine::SIGNAL) | TO_SELF as u32
+    }),
+    ("hv-absent", |machine| {
+        let denied = |register: &u32| match machine.mode {
+            Mode::Snp => by_ghcb::msr_denied(*register),
+            Mode::Tdx => {
+                vmcall([call::RDMSR, u64::from(*register), 0, 0, 0]).r10 == call::INVALID_OPERAND
+            }
+            _ => trap::caught(2, || drop(msr_read(*register))) == Some((vector::GP.into(), 0)),
+        };
+        let bits = leaf(machine, hv::CPUID_FEATURES);
+        bits[0] & ABSENT_EAX == 0 && bits[3] & ABSENT_EDX == 0 && ABSENT.iter().all(denied)
     }),
     ("hv-assist", |_| {
         let old = msr_read(hv::MSR_VP_ASSIST_PAGE);

@@ -39,7 +39,10 @@ pub fn run(handoff: &'static Handoff) -> ! {
             calls::prepare(&mut machine);
             try_all(&mut machine, tdx::ALL);
         }
-        _ => calls::prepare(&mut machine),
+        _ => {
+            answers::trap::install();
+            calls::prepare(&mut machine);
+        }
     }
     if machine.hyperv {
         try_all(&mut machine, hyperv::ALL);

@@ -68,7 +68,12 @@ pub static MSRS: &[Row] = &[
         Modelled,
         Conformance("hv-reference-tsc"),
     ),
-    row("EOI, ICR, TPR", "TLFS 10.2", Open(GP), None),
+    row(
+        "EOI, ICR, TPR",
+        "TLFS 10.2",
+        Modelled,
+        Conformance("hv-apic"),
+    ),
     row(
         "SCONTROL, SVERSION, SIEFP, SIMP, EOM, SINT0 to SINT15",
         "TLFS 11.8",
@@ -132,8 +137,8 @@ pub static MSRS: &[Row] = &[
     row(
         "RESET, VP_RUNTIME, crash registers",
         "TLFS 7.8",
-        Open(GP),
-        None,
+        Refused(GP),
+        Conformance("hv-absent"),
     ),
 ];
 

@@ -180,6 +180,20 @@ pub fn hypercall(control: u64, input: &[u64]) -> u64 {
     })
 }
 
+/// Whether the host has the guest raise #GP(0) for RDMSR.
+pub fn msr_denied(register: u32) -> bool {
+    let fields = [(offset_of!(GhcbPage, rcx), register.into())];
+    instr::without_interrupts(|| {
+        let page = exchange([vc::MSR, 0, 0], &fields);
+        let word = |at: usize| touch(page + at as u64);
+        let told = [
+            word(offset_of!(GhcbPage, sw_exit_info1)),
+            word(offset_of!(GhcbPage, sw_exit_info2)),
+        ];
+        told == [ghcb::answer::INJECT, 0x8000_0B0D]
+    })
+}
+
 /// OUT.
 pub fn port_out(info: u64, value: u64) {
     instr::without_interrupts(|| {

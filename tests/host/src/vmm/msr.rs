@@ -94,6 +94,8 @@ impl Vmm {
             hyperv::MSR_TSC_FREQUENCY | hyperv::MSR_APIC_FREQUENCY => clocks::FREQUENCY,
             hyperv::MSR_VP_ASSIST_PAGE => self.vp().assist,
             hyperv::MSR_ISOLATION_CONFIG => self.isolation_msr(),
+            hyperv::MSR_ICR => return self.vp().apic.read(x86::x2apic::ICR, 0),
+            hyperv::MSR_TPR => return self.vp().apic.read(x86::x2apic::TPR, 0),
             _ => return self.vp().synic.read(msr),
         })
     }
@@ -108,8 +110,19 @@ impl Vmm {
             (_, hyperv::MSR_HYPERCALL) => self.hyperv.hypercall = value,
             (_, hyperv::MSR_VP_ASSIST_PAGE) => self.vp().assist = value,
             (_, synic::MSR_REFERENCE_TSC) => self.reference_page(value),
+            (_, hyperv::MSR_EOI) if value >> 32 == 0 => self.set_apic(x86::x2apic::EOI, 0)?,
+            (_, hyperv::MSR_ICR) => self.set_apic(x86::x2apic::ICR, value)?,
+            (_, hyperv::MSR_TPR) if value < 0x100 => self.set_apic(x86::x2apic::TPR, value)?,
             _ => return self.set_synic(msr, value),
         }
+        Some(())
+    }
+
+    /// A register of the local APIC, in either of its modes.
+    fn set_apic(&mut self, register: u32, value: u64) -> Option<()> {
+        let now = self.now();
+        self.vp().apic.write(register, value, now)?;
+        self.apic_wrote();
         Some(())
     }
 
@@ -136,6 +149,39 @@ impl Vmm {
 mod tests {
     use super::super::scenario::Scenario;
     use super::*;
+
+    #[test]
+    fn hyperv_has_three_registers_of_the_apic_in_either_of_its_modes() {
+        let of = |text| Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE);
+        let mut vmm = of("mode=none profile=hyperv");
+        for mode in [1 << 11, 3 << 10] {
+            let base = vmm.read_msr(x86::MSR_APIC_BASE).unwrap();
+            vmm.vp().apic.set_base(base & !(3 << 10) | mode);
+            vmm.vp().apic.write(x86::x2apic::SIVR, 0x1FF, 0).unwrap();
+            assert_eq!(vmm.write_msr(hyperv::MSR_TPR, 0x20), Some(()));
+            assert_eq!(vmm.read_msr(hyperv::MSR_TPR), Some(0x20));
+            assert_eq!(vmm.write_msr(hyperv::MSR_TPR, 0x120), None);
+            assert_eq!(vmm.write_msr(hyperv::MSR_TPR, 0), Some(()));
+            // To itself by the shorthand, taken and ended.
+            let command = 0x55 | 1 << 18;
+            assert_eq!(vmm.write_msr(hyperv::MSR_ICR, command), Some(()));
+            assert_eq!(vmm.read_msr(hyperv::MSR_ICR), Some(command));
+            assert_eq!(vmm.vp().apic.pending(), Some(0x55));
+            vmm.vp().apic.accept(0x55);
+            vmm.vp().apic.request(0x51);
+            assert_eq!(vmm.vp().apic.pending(), None);
+            assert_eq!(vmm.write_msr(hyperv::MSR_EOI, 0), Some(()));
+            assert_eq!(vmm.vp().apic.pending(), Some(0x51));
+            vmm.vp().apic.accept(0x51);
+            assert_eq!(vmm.write_msr(hyperv::MSR_EOI, 7), Some(()));
+            assert_eq!(vmm.write_msr(hyperv::MSR_EOI, 1 << 32), None);
+            assert_eq!(vmm.read_msr(hyperv::MSR_EOI), None);
+        }
+        assert_eq!(
+            of("mode=none profile=kvm").write_msr(hyperv::MSR_EOI, 0),
+            None
+        );
+    }
 
     #[test]
     fn the_isolation_msr_is_absent_on_kvm_and_an_alias_on_hyperv() {
