@@ -70,7 +70,7 @@ pub const ALL: &[(&str, Probe)] = &[
             Mode::Tdx => {
                 vmcall([call::RDMSR, u64::from(*register), 0, 0, 0]).r10 == call::INVALID_OPERAND
             }
-            _ => trap::caught(2, || drop(msr_read(*register))) == Some((vector::GP.into(), 0)),
+            _ => trap::caught(2, || _ = msr_read(*register)) == Some((vector::GP.into(), 0)),
         };
         let bits = leaf(machine, hv::CPUID_FEATURES);
         bits[0] & ABSENT_EAX == 0 && bits[3] & ABSENT_EDX == 0 && ABSENT.iter().all(denied)
