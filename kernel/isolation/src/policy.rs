@@ -47,7 +47,10 @@ impl Policy {
             launch::placement::PARAVISOR => Placement::Paravisor,
             _ => return Err(Refusal::LaunchBlockInvalid),
         };
-        if modes == 0 || modes & !known_modes != 0 || flags & !known_flags != 0 {
+        // Who accepts is a question about Linux alone.
+        let accepts = flags & (launch::FLAG_ACCEPT_ALL | launch::FLAG_LINUX);
+        let unknown = modes & !known_modes != 0 || flags & !known_flags != 0;
+        if modes == 0 || unknown || accepts == launch::FLAG_ACCEPT_ALL {
             return Err(Refusal::LaunchBlockInvalid);
         }
         Ok(Policy {

@@ -324,7 +324,7 @@ fn each_refusal_of_the_evidence() {
 
 #[test]
 fn a_policy_is_whole_or_refused() {
-    for (modes, place, flags) in [(0, 0, 0), (0x20, 0, 0), (1, 3, 0), (1, 0, 8)] {
+    for (modes, place, flags) in [(0, 0, 0), (0x20, 0, 0), (1, 3, 0), (1, 0, 8), (1, 0, 16)] {
         let refused = Policy::from_fields(modes, place, flags);
         assert_eq!(refused, Err(Refusal::LaunchBlockInvalid));
     }
