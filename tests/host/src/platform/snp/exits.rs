@@ -199,8 +199,9 @@ impl Snp {
         match context.view.resolve(&self.rmp, memory, meant, wants) {
             Outcome::Map(frame, access) => {
                 match context.view.block(&self.rmp, memory, info[1]) {
-                    // Below VMPL 0 each page is looked at, for the keys.
-                    Some(first) if self.vp.current == 0 => {
+                    // Below VMPL 0 each page is looked at, for the keys; and the hunt takes a page away, with which
+                    // the guest's tables would go.
+                    Some(first) if self.vp.current == 0 && !vmm.hunts(&context.vcpu) => {
                         context
                             .npt
                             .map_large(info[1], memory.address(first), access);
