@@ -8,14 +8,23 @@ use crate::{
     report::{Ended, Report},
     scenario::{self, Boot, Scenario, Variant},
 };
-use std::{fs, mem::offset_of, path::Path, sync::LazyLock};
+use std::{
+    fs,
+    mem::offset_of,
+    path::Path,
+    sync::{LazyLock, OnceLock},
+};
 use tessera_defs::{
     mode::{HostProfile, Mode},
     snp::{status::features, vmsa::Vmsa},
     x86::efer,
 };
 use tessera_guest::catalogue::{self, Act, Ends, stands_as_l1};
-use tessera_image_builder::image::{self, Inputs};
+use tessera_image_builder::{
+    build::{PolicyName, Product, Recipe, Workspace, whole},
+    image::{self, Inputs},
+    setup::{self, Host, Qemu},
+};
 
 /// Reset value of the PAT MSR (APM vol. 2, 7.8.2).
 const PAT: u64 = 0x0007_0406_0007_0406;
@@ -64,6 +73,23 @@ pub fn run(
     let ended = ended(bench, &line, folder.path())?;
     let console = fs::read(folder.path().join(hosted::CONSOLE)).unwrap_or_default();
     Ok((ended, String::from_utf8_lossy(&console).into_owned()))
+}
+
+/// What is built once: bench, product, the guest's program. Panics where this machine cannot build.
+pub fn built() -> &'static (Bench, Product, Vec<u8>) {
+    static BUILT: OnceLock<(Bench, Product, Vec<u8>)> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let host = Host::current();
+        let qemu = Qemu::detect(&host).require().expect("QEMU");
+        let toolchain = setup::toolchain(&host).expect("a toolchain");
+        let workspace = Workspace::find(&host).expect("the workspace");
+        let recipe = Recipe::of(PolicyName::Demo);
+        let product = whole(&toolchain, &workspace, &recipe, false).expect("a product");
+        let bench = Bench::prepare(qemu, &workspace, &product).expect("a bench");
+        let path = product.programs.only("tessera-guest").expect("the guest");
+        let guest = fs::read(path).expect("the guest is readable");
+        (bench, product, guest)
+    })
 }
 
 /// Honest hosts of several processors, which wait for each other by PAUSE, an exit each.

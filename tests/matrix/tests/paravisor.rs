@@ -2,35 +2,13 @@
 //! reads what must not be there.
 
 use object::{Object, ObjectSection, ObjectSymbol};
-use std::{fs, sync::OnceLock};
 use tessera_defs::mode::Mode;
 use tessera_guest::catalogue::PROBE;
-use tessera_image_builder::{
-    build::{PolicyName, Product, Recipe, Workspace, whole},
-    image::Inputs,
-    setup::{self, Host, Qemu},
-};
-use tessera_matrix::{bench::Bench, broken, probes};
-
-/// What is built once: bench, product, the guest's program.
-fn built() -> &'static (Bench, Product, Vec<u8>) {
-    static BUILT: OnceLock<(Bench, Product, Vec<u8>)> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let host = Host::current();
-        let qemu = Qemu::detect(&host).require().expect("QEMU");
-        let toolchain = setup::toolchain(&host).expect("a toolchain");
-        let workspace = Workspace::find(&host).expect("the workspace");
-        let recipe = Recipe::of(PolicyName::Demo);
-        let product = whole(&toolchain, &workspace, &recipe, false).expect("a product");
-        let bench = Bench::prepare(qemu, &workspace, &product).expect("a bench");
-        let path = product.programs.only("tessera-guest").expect("the guest");
-        let guest = fs::read(path).expect("the guest is readable");
-        (bench, product, guest)
-    })
-}
+use tessera_image_builder::image::Inputs;
+use tessera_matrix::{broken, probes};
 
 fn probe(mode: Mode) {
-    let (bench, product, guest) = built();
+    let (bench, product, guest) = broken::built();
     let (ended, console) = broken::run(bench, &product.inputs, guest, mode, PROBE)
         .unwrap_or_else(|error| panic!("{error}"));
     let faults = probes::faults(mode, &ended, &console);
@@ -52,7 +30,7 @@ const MOST_PER_CPUID: u64 = 1000;
 
 /// What 1,000 exits cost more than none. Counted by the test host, so that every run is the same.
 fn per_cpuid(mode: Mode) -> u64 {
-    let (bench, product, guest) = built();
+    let (bench, product, guest) = broken::built();
     let instructions = |act| {
         let (ended, _) = broken::run(bench, &product.inputs, guest, mode, act).unwrap();
         assert_eq!(ended.end, "shutdown", "{act}");
@@ -97,7 +75,7 @@ fn without_hiding(inputs: &Inputs) -> Inputs {
 
 #[test]
 fn a_paravisor_that_leaves_its_keys_to_the_guest_is_named() {
-    let (bench, product, guest) = built();
+    let (bench, product, guest) = broken::built();
     let mode = Mode::SnpParavisor;
     let inputs = without_hiding(&product.inputs);
     let (ended, _) = broken::run(bench, &inputs, guest, mode, "read-keys").unwrap();
