@@ -47,13 +47,18 @@ fn low_frames() -> &'static mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(start as *mut u8, pages * frames::PAGE) }
 }
 
-/// The frames of the guest: everything above the heap that `memory` and the spares need.
+/// A guest with more memory than this need not touch all of it.
+const SPARSE: u64 = 1 << 30;
+
+/// The pool of the guest's frames: what `memory` needs above the heap, or, of a large guest, what is there.
 fn guest_frames(memory: u64) -> Result<&'static mut [u8], String> {
     let start = heap::END as u64;
-    let len = memory + (frames::SPARE_FRAMES * frames::PAGE) as u64;
-    if start + len > fw_cfg::ram_size()?.min(2 << 30) {
+    let there = fw_cfg::ram_size()?.min(2 << 30).saturating_sub(start);
+    let wanted = frames::pool(memory);
+    if there < wanted.min(SPARSE) {
         return Err("the machine has too little memory for this guest".into());
     }
+    let len = wanted.min(there & !0xFFF);
     // SAFETY: the range is RAM, identity mapped, above the heap, and handed out once; frames
     // change under the host's feet only while it runs the guest.
     Ok(unsafe { core::slice::from_raw_parts_mut(start as *mut u8, len as usize) })

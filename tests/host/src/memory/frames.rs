@@ -1,6 +1,7 @@
 //! Host frames and the vmm's map from guest frame numbers to them. No protection here: silicon
 //! decides who may touch a frame (`Technology::host_access`, nested tables).
 
+use super::runs::{BLOCK, Follows, Runs};
 use alloc::{vec, vec::Vec};
 
 /// Bytes of a page.
@@ -10,35 +11,64 @@ const UNMAPPED: u32 = u32::MAX;
 pub const LOW: core::ops::Range<u32> = 1..0xA0;
 /// Frames beside the guest's memory: VMSA, reset page, and what a lying vmm swaps in.
 pub const SPARE_FRAMES: usize = 64;
+/// Guest frame numbers from 3 to 4 GiB: a PC's devices, never memory.
+const HOLE: core::ops::Range<u64> = 0xC_0000..0x10_0000;
+/// Why a run ends where the pool is used up.
+pub const EXHAUSTED: &str = "the guest uses more memory than the test host's machine has for it: \
+     give the machine more (QEMU's -m, of which the host uses 2 GiB), or the guest less to do";
 
-/// The pool of frames and the map. A frame is its index in the pool.
+impl Follows for u32 {
+    fn after(self, pages: u64) -> Self {
+        match self {
+            UNMAPPED => UNMAPPED,
+            frame => frame + pages as u32,
+        }
+    }
+}
+
+/// The frames and the map. Frame numbers go on from guest frame numbers to the spares; the pool holds a
+/// block of 2 MiB from when one of its frames is touched.
 #[derive(Debug)]
 pub struct Memory {
     bytes: &'static mut [u8],
     /// Frames of `LOW` that stand at their own numbers in the machine below.
     low: &'static mut [u8],
-    ram: Vec<u32>,
+    ram: Runs<u32>,
     outside: Vec<(u64, u32)>,
     spare: u32,
+    /// Where the pool holds each block of frames.
+    blocks: Vec<u32>,
+    /// Blocks of the pool that are in use.
+    used: usize,
+    exhausted: bool,
 }
 
 impl Memory {
-    /// `bytes` is page aligned and holds `memory` bytes of guest RAM plus `SPARE_FRAMES`.
-    /// RAM is `[0, 0xA0000)` and `[1 MiB, memory)`; frame = guest frame number.
+    /// RAM is `ranges(memory)`; frame = guest frame number. `bytes`, page aligned and zeros, is the pool:
+    /// what `pool(memory)` says or, where the guest will not touch everything, less.
     pub fn new(bytes: &'static mut [u8], memory: u64) -> Self {
-        let count = memory as usize / PAGE;
-        let mut ram = vec![UNMAPPED; count];
-        for (gfn, frame) in ram.iter_mut().enumerate() {
-            if is_ram(gfn as u64) {
-                *frame = gfn as u32;
-            }
-        }
+        let count = top(memory);
+        let mut ram = Runs::new(count, |gfn| match HOLE.contains(&gfn) {
+            true => UNMAPPED,
+            false => gfn as u32,
+        });
+        (0..0x100).filter(|gfn| !is_ram(*gfn)).for_each(|gfn| {
+            ram.set(gfn, UNMAPPED);
+        });
+        let blocks = (count as usize + SPARE_FRAMES).div_ceil(BLOCK as usize);
+        let (blocks, used) = match bytes.len() as u64 >= pool(memory) {
+            true => ((0..blocks as u32).collect(), blocks),
+            false => (vec![UNMAPPED; blocks], 0),
+        };
         Self {
             bytes,
             low: &mut [],
             ram,
             outside: Vec::with_capacity(64),
             spare: count as u32,
+            blocks,
+            used,
+            exhausted: false,
         }
     }
 
@@ -50,19 +80,19 @@ impl Memory {
         self
     }
 
-    /// Bytes of guest RAM, its holes included.
+    /// The end of the guest's RAM, its holes included.
     pub fn size(&self) -> u64 {
-        (self.ram.len() * PAGE) as u64
+        self.ram.len() * PAGE as u64
     }
 
-    /// Frames in the pool.
-    pub fn frames(&self) -> usize {
-        self.bytes.len() / PAGE
+    /// Frames there are.
+    pub fn frames(&self) -> u64 {
+        self.ram.len() + SPARE_FRAMES as u64
     }
 
     /// The frame behind a guest frame number.
     pub fn frame(&self, gfn: u64) -> Option<u32> {
-        let inside = self.ram.get(gfn as usize).copied();
+        let inside = self.ram.get(gfn);
         let outside = || {
             self.outside
                 .iter()
@@ -72,51 +102,111 @@ impl Memory {
         inside.or_else(outside).filter(|frame| *frame != UNMAPPED)
     }
 
-    /// The first of 512 frames that follow each other where `gfn`'s 2 MiB are mapped so, and
-    /// the host's own 2 MiB begin there too.
+    /// The first of 512 frames that follow each other where `gfn`'s 2 MiB are mapped so, and are a
+    /// block of frames.
+    pub fn run(&self, gfn: u64) -> Option<u32> {
+        let aligned = |frame: &u32| *frame != UNMAPPED && u64::from(*frame).is_multiple_of(BLOCK);
+        self.ram.run(gfn).filter(aligned)
+    }
+
+    /// `run`, where the host's own 2 MiB begin there too.
     pub fn block(&self, gfn: u64) -> Option<u32> {
-        let first = gfn & !511;
-        let frame = self.frame(first)?;
-        let whole = (1..512).all(|n| self.frame(first + n) == Some(frame + n as u32));
-        (whole && self.address(frame).is_multiple_of(2 << 20)).then_some(frame)
+        let aligned = (self.bytes.as_ptr() as u64).is_multiple_of(2 << 20);
+        self.run(gfn).filter(|_| aligned)
+    }
+
+    /// Withholds the pages from `first` on.
+    pub fn withhold(&mut self, first: u64) {
+        let mut gfn = first;
+        while gfn < self.ram.len() {
+            let block = gfn.is_multiple_of(BLOCK) && self.ram.set_run(gfn, UNMAPPED);
+            if !block {
+                self.map(gfn, None);
+            }
+            gfn += if block { BLOCK } else { 1 };
+        }
     }
 
     /// Changes the map: `None` withholds the page.
     pub fn map(&mut self, gfn: u64, frame: Option<u32>) {
         let frame = frame.unwrap_or(UNMAPPED);
-        if let Some(slot) = self.ram.get_mut(gfn as usize) {
-            *slot = frame;
-        } else if let Some(slot) = self.outside.iter_mut().find(|(at, _)| *at == gfn) {
-            slot.1 = frame;
-        } else {
-            self.outside.push((gfn, frame));
+        if self.ram.set(gfn, frame) {
+            return;
+        }
+        match self.outside.iter_mut().find(|(at, _)| *at == gfn) {
+            Some(slot) => slot.1 = frame,
+            None => self.outside.push((gfn, frame)),
         }
     }
 
     /// A frame that nothing uses yet.
     pub fn spare(&mut self) -> Option<u32> {
         let frame = self.spare;
-        ((frame as usize) < self.frames()).then(|| {
+        (u64::from(frame) < self.frames()).then(|| {
             self.spare += 1;
             frame
         })
     }
 
-    /// The bytes of a frame; none for a number outside the pool.
+    /// The bytes of a frame; none for a number that is no frame's, or where the pool is used up.
     pub fn page(&mut self, frame: u32) -> Option<&mut [u8; PAGE]> {
         if let Some(start) = self.below(frame) {
             return self.low.get_mut(start..start + PAGE)?.try_into().ok();
         }
-        let start = (frame as usize).checked_mul(PAGE)?;
+        let start = self.place(frame)?;
         self.bytes.get_mut(start..start + PAGE)?.try_into().ok()
     }
 
-    /// Host-physical address of a frame.
-    pub fn address(&self, frame: u32) -> u64 {
+    /// Host-physical address of a frame. Where the pool is used up (`exhausted`) it is any page's: the run
+    /// ends before the guest goes on.
+    pub fn address(&mut self, frame: u32) -> u64 {
         if self.below(frame).is_some() {
             return u64::from(frame) * PAGE as u64;
         }
-        self.bytes.as_ptr() as u64 + u64::from(frame) * PAGE as u64
+        self.bytes.as_ptr() as u64 + self.place(frame).unwrap_or(0) as u64
+    }
+
+    /// A frame was wanted for which the pool has no room.
+    pub fn exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// Fills a frame with zeros.
+    pub fn clear(&mut self, frame: u32) {
+        if self.touched(frame)
+            && let Some(page) = self.page(frame)
+        {
+            page.fill(0);
+        }
+    }
+
+    /// Fills a block of frames, which `run` gave, with zeros.
+    pub fn clear_block(&mut self, first: u32) {
+        if self.touched(first) {
+            (first..first + BLOCK as u32).for_each(|frame| self.clear(frame));
+        }
+    }
+
+    /// Whether the pool holds the block of a frame: where it does not, the frame is zeros.
+    pub fn touched(&self, frame: u32) -> bool {
+        let block = self.blocks.get(frame as usize / BLOCK as usize);
+        self.below(frame).is_some() || block.is_some_and(|place| *place != UNMAPPED)
+    }
+
+    /// Where in the pool a frame stands; from now on, if it did not.
+    fn place(&mut self, frame: u32) -> Option<usize> {
+        const BYTES: usize = BLOCK as usize * PAGE;
+        let block = frame as usize / BLOCK as usize;
+        if *self.blocks.get(block)? == UNMAPPED {
+            if (self.used + 1) * BYTES > self.bytes.len() {
+                self.exhausted = true;
+                return None;
+            }
+            self.blocks[block] = self.used as u32;
+            self.used += 1;
+        }
+        let inside = frame as usize % BLOCK as usize * PAGE;
+        Some(self.blocks[block] as usize * BYTES + inside)
     }
 
     /// Where in `low` a frame stands, if it does.
@@ -132,7 +222,82 @@ impl Memory {
     }
 }
 
-/// Whether a guest frame number below the memory size is RAM.
+/// Whether a guest frame number below the end of memory is RAM.
 pub fn is_ram(gfn: u64) -> bool {
-    !(0xA0..0x100).contains(&gfn)
+    !(0xA0..0x100).contains(&gfn) && !HOLE.contains(&gfn)
+}
+
+/// RAM of a guest of `memory` bytes, as (first page, pages): what does not fit below 3 GiB goes on at 4.
+pub fn ranges(memory: u64) -> Vec<(u64, u64)> {
+    let end = top(memory);
+    let mut ranges = Vec::from([(0, 0xA0), (0x100, end.min(HOLE.start) - 0x100)]);
+    if end > HOLE.end {
+        ranges.push((HOLE.end, end - HOLE.end));
+    }
+    ranges
+}
+
+/// Bytes of a pool that holds everything that a guest of `memory` bytes has.
+pub fn pool(memory: u64) -> u64 {
+    (top(memory) + SPARE_FRAMES as u64) * PAGE as u64
+}
+
+/// The guest frame number behind the last page of RAM.
+fn top(memory: u64) -> u64 {
+    let pages = memory / PAGE as u64;
+    match pages > HOLE.start {
+        true => pages + HOLE.end - HOLE.start,
+        false => pages,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn sparse(memory: u64, blocks: usize) -> Memory {
+        Memory::new(std::vec![0; blocks << 21].leak(), memory)
+    }
+
+    #[test]
+    fn memory_has_a_hole_below_4_gib() {
+        assert_eq!(ranges(3 * GIB), [(0, 0xA0), (0x100, 0xC_0000 - 0x100)]);
+        assert_eq!(ranges(64 * GIB)[2], (0x10_0000, 61 << 18));
+        let memory = sparse(64 * GIB, 2);
+        assert_eq!(memory.size(), 65 * GIB);
+        assert_eq!(memory.frame(0xB_FFFF), Some(0xB_FFFF));
+        assert_eq!(memory.frame(0xC_0000), None);
+        assert_eq!(memory.run(0xF_FE00), None);
+        assert_eq!(memory.run(0x10_0000), Some(0x10_0000));
+        assert_eq!(memory.run((65 << 18) - 1), Some((65 << 18) - 512));
+        assert_eq!(memory.frame(65 << 18), None);
+    }
+
+    #[test]
+    fn blocks_are_held_from_the_first_touch_until_there_is_no_room() {
+        let mut memory = sparse(64 * GIB, 2);
+        let at = (60 << 18) + 3;
+        memory.clear(at);
+        assert!(!memory.touched(at), "what nobody touched is zeros already");
+        memory.page(at).unwrap()[7] = 1;
+        assert!(memory.touched(at & !511) && !memory.touched(0x400));
+        let first = memory.address(at & !511);
+        assert_eq!(memory.address(at), first + 3 * PAGE as u64);
+        memory.address(0x400);
+        assert!(!memory.exhausted());
+        assert_eq!(memory.page(at).unwrap()[7], 1);
+        assert!(memory.page(0x600).is_none() && memory.exhausted());
+    }
+
+    #[test]
+    fn pages_that_are_withheld_are_no_ones() {
+        let mut memory = sparse(8 * GIB, 1);
+        memory.withhold(0x403);
+        assert_eq!(memory.frame(0x402), Some(0x402));
+        for gfn in [0x403, 0x5FF, 0x600, (9 << 18) - 1] {
+            assert_eq!(memory.frame(gfn), None, "{gfn:#x}");
+        }
+    }
 }

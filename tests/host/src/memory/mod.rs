@@ -5,4 +5,5 @@ pub mod frames;
 pub mod insn;
 pub mod linear;
 pub mod mmio;
+pub mod runs;
 pub mod walk;

@@ -65,7 +65,7 @@ impl walk::Physical for View<'_> {
 impl Plain {
     /// A machine that is not loaded yet.
     pub fn new(memory: &Memory) -> Self {
-        let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 32);
+        let npt = Npt::of(memory.size(), 32);
         let mut bitmaps = Bitmaps::new();
         bitmaps.set_msr(MSR_EFER, true);
         let bitmaps: &'static Bitmaps = Box::leak(bitmaps);
@@ -233,7 +233,7 @@ impl Technology for Plain {
     fn finish(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Result<Option<String>, String> {
         if vmm.scenario.lies(lies::PAGE_WITHHELD) {
             let image_end = tessera_handoff::layout::IMAGE_END / PAGE as u64;
-            (image_end..memory.size() / PAGE as u64).for_each(|gfn| memory.map(gfn, None));
+            memory.withhold(image_end);
         }
         for _ in 1..vmm.scenario.smp {
             self.others.add(Vcpu::new(self.bitmaps, self.npt.root()));

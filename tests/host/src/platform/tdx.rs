@@ -69,7 +69,7 @@ pub struct Tdx {
 impl Tdx {
     /// A TD that is not launched yet.
     pub fn new(memory: &Memory) -> Self {
-        let npt = Npt::new(memory.size() as usize / (512 * PAGE) + 64);
+        let npt = Npt::of(memory.size(), 64);
         let bitmaps: &'static Bitmaps = Box::leak(Bitmaps::new());
         let vcpu = Vcpu::new(bitmaps, npt.root());
         let td = Td::new(memory.size() / PAGE as u64);
@@ -79,7 +79,7 @@ impl Tdx {
             bitmaps,
             npt,
             td,
-            lower: Lower::new(memory.size() / PAGE as u64),
+            lower: Lower::new(memory.size()),
             shared: BTreeSet::new(),
             shares: 0,
             tables: [0; 2],

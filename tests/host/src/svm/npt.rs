@@ -30,6 +30,9 @@ pub const ALL: Access = Access {
     execute: true,
 };
 
+/// Tables for memory at most.
+const MOST: u64 = 1024;
+
 /// A tree of nested tables.
 #[derive(Debug)]
 pub struct Npt {
@@ -43,6 +46,12 @@ impl Npt {
         let mut pool = Vec::with_capacity(tables.max(5));
         pool.push(Table([0; 512]));
         Self { tables: pool }
+    }
+
+    /// An empty tree for a guest whose memory ends at `memory`, with `beside` tables for the rest: room
+    /// for all of it by 4 KiB, up to 2 GiB.
+    pub fn of(memory: u64, beside: usize) -> Self {
+        Self::new((memory >> 21).min(MOST) as usize + beside)
     }
 
     /// Host-physical address of the top table.
@@ -89,6 +98,22 @@ impl Npt {
             }
         }
         self.tables[table].0[index(gpa, 0)] = 0;
+    }
+
+    /// Forgets all pages of the 2 MiB of `gpa`.
+    pub fn forget_block(&mut self, gpa: u64) {
+        let mut table = 0;
+        for level in (2..5).rev() {
+            match self.child(self.tables[table].0[index(gpa, level)]) {
+                Some(child) => table = child,
+                None => return,
+            }
+        }
+        let slot = index(gpa, 1);
+        match self.child(self.tables[table].0[slot]) {
+            Some(child) => self.tables[child].0 = [0; 512],
+            None => self.tables[table].0[slot] = 0,
+        }
     }
 
     /// Forgets everything.
@@ -170,6 +195,26 @@ mod tests {
         npt.map_large(0x40_0000, 0x80_0000, ALL);
         npt.map(0x40_1000, 0x7000, ALL);
         assert_eq!(npt.lookup(0x40_1000), Some((0x7000, ALL)));
+        assert_eq!(npt.lookup(0x40_0000), None);
+    }
+
+    #[test]
+    fn a_block_is_forgotten_by_pages_and_as_a_leaf() {
+        let mut npt = Npt::of(64 << 20, 32);
+        npt.forget_block(0x40_0000);
+        for gpa in [0x3F_F000, 0x40_0000, 0x5F_F000, 0x60_0000] {
+            npt.map(gpa, 0x7000, ALL);
+        }
+        npt.forget_block(0x40_3000);
+        let left = [0x3F_F000, 0x40_0000, 0x5F_F000, 0x60_0000].map(|gpa| npt.lookup(gpa));
+        assert_eq!(
+            left.map(|found| found.is_some()),
+            [true, false, false, true]
+        );
+        npt.map(0x40_1000, 0x7000, ALL);
+        assert_eq!(npt.lookup(0x40_1000), Some((0x7000, ALL)));
+        npt.map_large(0x40_0000, 0x80_0000, ALL);
+        npt.forget_block(0x5F_F000);
         assert_eq!(npt.lookup(0x40_0000), None);
     }
 

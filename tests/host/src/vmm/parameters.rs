@@ -1,6 +1,7 @@
 //! What the loader fills into parameter areas: claims of the host.
 
 use super::{Vmm, ioapic, lies};
+use crate::memory::frames;
 use alloc::vec::Vec;
 use tessera_defs::mode::{HostProfile, Mode};
 use tessera_handoff::layout;
@@ -32,8 +33,7 @@ const RESERVED: u8 = 1;
 
 /// Memory map entries (first page, pages, type 0 memory), ended by an entry of no pages.
 pub fn memory_map(vmm: &Vmm) -> Vec<u8> {
-    let end = vmm.scenario.memory / 4096;
-    let mut ranges = Vec::from([(0, 0xA0), (0x100, end - 0x100)]);
+    let mut ranges = frames::ranges(vmm.scenario.memory);
     match vmm.scenario.lie {
         lies::MEMORY_MAP_OVERLAP => {
             let image = (layout::IMAGE_END - layout::IMAGE_START) / 4096;

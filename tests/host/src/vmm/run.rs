@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     machine::Machine,
-    memory::frames::{Memory, PAGE},
+    memory::frames::{EXHAUSTED, Memory, PAGE},
     platform::{self, Access, Step, Technology},
     report::{self, End},
 };
@@ -31,7 +31,7 @@ pub fn run(
     let digest = technology.finish(&mut vmm, &mut memory)?;
     let hashes = hashes(&vmm, &mut memory)?;
     report::loaded(out, &hashes, &heard(&mut memory), digest.as_deref());
-    let end = drive(&mut vmm, &mut memory, &mut *technology, out);
+    let end = drive(&mut vmm, &mut memory, &mut *technology, out)?;
     report::end(out, end, &vmm, &mut memory, &*technology);
     Ok(())
 }
@@ -44,12 +44,13 @@ fn technology(vmm: &Vmm, memory: &Memory) -> Result<Box<dyn Technology>, String>
     })
 }
 
+/// Errors: the pool of frames is used up.
 fn drive(
     vmm: &mut Vmm,
     memory: &mut Memory,
     technology: &mut dyn Technology,
     out: &mut dyn Write,
-) -> End {
+) -> Result<End, String> {
     loop {
         if vmm.scenario.typed {
             vmm.take_typed();
@@ -62,7 +63,7 @@ fn drive(
             Ok(false) => continue,
             // Whoever types goes on.
             Err(_) if vmm.scenario.typed => continue,
-            Err(end) => return end,
+            Err(end) => return Ok(end),
         }
         vmm.unasked();
         vmm.restart();
@@ -71,11 +72,14 @@ fn drive(
             report::trace(out, vmm, technology);
         }
         give(vmm, memory, technology);
+        if memory.exhausted() {
+            return Err(EXHAUSTED.into());
+        }
         if let Step::End(end) = step {
-            return end;
+            return Ok(end);
         }
         if let Some(end) = vmm.end.or_else(|| vmm.exhausted()) {
-            return end;
+            return Ok(end);
         }
     }
 }

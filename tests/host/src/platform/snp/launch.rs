@@ -2,7 +2,10 @@
 
 use super::{Context, Snp, processor::Processor, reset};
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::{
+        frames::{Memory, PAGE},
+        runs::BLOCK,
+    },
     platform::{LaunchPage, PageKind},
     report,
     silicon::snp::{messages::SecurityProcessor, report::Guest},
@@ -154,7 +157,7 @@ impl Snp {
             FIRMWARE.for_each(|gfn| memory.map(gfn, Some(gfn as u32)));
         }
         if vmm.scenario.lies(lies::PAGE_WITHHELD) {
-            (image_end..pages).for_each(|gfn| memory.map(gfn, None));
+            memory.withhold(image_end);
         }
         if vmm.tells(lies::DOUBLE_VALIDATE) {
             for gfn in image_end..image_end + 512 {
@@ -169,14 +172,18 @@ impl Snp {
             return;
         }
         let small = vmm.scenario.lies(lies::SIZE_MISMATCH);
-        for gfn in 0..pages {
-            let Some(frame) = memory.frame(gfn) else {
+        let mut gfn = 0;
+        while gfn < pages {
+            let large = gfn >= image_end && !small && (gfn & !(BLOCK - 1)) + BLOCK <= pages;
+            if large && self.give_block(memory, gfn, true) {
+                gfn += BLOCK;
                 continue;
-            };
-            if !self.rmp.get(frame).assigned {
-                let large = gfn >= image_end && !small && (gfn & !511) + 512 <= pages;
+            }
+            let free = |frame: &u32| !self.rmp.get(*frame).assigned;
+            if let Some(frame) = memory.frame(gfn).filter(free) {
                 self.rmp.update(frame, Some(gfn), large);
             }
+            gfn += 1;
         }
     }
 }

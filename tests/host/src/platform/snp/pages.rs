@@ -132,7 +132,10 @@ impl Snp {
         let validate = kind == Kind::Pvalidate && context.vcpu.regs[reg::RDX] & 1 == 1;
         context.result(eax, carry, length);
         let first = gpa / PAGE as u64;
-        (first..first + count).for_each(|gfn| self.forget(gfn));
+        match count {
+            1 => self.forget(first),
+            _ => self.forget_block(first),
+        }
         if eax == code::FAIL_SIZEMISMATCH {
             vmm.tells(lies::SIZE_MISMATCH);
         }

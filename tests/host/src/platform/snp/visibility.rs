@@ -2,7 +2,10 @@
 
 use super::Snp;
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::{
+        frames::{Memory, PAGE},
+        runs::BLOCK,
+    },
     report::End,
     vmm::{Vmm, lies},
 };
@@ -32,6 +35,9 @@ impl Snp {
         }
         let count = if large { 512 } else { 1 };
         let as_large = large && !vmm.scenario.lies(lies::SIZE_MISMATCH);
+        if large && !shared && self.give_block(memory, gfn, as_large) {
+            return true;
+        }
         (gfn..gfn + count).all(|gfn| self.change_one(vmm, memory, gfn, as_large, shared))
     }
 
@@ -59,10 +65,8 @@ impl Snp {
             if entry.large {
                 self.rmp.smash(frame);
             }
-            if memory
-                .page(frame)
-                .is_some_and(|page| page.iter().any(|byte| *byte != 0))
-            {
+            let page = memory.touched(frame).then(|| memory.page(frame)).flatten();
+            if page.is_some_and(|page| page.iter().any(|byte| *byte != 0)) {
                 vmm.end = Some(End::Breach(&breach::PRIVATE_DATA_SHARED));
             }
             self.rmp.update(frame, None, false);
@@ -73,6 +77,27 @@ impl Snp {
         }
         self.forget(gfn);
         true
+    }
+
+    /// RMPUPDATE of the block that begins at `gfn`, where all of it is the host's and follows each other;
+    /// `false` where each page must be looked at.
+    pub(super) fn give_block(&mut self, memory: &Memory, gfn: u64, large: bool) -> bool {
+        let frame = memory.run(gfn).filter(|_| gfn.is_multiple_of(BLOCK));
+        let done = frame.is_some_and(|frame| self.rmp.assign_block(frame, gfn, large));
+        if done {
+            self.forget_block(gfn);
+        }
+        done
+    }
+
+    /// Drops a block of 2 MiB from every nested table.
+    pub(super) fn forget_block(&mut self, gfn: u64) {
+        let all = self.others.others().chain([&mut self.vp]);
+        for context in all.flat_map(|vp| vp.contexts.iter_mut().flatten()) {
+            for alias in context.view.aliases(gfn * PAGE as u64) {
+                context.npt.forget_block(alias);
+            }
+        }
     }
 
     /// Drops a page from every nested table.

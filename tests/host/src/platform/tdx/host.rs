@@ -35,10 +35,13 @@ impl Tdx {
         if gfn * PAGE as u64 >= memory.size() || !backed {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
         }
-        let large = large
-            && !vmm.tells(lies::SIZE_MISMATCH)
-            && (gfn..gfn + LARGE)
-                .all(|gfn| memory.frame(gfn).is_some() && !self.shared.contains(&gfn));
+        let large = large && !vmm.tells(lies::SIZE_MISMATCH) && self.backed(memory, gfn);
+        if large
+            && let Some(frame) = memory.run(gfn)
+            && self.td.sept.augment_block(gfn, frame)
+        {
+            return Step::Continue;
+        }
         let count = if large { LARGE } else { 1 };
         for gfn in gfn..gfn + count {
             let Some(frame) = memory.frame(gfn) else {
@@ -48,6 +51,13 @@ impl Tdx {
             self.td.sept.augment(gfn, frame, large);
         }
         Step::Continue
+    }
+
+    /// The vmm has all frames of the 2 MiB from `first` on, and none is shared.
+    pub(super) fn backed(&self, memory: &Memory, first: u64) -> bool {
+        let all = || (first..first + LARGE).all(|gfn| memory.frame(gfn).is_some());
+        let mut shared = self.shared.range(first..first + LARGE);
+        shared.next().is_none() && (memory.run(first).is_some() || all())
     }
 
     /// MapGPA (GHCI 3.2): status and where to go on.
@@ -121,8 +131,8 @@ impl Tdx {
         }
         self.shares += u64::from(shared);
         self.drop_page(gfn);
-        if let Some(bytes) = memory.frame(gfn).and_then(|frame| memory.page(frame)) {
-            bytes.fill(0);
+        if let Some(frame) = memory.frame(gfn) {
+            memory.clear(frame);
         }
     }
 
@@ -138,9 +148,7 @@ impl Tdx {
     /// Lies that concern memory from the start.
     pub(super) fn lie_at_launch(&mut self, vmm: &mut Vmm, memory: &mut Memory) {
         match vmm.scenario.lie {
-            lies::PAGE_WITHHELD => {
-                (TARGET..memory.size() / PAGE as u64).for_each(|gfn| memory.map(gfn, None));
-            }
+            lies::PAGE_WITHHELD => memory.withhold(TARGET),
             // The only way to give a TD accepted pages is to add them, which MRTD shows.
             lies::DOUBLE_VALIDATE => {
                 vmm.tell();

@@ -71,8 +71,8 @@ struct Running {
 impl Lower {
     /// A context that has not run. Everything exits: what the L2 VM owns is served from its
     /// save area. `pages`: how much the TD has.
-    pub fn new(pages: u64) -> Self {
-        let npt = Npt::new(pages as usize / 512 + 64);
+    pub fn new(size: u64) -> Self {
+        let npt = Npt::of(size, 64);
         let bitmaps = Box::leak(Bitmaps::new());
         GUEST_OWNED
             .iter()

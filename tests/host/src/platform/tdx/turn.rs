@@ -24,9 +24,9 @@ pub struct Parked {
 impl Tdx {
     /// TDH.VP.CREATE of the processors from 1 on.
     pub(super) fn add_others(&mut self, memory: &Memory, count: u32) {
-        let pages = match self.td.l2_vms {
+        let size = match self.td.l2_vms {
             0 => 0,
-            _ => memory.size() / PAGE as u64,
+            _ => memory.size(),
         };
         for index in 1..count {
             let mut vcpu = Vcpu::new(self.bitmaps, self.npt.root());
@@ -36,7 +36,7 @@ impl Tdx {
                 ve: None,
                 cpuid_ve: 0,
                 l2: self.td.l2.clone(),
-                lower: Lower::new(pages),
+                lower: Lower::new(size),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! What an access of a VMPL to a guest-physical address comes to. Source: APM vol. 2, 15.36.10,
 //! tables 15-38 and 15-39.
 
-use super::rmp::Rmp;
+use super::rmp::{Entry, Rmp};
 use crate::{
     memory::{
         frames::{Memory, PAGE},
@@ -91,12 +91,17 @@ impl View {
     pub fn block(&self, rmp: &Rmp, memory: &Memory, gpa: u64) -> Option<u32> {
         let (gpa, private) = self.split(gpa);
         let first = memory.block(gpa / PAGE as u64).filter(|_| private)?;
-        let one = rmp.get(first);
         let gfn = (gpa / PAGE as u64) & !511;
+        let mine = |entry: Entry, n: u32| {
+            entry.assigned && entry.validated && entry.gfn == gfn + u64::from(n)
+        };
+        if let Some(entry) = rmp.run(first) {
+            return mine(entry, 0).then_some(first);
+        }
+        let granted = rmp.get(first).permissions[self.vmpl];
         let alike = |n: u32| {
             let entry = rmp.get(first + n);
-            let state = entry.assigned && entry.validated && entry.gfn == gfn + u64::from(n);
-            state && entry.permissions[self.vmpl] == one.permissions[self.vmpl]
+            mine(entry, n) && entry.permissions[self.vmpl] == granted
         };
         (0..512).all(alike).then_some(first)
     }

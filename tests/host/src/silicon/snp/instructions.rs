@@ -2,7 +2,10 @@
 //!
 //! FAIL_INUSE never comes: no two processors execute at once here.
 
-use super::{access::Fault, rmp::Rmp};
+use super::{
+    access::Fault,
+    rmp::{Entry, Rmp},
+};
 use crate::memory::frames::{Memory, PAGE};
 use tessera_defs::snp::rmp as code;
 
@@ -43,20 +46,14 @@ pub fn pvalidate(
     if let Some(result) = size_check(rmp, owned(rmp, memory, gfn)?, count)? {
         return Ok((result, false));
     }
-    let mut unchanged = true;
-    for gfn in gfn..gfn + count {
-        let frame = owned(rmp, memory, gfn)?;
-        let Some(entry) = rmp.entry(frame) else {
-            continue;
-        };
+    let changed = each(rmp, memory, gfn, count, |entry| {
         if entry.validated != operands.validate {
             entry.validated = operands.validate;
             entry.permissions = [code::PERM_ALL, 0, 0, 0];
             entry.vmsa = false;
-            unchanged = false;
         }
-    }
-    Ok((code::SUCCESS, unchanged))
+    })?;
+    Ok((code::SUCCESS, !changed))
 }
 
 /// RMPADJUST by `vmpl`: EAX. `attributes` is RDX.
@@ -92,14 +89,11 @@ pub fn rmpadjust(
     if wanted & !entry.permissions[vmpl] != 0 {
         return Ok(code::FAIL_PERMISSION);
     }
-    for gfn in gfn..gfn + count {
-        let frame = owned(rmp, memory, gfn)?;
-        if let Some(entry) = rmp.entry(frame) {
-            entry.permissions[target] = wanted;
-            // Below VMPL 0 the bit is ignored.
-            entry.vmsa = if vmpl == 0 { vmsa } else { entry.vmsa };
-        }
-    }
+    each(rmp, memory, gfn, count, |entry| {
+        entry.permissions[target] = wanted;
+        // Below VMPL 0 the bit is ignored.
+        entry.vmsa = if vmpl == 0 { vmsa } else { entry.vmsa };
+    })?;
     Ok(code::SUCCESS)
 }
 
@@ -152,6 +146,35 @@ fn pages(size: u32, gpa: u64) -> Option<u64> {
         1 => gpa.is_multiple_of(2 << 20).then_some(512),
         _ => None,
     }
+}
+
+/// Changes the entries of `count` pages, at once where 512 follow each other; whether any is another
+/// now.
+fn each(
+    rmp: &mut Rmp,
+    memory: &Memory,
+    gfn: u64,
+    count: u64,
+    change: impl Fn(&mut Entry),
+) -> Result<bool, Stop> {
+    let block = memory.run(gfn).filter(|_| count == 512);
+    if let Some((frame, old)) = block.and_then(|frame| Some((frame, rmp.run(frame)?))) {
+        owned(rmp, memory, gfn)?;
+        let mut entry = old;
+        change(&mut entry);
+        rmp.set_run(frame, entry);
+        return Ok(entry != old);
+    }
+    let mut changed = false;
+    for gfn in gfn..gfn + count {
+        let frame = owned(rmp, memory, gfn)?;
+        let old = rmp.get(frame);
+        let mut entry = old;
+        change(&mut entry);
+        rmp.set(frame, entry);
+        changed |= entry != old;
+    }
+    Ok(changed)
 }
 
 fn owned(rmp: &Rmp, memory: &Memory, gfn: u64) -> Result<u32, Stop> {

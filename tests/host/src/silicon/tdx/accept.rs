@@ -1,6 +1,6 @@
 //! TDG.MEM.PAGE.ACCEPT. Source: 348551, the leaf's page.
 
-use super::sept::{Sept, State};
+use super::sept::{Entry, Sept, State};
 use crate::memory::frames::{Memory, PAGE};
 use tessera_defs::tdx::{page, status};
 
@@ -52,22 +52,32 @@ fn small(sept: &mut Sept, memory: &mut Memory, gfn: u64) -> Accept {
 }
 
 fn large(sept: &mut Sept, memory: &mut Memory, first: u64) -> Accept {
-    let entries = || (first..first + LARGE).map(|gfn| sept.get(gfn));
-    if entries().all(|entry| entry.state == State::Free) {
+    let all = |holds: fn(Entry) -> bool| sept.all(first, LARGE, holds);
+    if all(|entry| entry.state == State::Free) {
         return Accept::Missing {
             gfn: first,
             large: true,
         };
     }
-    if entries().all(|entry| entry.large && matches!(entry.state, State::Mapped(_))) {
+    if all(|entry| entry.large && matches!(entry.state, State::Mapped(_))) {
         return Accept::Status(status::PAGE_ALREADY_ACCEPTED);
     }
-    if !entries().all(|entry| entry.large) {
+    if !all(|entry| entry.large) {
         return Accept::Status(status::PAGE_SIZE_MISMATCH | page::LEVEL_2M);
     }
-    for gfn in first..first + LARGE {
-        if let State::Pending(frame) = sept.get(gfn).state {
-            take(sept, memory, gfn, frame);
+    match sept.run(first).map(|entry| entry.state) {
+        // A block of the pool's, where the host maps it so.
+        Some(State::Pending(frame)) if frame.is_multiple_of(LARGE as u32) => {
+            memory.clear_block(frame);
+            sept.change(first, LARGE, |entry| entry.state = State::Mapped(frame));
+            sept.count(LARGE);
+        }
+        _ => {
+            for gfn in first..first + LARGE {
+                if let State::Pending(frame) = sept.get(gfn).state {
+                    take(sept, memory, gfn, frame);
+                }
+            }
         }
     }
     Accept::Status(status::SUCCESS)
@@ -75,12 +85,8 @@ fn large(sept: &mut Sept, memory: &mut Memory, first: u64) -> Accept {
 
 /// The content becomes zero, whatever the host left there; L2 attributes given before count now.
 fn take(sept: &mut Sept, memory: &mut Memory, gfn: u64, frame: u32) {
-    if let Some(bytes) = memory.page(frame) {
-        bytes.fill(0);
-    }
-    if let Some(entry) = sept.entry(gfn) {
-        entry.state = State::Mapped(frame);
-    }
+    memory.clear(frame);
+    sept.change(gfn, 1, |entry| entry.state = State::Mapped(frame));
     sept.count(1);
 }
 

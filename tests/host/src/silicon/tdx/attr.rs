@@ -85,11 +85,8 @@ pub fn write(td: &mut Td, regs: &mut [u64; 16]) -> Attr {
         }
     };
     if let Some(alias) = set.alias {
-        for gfn in first..first + count {
-            if let Some(entry) = td.sept.entry(gfn) {
-                entry.l2 = alias as u16;
-            }
-        }
+        let change = |entry: &mut Entry| entry.l2 = alias as u16;
+        td.sept.change(first, count, change);
     }
     td.l2.flush |= mask & attr::MASK_INV_EPT != 0;
     regs[reg::RCX] = mapping | pending(td.sept.get(first));
@@ -129,11 +126,11 @@ fn fields(td: &Td, new: u64, mask: u64) -> Option<u64> {
 
 /// What stands in the way: no page, or one of another size.
 fn unfit(td: &Td, first: u64, count: u64, large: bool) -> Option<Attr> {
-    let entries = || (first..first + count).map(|gfn| td.sept.get(gfn));
-    if entries().all(|entry| entry.state == State::Free) {
+    let all = |holds: fn(Entry) -> bool| td.sept.all(first, count, holds);
+    if all(|entry| entry.state == State::Free) {
         return Some(Attr::Missing { gfn: first, large });
     }
-    if large && !entries().all(|entry| entry.large) {
+    if large && !all(|entry| entry.large) {
         return Some(Attr::Status(status::PAGE_SIZE_MISMATCH | page::LEVEL_2M));
     }
     (!large && td.sept.get(first).large).then_some(Attr::Demote(first & !(LARGE - 1)))

@@ -58,13 +58,8 @@ impl Tdx {
     /// The vmm backs what the L2 VM touches: by 2 MiB where nothing is there yet.
     fn back(&mut self, vmm: &mut Vmm, memory: &mut Memory, gfn: u64) -> Step {
         let first = gfn & !(LARGE - 1);
-        let empty = |gfn| {
-            memory.frame(gfn).is_some()
-                && is_ram(gfn)
-                && self.td.sept.get(gfn).state == State::Free
-                && !self.shared.contains(&gfn)
-        };
-        match (first..first + LARGE).all(empty) {
+        let free = self.td.sept.all(first, LARGE, |e| e.state == State::Free);
+        match free && is_ram(first) && self.backed(memory, first) {
             true => self.augment(vmm, memory, first, true),
             false => self.augment(vmm, memory, gfn, false),
         }
