@@ -171,7 +171,7 @@ pub struct Foreign {
     /// Virtual processors, 1 to 64; they run in turns
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(PROCESSORS)))]
     pub smp: u32,
-    /// Memory: a number with M or G
+    /// Memory: a number with M or G, to 256G; what the guest touches at once must fit into 2 GiB
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub memory: String,
     /// Print the host's trace, one JSON object a line, after the console

@@ -11,8 +11,6 @@ use std::{
 };
 use tessera_defs::mode::{HostProfile, Mode};
 
-/// Memory of the test host itself, in MiB: its program, heap, and frames beside the guest's.
-const HOST_MEMORY: u64 = 64;
 /// Limits of the host on a guest that has no end of its own.
 const MOST_EXITS: u64 = 1 << 40;
 
@@ -37,7 +35,7 @@ pub struct Guest {
 
 /// QEMU for it; console and report go to `folder`. The console is QEMU's standard output too.
 pub fn line(qemu: &Path, host: &Path, guest: &Guest, folder: &Path, trace: bool) -> Line {
-    let mut args: Vec<_> = crate::hosted::machine(guest.memory + HOST_MEMORY, 1);
+    let mut args: Vec<_> = crate::hosted::machine(guest.memory, 1);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", host.to_string_lossy().into_owned());
     let file = option_path(&guest.igvm);

@@ -39,9 +39,12 @@ const MACHINE: [&str; 18] = [
 const MEMORY: u64 = 256;
 /// What the host needs of it beside the guest's.
 const HOST_MEMORY: u64 = 64;
+/// What the host uses of a machine at most: a guest that has more meets its end where it touches more.
+const MOST_MEMORY: u64 = 2048;
 
-/// The machine's options, with memory in MiB and the seed of its random numbers.
-pub fn machine(memory: u64, seed: u32) -> Vec<OsString> {
+/// The machine's options, for a guest with so many MiB, and the seed of its random numbers.
+pub fn machine(guest: u64, seed: u32) -> Vec<OsString> {
+    let memory = (guest + HOST_MEMORY).clamp(MEMORY, MOST_MEMORY);
     let mut args: Vec<OsString> = MACHINE.iter().map(Into::into).collect();
     args.extend(["-m".into(), format!("{memory}M").into()]);
     args.extend(["-seed".into(), seed.to_string().into()]);
@@ -50,8 +53,7 @@ pub fn machine(memory: u64, seed: u32) -> Vec<OsString> {
 
 /// QEMU for a boot; console and report go to `folder`.
 pub fn line(bench: &Bench, image: &Prepared, boot: &Boot, folder: &Path, trace: bool) -> Line {
-    let memory = MEMORY.max(u64::from(boot.scenario.memory) + HOST_MEMORY);
-    let mut args = machine(memory, boot.scenario.seed);
+    let mut args = machine(boot.scenario.memory.into(), boot.scenario.seed);
     let mut add = |option: &str, value: String| args.extend([option.into(), value.into()]);
     add("-kernel", bench.host.to_string_lossy().into_owned());
     add(

@@ -4,7 +4,7 @@
 
 use super::{Lower, Tdx};
 use crate::{
-    memory::frames::{Memory, PAGE},
+    memory::frames::Memory,
     silicon::tdx::{l2::vm::Vm, state, ve::Info},
     svm::vcpu::Vcpu,
     vmm::{Vmm, lies, vp::Activity},
