@@ -416,7 +416,7 @@ fn map_run(tables: &Tables, pool: &mut Pool, run: Run) -> Result<(), Refusal> {
     log::debug!("memory: accepts {count} pages at {gpa:#x}");
     let write = Mapping::kernel(Access::Write);
     tables
-        .map_largest(pool, virt, gpa, count * PAGE, write)
+        .map_largest(pool, virt, gpa, count * PAGE, Size::Large, write)
         .map_err(|_| Refusal::MemoryTooSmall)
 }
 

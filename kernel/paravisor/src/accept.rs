@@ -2,6 +2,7 @@
 //! the chunk of 2 MiB around it is accepted then, given to the guest, and the access goes on.
 
 use crate::context::Paravisor;
+use crate::cpuid;
 use crate::grant::{image_page_is_guests, pages};
 use crate::lower::Grant;
 use crate::partition::Partition;
@@ -43,8 +44,9 @@ impl Accepted {
 /// Maps all RAM, has the host hand it over, and accepts what the table has no bit for.
 pub fn prepare(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
     let lazy_end = CHUNKS as u64 * LARGE_PAGE_SIZE;
+    let largest = cpuid::largest_page(paravisor);
     for (start, end) in partition.ram_ranges() {
-        partition.memory.map(start, end);
+        partition.memory.map(start, end, largest);
         if let Err(refusal) = paravisor.visibility.assign(pages(start, end)) {
             crate::door::refuse(refusal);
         }

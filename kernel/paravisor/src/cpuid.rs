@@ -8,6 +8,7 @@ use tessera_defs::pfe as defs;
 use tessera_defs::snp::status::{CPUID_ENCRYPTION, VTOM_BIT};
 use tessera_defs::tdx;
 use tessera_handoff::layout::PARAVISOR_VPS;
+use tessera_objects::tables::Size;
 
 /// Leaf 1, ECX.
 const HYPERVISOR: u32 = 1 << 31;
@@ -41,6 +42,14 @@ fn processor(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
         _ => {}
     }
     [a, b, c, d]
+}
+
+/// The largest page of the paravisor's own tables (Page1GB, APM vol. 3, Fn8000_0001_EDX bit 26).
+pub fn largest_page(paravisor: &Paravisor<'_>) -> Size {
+    match paravisor.lower.cpuid(0x8000_0001, 0)[3] >> 26 & 1 {
+        0 => Size::Large,
+        _ => Size::Huge,
+    }
 }
 
 /// Isolation leaf: EAX and EBX.

@@ -72,12 +72,11 @@ impl Memory {
         }
     }
 
-    /// Maps private RAM in the direct map, by 2 MiB pages where it is aligned.
-    pub fn map(&mut self, start: u64, end: u64) {
+    /// Maps private RAM in the direct map, by as few pages as `largest` allows.
+    pub fn map(&mut self, start: u64, end: u64, largest: Size) {
         let (virt, write) = (DIRECT_MAP + start, Mapping::kernel(Access::Write));
-        let mapped = self
-            .tables
-            .map_largest(&mut self.pool, virt, start, end - start, write);
+        let Self { tables, pool } = self;
+        let mapped = tables.map_largest(pool, virt, start, end - start, largest, write);
         if mapped.is_err() {
             crate::door::refuse(Refusal::MemoryTooSmall);
         }

@@ -24,6 +24,7 @@ use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::ghcb::{GhcbCalls, PscVisibility};
 use tessera_isolation::strategy::tdvmcall::{AcceptVisibility, VmcallCalls};
 use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
+use tessera_objects::tables::Size;
 use tessera_protocol::ghcb::{hypercall, request};
 use tessera_protocol::{ghcb_msr, hyperv, rmp, start_vp};
 use zerocopy::IntoBytes;
@@ -48,7 +49,7 @@ pub fn prepare(mode: Mode, profile: u32, comes_private: bool) {
     if own_mode(mode) == Mode::Tdx {
         // Beside all RAM: where the others wait.
         let memory = &mut partition::get().lock().memory;
-        memory.map(RESET_TABLES, RESET_PAGE + 4096);
+        memory.map(RESET_TABLES, RESET_PAGE + 4096, Size::Small);
     }
     TABLES.store(instr::cr3(), Ordering::Relaxed);
     MODE.store(mode as u32, Ordering::Relaxed);

@@ -2,17 +2,18 @@
 //! decides who may touch a frame (`Technology::host_access`, nested tables).
 
 use super::runs::{BLOCK, Follows, Runs};
-use alloc::{vec, vec::Vec};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+use core::ops::Range;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 const UNMAPPED: u32 = u32::MAX;
 /// Frames that real mode can name, without the machine's page 0, which no reference can name.
-pub const LOW: core::ops::Range<u32> = 1..0xA0;
+pub const LOW: Range<u32> = 1..0xA0;
 /// Frames beside the guest's memory: VMSA, reset page, and what a lying vmm swaps in.
 pub const SPARE_FRAMES: usize = 64;
 /// Guest frame numbers from 3 to 4 GiB: a PC's devices, never memory.
-const HOLE: core::ops::Range<u64> = 0xC_0000..0x10_0000;
+const HOLE: Range<u64> = 0xC_0000..0x10_0000;
 /// Why a run ends where the pool is used up.
 pub const EXHAUSTED: &str = "the guest uses more memory than the test host's machine has for it: \
      give the machine more (QEMU's -m, of which the host uses 2 GiB), or the guest less to do";
@@ -26,8 +27,8 @@ impl Follows for u32 {
     }
 }
 
-/// The frames and the map. Frame numbers go on from guest frame numbers to the spares; the pool holds a
-/// block of 2 MiB from when one of its frames is touched.
+/// The frames and the map. Frame numbers go on from guest frame numbers to the spares. The pool holds all
+/// of them or, where it is too small, each from when it is touched, and by 2 MiB what the guest gets so.
 #[derive(Debug)]
 pub struct Memory {
     bytes: &'static mut [u8],
@@ -36,8 +37,12 @@ pub struct Memory {
     ram: Runs<u32>,
     outside: Vec<(u64, u32)>,
     spare: u32,
-    /// Where the pool holds each block of frames.
+    /// The block of the pool that holds a block of frames.
     blocks: Vec<u32>,
+    /// The page of the pool that holds a frame whose block is not held.
+    pages: BTreeMap<u32, u32>,
+    /// Pages of the pool that wait for such a frame.
+    loose: Range<u32>,
     /// Blocks of the pool that are in use.
     used: usize,
     exhausted: bool,
@@ -67,6 +72,8 @@ impl Memory {
             outside: Vec::with_capacity(64),
             spare: count as u32,
             blocks,
+            pages: BTreeMap::new(),
+            loose: 0..0,
             used,
             exhausted: false,
         }
@@ -109,10 +116,17 @@ impl Memory {
         self.ram.run(gfn).filter(aligned)
     }
 
-    /// `run`, where the host's own 2 MiB begin there too.
+    /// `run`, where one page of 2 MiB of the host's can hold it.
     pub fn block(&self, gfn: u64) -> Option<u32> {
         let aligned = (self.bytes.as_ptr() as u64).is_multiple_of(2 << 20);
-        self.run(gfn).filter(|_| aligned)
+        self.run(gfn)
+            .filter(|first| aligned && self.singles(*first).next().is_none())
+    }
+
+    /// Frames of a block that the pool holds one by one.
+    fn singles(&self, first: u32) -> impl Iterator<Item = u32> {
+        let range = self.pages.range(first..first + BLOCK as u32);
+        range.map(|(frame, _)| *frame)
     }
 
     /// Withholds the pages from `first` on.
@@ -166,6 +180,17 @@ impl Memory {
         self.bytes.as_ptr() as u64 + self.place(frame).unwrap_or(0) as u64
     }
 
+    /// The same of a block that `block` gave, from now on held as one.
+    pub fn block_address(&mut self, first: u32) -> u64 {
+        let block = first as usize / BLOCK as usize;
+        if self.blocks.get(block) == Some(&UNMAPPED)
+            && let Some(place) = self.take_block()
+        {
+            self.blocks[block] = place;
+        }
+        self.address(first)
+    }
+
     /// A frame was wanted for which the pool has no room.
     pub fn exhausted(&self) -> bool {
         self.exhausted
@@ -182,31 +207,53 @@ impl Memory {
 
     /// Fills a block of frames, which `run` gave, with zeros.
     pub fn clear_block(&mut self, first: u32) {
-        if self.touched(first) {
-            (first..first + BLOCK as u32).for_each(|frame| self.clear(frame));
+        match self.blocks.get(first as usize / BLOCK as usize) {
+            Some(&UNMAPPED) => {
+                let singles: Vec<_> = self.singles(first).collect();
+                singles.into_iter().for_each(|frame| self.clear(frame));
+            }
+            _ => (first..first + BLOCK as u32).for_each(|frame| self.clear(frame)),
         }
     }
 
-    /// Whether the pool holds the block of a frame: where it does not, the frame is zeros.
+    /// Whether the pool holds a frame: one that it does not hold is zeros.
     pub fn touched(&self, frame: u32) -> bool {
+        let held = |block: &u32| *block != UNMAPPED;
         let block = self.blocks.get(frame as usize / BLOCK as usize);
-        self.below(frame).is_some() || block.is_some_and(|place| *place != UNMAPPED)
+        self.below(frame).is_some() || block.is_some_and(held) || self.pages.contains_key(&frame)
     }
 
     /// Where in the pool a frame stands; from now on, if it did not.
     fn place(&mut self, frame: u32) -> Option<usize> {
-        const BYTES: usize = BLOCK as usize * PAGE;
-        let block = frame as usize / BLOCK as usize;
-        if *self.blocks.get(block)? == UNMAPPED {
-            if (self.used + 1) * BYTES > self.bytes.len() {
-                self.exhausted = true;
-                return None;
-            }
-            self.blocks[block] = self.used as u32;
-            self.used += 1;
+        let inside = frame as usize % BLOCK as usize;
+        let page = match *self.blocks.get(frame as usize / BLOCK as usize)? {
+            UNMAPPED => self.single(frame)?,
+            block => block as usize * BLOCK as usize + inside,
+        };
+        Some(page * PAGE)
+    }
+
+    fn single(&mut self, frame: u32) -> Option<usize> {
+        if let Some(page) = self.pages.get(&frame) {
+            return Some(*page as usize);
         }
-        let inside = frame as usize % BLOCK as usize * PAGE;
-        Some(self.blocks[block] as usize * BYTES + inside)
+        if self.loose.is_empty() {
+            let first = self.take_block()? * BLOCK as u32;
+            self.loose = first..first + BLOCK as u32;
+        }
+        let page = self.loose.next()?;
+        self.pages.insert(frame, page);
+        Some(page as usize)
+    }
+
+    /// A block of the pool that nothing uses.
+    fn take_block(&mut self) -> Option<u32> {
+        if (self.used + 1) * BLOCK as usize * PAGE > self.bytes.len() {
+            self.exhausted = true;
+            return None;
+        }
+        self.used += 1;
+        Some(self.used as u32 - 1)
     }
 
     /// Where in `low` a frame stands, if it does.
@@ -276,19 +323,41 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_held_from_the_first_touch_until_there_is_no_room() {
-        let mut memory = sparse(64 * GIB, 2);
+    fn frames_are_held_from_the_first_touch_until_there_is_no_room() {
+        let mut memory = sparse(64 * GIB, 3);
         let at = (60 << 18) + 3;
         memory.clear(at);
         assert!(!memory.touched(at), "what nobody touched is zeros already");
         memory.page(at).unwrap()[7] = 1;
-        assert!(memory.touched(at & !511) && !memory.touched(0x400));
-        let first = memory.address(at & !511);
-        assert_eq!(memory.address(at), first + 3 * PAGE as u64);
-        memory.address(0x400);
-        assert!(!memory.exhausted());
+        assert!(memory.touched(at) && !memory.touched(at + 1));
+        assert_ne!(memory.address(at), memory.address(5));
         assert_eq!(memory.page(at).unwrap()[7], 1);
-        assert!(memory.page(0x600).is_none() && memory.exhausted());
+        // Two blocks more, and 510 pages of the one that single frames stand in.
+        let first = memory.block_address(0x400);
+        assert_eq!(memory.address(0x403), first + 3 * PAGE as u64);
+        memory.block_address(0x600);
+        (0..510).for_each(|n| assert!(memory.page(0x10_0000 + n * 512).is_some()));
+        assert!(!memory.exhausted());
+        assert!(memory.page(0x2000).is_none() && memory.exhausted());
+        assert_eq!(memory.page(at).unwrap()[7], 1);
+        memory.clear_block(at & !511);
+        assert_eq!(memory.page(at).unwrap()[7], 0);
+    }
+
+    #[test]
+    fn a_block_of_which_a_frame_is_held_alone_is_no_block() {
+        let bytes: &'static mut [u8] = std::vec![0; 4 << 21].leak();
+        let start = bytes.as_ptr().align_offset(2 << 20);
+        let mut memory = Memory::new(&mut bytes[start..], 64 * GIB);
+        assert_eq!(memory.block(0x12_3456), Some(0x12_3400));
+        memory.address(0x12_3456);
+        assert_eq!(memory.block(0x12_3400), None);
+        assert_eq!(memory.run(0x12_3400), Some(0x12_3400));
+        memory.block_address(0x400);
+        memory.page(0x401).unwrap()[0] = 1;
+        assert_eq!(memory.block(0x5FF), Some(0x400), "it is held whole");
+        memory.clear_block(0x400);
+        assert_eq!(memory.page(0x401).unwrap()[0], 0);
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl Plain {
         let gpa = self.vcpu.vmcb.control.exit_info_2;
         let gfn = gpa / PAGE as u64;
         if let Some(first) = memory.block(gfn) {
-            self.npt.map_large(gpa, memory.address(first), npt::ALL);
+            self.npt
+                .map_large(gpa, memory.block_address(first), npt::ALL);
             return Step::Continue;
         }
         match memory.frame(gfn) {

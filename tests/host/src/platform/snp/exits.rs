@@ -204,7 +204,7 @@ impl Snp {
                     Some(first) if self.vp.current == 0 && !vmm.hunts(&context.vcpu) => {
                         context
                             .npt
-                            .map_large(info[1], memory.address(first), access);
+                            .map_large(info[1], memory.block_address(first), access);
                     }
                     _ => context.npt.map(info[1], memory.address(frame), access),
                 }
