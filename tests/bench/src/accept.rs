@@ -4,7 +4,7 @@ use crate::{counts::Told, rows::Row};
 use tessera_defs::mode::{HostProfile, Mode};
 
 /// Of how much there are rows: name, MiB.
-pub const AMOUNTS: [(&str, u64); 1] = [("accept-1g", 1 << 10)];
+pub const AMOUNTS: [(&str, u64); 2] = [("accept-1g", 1 << 10), ("accept-64g", 64 << 10)];
 /// Modes that accept.
 pub const MODES: [Mode; 4] = [Mode::Snp, Mode::Tdx, Mode::SnpParavisor, Mode::TdxParavisor];
 /// MiB that a guest has beside what is to be accepted.
@@ -48,9 +48,10 @@ const fn counts(mode: Mode) -> [Count; 2] {
     }
 }
 
-/// The rows of a boot that accepted so many MiB.
+/// The rows of a boot that accepted so many MiB; none of one that did not.
 pub fn rows(mode: Mode, name: &str, mib: u64, told: &Told) -> Vec<Row> {
-    let Some(ended) = &told.ended else {
+    let accepted = told.counts.get("accepted").copied().unwrap_or(0);
+    let Some(ended) = told.ended.as_ref().filter(|_| accepted >= mib << 8) else {
         return Vec::new();
     };
     let boot = ended.boot.clone().unwrap_or_default().counted;
@@ -96,13 +97,15 @@ mod tests {
             boot: Some(boot),
             ..Ended::default()
         };
-        let told = Told {
+        let mut told = Told {
             ended: Some(ended),
-            ..Told::default()
+            counts: [("accepted".into(), 1024 << 8)].into(),
         };
-        let rows = rows(Mode::Snp, "accept-1g", 1024, &told);
+        let rows = super::rows(Mode::Snp, "accept-1g", 1024, &told);
         let short: Vec<_> = rows.iter().map(|r| (r.value, r.limit, r.reach)).collect();
         assert_eq!(short, [(4, Some(3), Some(3)), (523, Some(512), Some(522))]);
         assert_eq!(crate::rows::faults(&rows).len(), 2);
+        told.counts.insert("accepted".into(), (1024 << 8) - 1);
+        assert!(super::rows(Mode::Snp, "accept-1g", 1024, &told).is_empty());
     }
 }

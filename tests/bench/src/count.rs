@@ -125,6 +125,7 @@ impl Counter {
             processors: accept::processors(mode),
             memory: (mib + accept::BESIDE) as u32,
             profile: accept::profile(mode),
+            words: "max_exits=2000000",
             ..*friendly.scenario
         };
         // A scenario is a constant; there are few of these.
