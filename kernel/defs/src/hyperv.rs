@@ -1,6 +1,7 @@
 //! Hyper-V guest interface. Source: Hypervisor Top Level Functional Specification (TLFS) 6.0b;
 //! isolation parts: Linux `include/hyperv/hvgdk.h` and Microsoft's public `hvdef`.
 
+pub mod sets;
 pub mod synic;
 
 /// CPUID: vendor and maximum leaf.

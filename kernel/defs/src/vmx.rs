@@ -36,6 +36,10 @@ pub const MSR_READ: u32 = 31;
 pub const MSR_WRITE: u32 = 32;
 /// VM entry failed: the guest state is invalid (with `ENTRY_FAILURE`).
 pub const INVALID_GUEST_STATE: u32 = 33;
+/// MWAIT.
+pub const MWAIT: u32 = 36;
+/// MONITOR.
+pub const MONITOR: u32 = 39;
 /// PAUSE.
 pub const PAUSE: u32 = 40;
 /// Virtualised EOI: the end of an interrupt that L1 wants to see; the vector is the qualification.

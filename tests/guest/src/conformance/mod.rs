@@ -6,7 +6,7 @@ mod hyperv;
 mod tdx;
 
 use crate::answers;
-use crate::processors::{Machine, calls, snp as by_ghcb, synthetic};
+use crate::processors::{Machine, calls, sets, snp as by_ghcb, synthetic};
 use crate::tdx::vmcall;
 use core::fmt::{self, Write};
 use tessera_defs::mode::Mode;
@@ -47,6 +47,7 @@ pub fn run(handoff: &'static Handoff) -> ! {
     if machine.hyperv {
         try_all(&mut machine, hyperv::ALL);
         try_all(&mut machine, synthetic::ALL);
+        try_all(&mut machine, sets::ALL);
     }
     calls::end(mode, None)
 }

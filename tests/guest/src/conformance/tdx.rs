@@ -5,6 +5,7 @@ use super::Probe;
 use crate::answers::trap::caught;
 use crate::tdx::vmcall;
 use crate::window::{FREE, put, touch};
+use core::arch::asm;
 use tessera_defs::port::COM1;
 use tessera_defs::tdx::page::{GPAW, SHARED_BIT};
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
@@ -21,6 +22,17 @@ const IOAPIC: u64 = 0xFEC0_0000;
 const NOTHING: u64 = 0xFEB0_0000;
 /// A field that there is not.
 const NO_FIELD: u64 = 0x7FFF_0000_0000;
+
+/// Whether an instruction of `$length` bytes raises #VE for `$reason`, which is fetched.
+macro_rules! raises {
+    ($reason:expr, $length:literal, $($text:tt)*) => {{
+        let came = caught($length, || asm!($($text)*));
+        let info = leaf(tdcall::VP_VEINFO_GET, [0; 3]);
+        came == Some((vector::VE.into(), 0))
+            && (info.rax, info.rcx) == (0, u64::from($reason))
+            && info.r10 as u32 == $length
+    }};
+}
 
 pub const ALL: &[(&str, Probe)] = &[
     ("vp-info", |machine| {
@@ -93,6 +105,27 @@ pub const ALL: &[(&str, Probe)] = &[
             && (none.rax, none.r8) == (status::METADATA_FIELD_ID_INCORRECT, 0)
             && (all.rax, all.r8, first) == (0, field::NONE, true)
             && unaligned == status::OPERAND_INVALID | status::OPERAND_RDX
+    }),
+    ("ve-instructions", |_| {
+        let word = 0u64;
+        let at = &raw const word;
+        // SAFETY: none of them executes: the handler goes on behind it.
+        unsafe {
+            raises!(vmx::MONITOR, 3, "monitor", in("rax") at, in("ecx") 0, in("edx") 0)
+                && raises!(vmx::MWAIT, 3, "mwait", in("eax") 0, in("ecx") 0)
+                && raises!(vmx::WBINVD, 2, "wbinvd")
+                && raises!(vmx::INVD, 2, "invd")
+                && raises!(vmx::HLT, 1, "hlt")
+                && raises!(vmx::VMCALL, 3, "vmcall")
+        }
+    }),
+    ("no-counters", |_| {
+        let came = caught(2, || {
+            // SAFETY: as above.
+            unsafe { asm!("rdpmc", in("ecx") 0, out("eax") _, out("edx") _) }
+        });
+        let info = leaf(tdcall::VP_VEINFO_GET, [0; 3]).rax;
+        came == Some((vector::GP.into(), 0)) && info == status::NO_VE_INFO
     }),
     ("cpuid-ve", |_| {
         let set = |bits| leaf(tdcall::VP_CPUIDVE_SET, [bits, 0, 0]).rax;

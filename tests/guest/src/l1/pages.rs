@@ -61,9 +61,11 @@ pub mod at {
     pub const UNDEFINED: u64 = 0xD0;
     /// WBINVD.
     pub const WBINVD: u64 = 0xE0;
+    /// RDPMC.
+    pub const RDPMC: u64 = 0xF0;
 }
 
-const INSTRUCTIONS: [(u64, &[u8]); 15] = [
+const INSTRUCTIONS: [(u64, &[u8]); 16] = [
     (at::CPUID, &[0x0F, 0xA2]),
     (at::HLT, &[0xF4]),
     (at::OUT, &[0xEE]),
@@ -79,6 +81,7 @@ const INSTRUCTIONS: [(u64, &[u8]); 15] = [
     (at::OPEN, &[0xFB, 0x90, 0x90, 0xF4]),
     (at::UNDEFINED, &[0x0F, 0x0B]),
     (at::WBINVD, &[0x0F, 0x09]),
+    (at::RDPMC, &[0x0F, 0x33]),
 ];
 
 impl Page {

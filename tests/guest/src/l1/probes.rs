@@ -46,6 +46,7 @@ pub static ALL: &[fn() -> bool] = &[
     interrupted_delivery,
     window,
     foreign_instruction,
+    no_counter,
     exception_bitmap,
     // State.
     control_registers,
@@ -229,6 +230,12 @@ fn window() -> bool {
     let behind = get(state::RIP).wrapping_sub(CODE.gpa() + at::OPEN);
     let back = write(vmcs::PRIMARY_CONTROLS, 0, bit) == 0;
     asked && opened && (2..=3).contains(&behind) && back
+}
+
+/// RDPMC: #GP(0).
+fn no_counter() -> bool {
+    let taken = halted(&run(at::RDPMC), at::HANDLER);
+    taken && [frame(5), frame(6)] == [CODE.gpa() + at::RDPMC, 0]
 }
 
 fn foreign_instruction() -> bool {

@@ -168,10 +168,22 @@ pub static CALLS: &[Row] = &[
         Paravisor,
     ),
     row(
-        "HvCallFlushVirtualAddress*, HvCallSendSyntheticClusterIpi*",
-        "TLFS 9.4, 10.5",
-        Open("INVALID_HYPERCALL_CODE, counted by name"),
-        None,
+        "HvCallFlushVirtualAddressSpace, -List, -SpaceEx, -ListEx",
+        "TLFS 9.4",
+        Modelled,
+        Conformance("hv-flush"),
+    ),
+    row(
+        "HvCallSendSyntheticClusterIpi, -IpiEx",
+        "TLFS 10.5",
+        Modelled,
+        Conformance("hv-cluster-ipi"),
+    ),
+    row(
+        "HvCallSendSyntheticClusterIpi to others",
+        "TLFS 10.5",
+        Modelled,
+        Processors,
     ),
     row(
         "every other code",

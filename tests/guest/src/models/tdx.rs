@@ -199,11 +199,18 @@ pub static CAUSES: &[Row] = &[
         Modelled,
         Unit("platform/tdx/tests.rs"),
     ),
+    row("I/O, RDMSR, WRMSR", "348549, #VE", Modelled, Linux),
     row(
-        "HLT, I/O, RDMSR, WRMSR, WBINVD, VMCALL",
+        "HLT, INVD, WBINVD, VMCALL, MONITOR, MWAIT",
         "348549, #VE",
         Modelled,
-        Linux,
+        Conformance("ve-instructions"),
+    ),
+    row(
+        "RDPMC without ATTRIBUTES.PERFMON: #GP",
+        "Intel's TDX module 1.5",
+        Modelled,
+        Conformance("no-counters"),
     ),
     row(
         "EPT violation of shared memory",
@@ -222,11 +229,5 @@ pub static CAUSES: &[Row] = &[
         "348549, #VE",
         Modelled,
         Unit("platform/tdx/tests.rs"),
-    ),
-    row(
-        "MONITOR, MWAIT, RDPMC",
-        "348549, #VE",
-        Open("MONITOR and MWAIT are #UD, RDPMC is not intercepted"),
-        None,
     ),
 ];

@@ -7,6 +7,7 @@ pub mod calls;
 pub mod machine;
 mod plain;
 mod probes;
+pub mod sets;
 pub mod snp;
 pub mod synthetic;
 mod tdx;

@@ -3,7 +3,7 @@
 
 use super::machine::{COUNTS, SIGNAL};
 use super::work::{self, POSTS, ROUNDS, SUM, order};
-use super::{Machine, below, calls};
+use super::{Machine, below, calls, sets};
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use tessera_defs::mode::Mode;
@@ -18,6 +18,7 @@ pub static ALL: &[(&str, Probe)] = &[
     ("fixed", fixed),
     ("everybody", everybody),
     ("logical", logical),
+    ("cluster", cluster),
     ("nmi", nmi),
     ("back", back),
     ("halt", halt),
@@ -132,6 +133,17 @@ fn logical(machine: &mut Machine) -> bool {
     let count = machine.count;
     let right = || (0..count).all(|n| signals(n) == before[n] + u64::from(n < 2));
     soon(right) && for_a_while(right)
+}
+
+/// By the hypercall that names them, where the host has it: all but processor 0.
+fn cluster(machine: &mut Machine) -> bool {
+    if !machine.hyperv || below::is(machine) {
+        return true;
+    }
+    let before: [u64; 8] = core::array::from_fn(signals);
+    let count = machine.count;
+    let right = || (0..count).all(|n| signals(n) == before[n] + u64::from(n > 0));
+    sets::send((1 << count) - 2) && soon(right) && for_a_while(right)
 }
 
 fn nmi(machine: &mut Machine) -> bool {

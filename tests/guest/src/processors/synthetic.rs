@@ -113,8 +113,20 @@ fn registers() -> bool {
             .all(|(msr, value)| calls::msr_read(*msr) == *value)
 }
 
+/// A fast hypercall.
+pub fn fast(control: u64, input: [u64; 2]) -> u16 {
+    let control = control | hv::HYPERCALL_FAST;
+    let result = match calls::mode() {
+        Mode::Snp => snp::hypercall(control, &input),
+        Mode::Tdx => td_hypercall(control, input[0], input[1]),
+        // SAFETY: no memory is named.
+        _ => unsafe { isolation::vmmcall(control, input[0], input[1]) },
+    };
+    result as u16
+}
+
 /// A hypercall with its input.
-fn hypercall(control: u64, input: &[u64]) -> u16 {
+pub fn hypercall(control: u64, input: &[u64]) -> u16 {
     let words = input.iter().enumerate();
     let result = match calls::mode() {
         Mode::Snp => snp::hypercall(control, input),

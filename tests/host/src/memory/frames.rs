@@ -89,12 +89,12 @@ impl Memory {
 
     /// The end of the guest's RAM, its holes included.
     pub fn size(&self) -> u64 {
-        self.ram.len() * PAGE as u64
+        self.ram.pages() * PAGE as u64
     }
 
     /// Frames there are.
     pub fn frames(&self) -> u64 {
-        self.ram.len() + SPARE_FRAMES as u64
+        self.ram.pages() + SPARE_FRAMES as u64
     }
 
     /// The frame behind a guest frame number.
@@ -132,7 +132,7 @@ impl Memory {
     /// Withholds the pages from `first` on.
     pub fn withhold(&mut self, first: u64) {
         let mut gfn = first;
-        while gfn < self.ram.len() {
+        while gfn < self.ram.pages() {
             let block = gfn.is_multiple_of(BLOCK) && self.ram.set_run(gfn, UNMAPPED);
             if !block {
                 self.map(gfn, None);

@@ -37,8 +37,8 @@ impl<T: Follows> Runs<T> {
         }
     }
 
-    /// Pages.
-    pub fn len(&self) -> u64 {
+    /// How many pages.
+    pub fn pages(&self) -> u64 {
         self.len
     }
 

@@ -4,7 +4,7 @@ use super::{
     Vmm, lies,
     missing::Request,
     registers::{self, SetRegisters},
-    start,
+    sets, start,
 };
 use alloc::vec::Vec;
 use tessera_defs::{
@@ -48,7 +48,13 @@ pub enum Hypercall {
 }
 
 /// Calls whose input fits the registers.
-const FAST: [u16; 2] = [hv::HVCALL_NOTIFY_LONG_SPIN_WAIT, synic::HVCALL_SIGNAL_EVENT];
+const FAST: [u16; 3] = [
+    hv::HVCALL_NOTIFY_LONG_SPIN_WAIT,
+    hv::sets::HVCALL_SEND_IPI,
+    synic::HVCALL_SIGNAL_EVENT,
+];
+/// Bits of the input value that are reserved; of calls without a variable header its size, too.
+const RESERVED: u64 = 0xF000_F000_F800_0000;
 
 /// Result value of a rep hypercall that completed `done` repetitions.
 pub fn repeated(status: u16, done: usize) -> u64 {
@@ -63,11 +69,10 @@ impl Vmm {
             self.offence = Some(&breach::HYPERCALL_PAGE_MISSING);
             return Hypercall::Done(u64::from(hv::HV_STATUS_ACCESS_DENIED));
         }
-        // Variable headers and reserved bits: these calls have none. A fast call's input is the
-        // caller's 16 bytes.
+        // A fast call's input is the caller's 16 bytes.
         let (code, fast) = (control as u16, control & hv::HYPERCALL_FAST != 0);
-        let reserved = control & 0xF000_F000_FFFE_0000 != 0;
-        if reserved || fast && !FAST.contains(&code) {
+        let header = control & hv::sets::VARIABLE_HEADER != 0 && !sets::is_variable(code);
+        if control & RESERVED != 0 || header || fast && !FAST.contains(&code) {
             return Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_INPUT));
         }
         match code {
@@ -81,6 +86,7 @@ impl Vmm {
             synic::HVCALL_POST_MESSAGE => Hypercall::Done(self.post_message(control, input).into()),
             synic::HVCALL_SIGNAL_EVENT => Hypercall::Done(self.signal_event(control, input).into()),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
+            code if sets::is_one(code) => Hypercall::Done(self.call_processors(control, input)),
             code => {
                 self.unsupported(Request::Hypercall(code), [control, 0, 0, 0]);
                 Hypercall::Done(u64::from(hv::HV_STATUS_INVALID_HYPERCALL_CODE))

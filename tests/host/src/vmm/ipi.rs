@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Vectors below are the architecture's; a message with one of them is an error that is lost.
-const FIRST_VECTOR: u8 = 16;
+pub(super) const FIRST_VECTOR: u8 = 16;
 
 impl Vmm {
     /// Sends the command that the current processor wrote, if it wrote one.

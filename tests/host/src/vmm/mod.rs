@@ -27,6 +27,7 @@ pub mod registers;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod sets;
 pub mod spent;
 pub mod start;
 pub mod stats;

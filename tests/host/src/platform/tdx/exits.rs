@@ -67,7 +67,12 @@ impl Tdx {
             (vc::CPUID, _) => self.cpuid(vmm, found.length),
             (vc::MSR, _) => self.msr(vmm, found.length),
             (vc::HLT, _) => self.exception(vmx::HLT, 0, 0, found.length),
+            (vc::WBINVD | vc::INVD, Kind::Invd) => self.exception(vmx::INVD, 0, 0, found.length),
             (vc::WBINVD | vc::INVD, _) => self.exception(vmx::WBINVD, 0, 0, found.length),
+            (vc::MONITOR, _) => self.exception(vmx::MONITOR, 0, 0, found.length),
+            (vc::MWAIT, _) => self.exception(vmx::MWAIT, 0, 0, found.length),
+            // ATTRIBUTES.PERFMON is never set here.
+            (vc::RDPMC, _) => self.general_protection(),
             (exit::EXCEPTION_UD, Kind::Vmcall) => self.exception(vmx::VMCALL, 0, 0, found.length),
             (exit::EXCEPTION_UD, Kind::Tdcall) => self.tdcall(vmm, memory, found.length),
             (_, kind) => {

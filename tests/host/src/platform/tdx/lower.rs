@@ -70,7 +70,7 @@ struct Running {
 
 impl Lower {
     /// A context that has not run. Everything exits: what the L2 VM owns is served from its
-    /// save area. `pages`: how much the TD has.
+    /// save area. `size`: where the TD's memory ends.
     pub fn new(size: u64) -> Self {
         let npt = Npt::of(size, 64);
         let bitmaps = Box::leak(Bitmaps::new());

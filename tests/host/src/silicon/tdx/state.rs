@@ -8,7 +8,10 @@
 
 use crate::{
     memory::frames::{Memory, PAGE},
-    svm::vcpu::{Vcpu, reg},
+    svm::{
+        vcpu::{Vcpu, reg},
+        vmcb,
+    },
 };
 use tessera_defs::{
     snp::vmsa::{ATTRIB_DATA, ATTRIB_LDT, ATTRIB_TSS, Segment},
@@ -53,6 +56,8 @@ pub fn reset(vcpu: &mut Vcpu, index: u32) {
         limit: u32::MAX,
         ..Segment::default()
     };
+    // Without ATTRIBUTES.PERFMON, RDPMC exits to the module.
+    vcpu.vmcb.control.intercept_1 |= vmcb::INTERCEPT_1_RDPMC;
     let save = &mut vcpu.vmcb.save;
     save.cs = flat(ATTRIB_CODE32);
     let data = flat(ATTRIB_DATA);

@@ -71,6 +71,8 @@ impl Tdx {
             (vc::XSETBV, _) => self.leave(memory, instruction(vmx::XSETBV)),
             (vc::WBINVD | vc::INVD, Kind::Invd) => self.leave(memory, instruction(vmx::INVD)),
             (vc::WBINVD | vc::INVD, _) => self.leave(memory, instruction(vmx::WBINVD)),
+            // L1 cannot ask for its exits, and there are no counters.
+            (vc::RDPMC, _) => self.general_protection_lower(),
             (0..=0x1F, kind) => self.cr_lower(memory, kind, length),
             (exit::EXCEPTION_UD, Kind::Vmcall) => self.leave(memory, instruction(vmx::VMCALL)),
             (exit::EXCEPTION_UD, Kind::Tdcall) => self.tdcall_lower(vmm, memory, length),

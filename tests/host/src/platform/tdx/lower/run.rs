@@ -30,7 +30,7 @@ impl Tdx {
         let control = &mut vcpu.vmcb.control;
         control.intercept_exceptions = vmcb::INTERCEPT_EXCEPTIONS
             | self.td.l2.vmcs.get(vmx::vmcs::EXCEPTION_BITMAP) as u32 & !(1 << 18);
-        control.intercept_1 = vmcb::INTERCEPT_1;
+        control.intercept_1 = vmcb::INTERCEPT_1 | vmcb::INTERCEPT_1_RDPMC;
         if window {
             control.intercept_1 |= vmcb::INTERCEPT_1_VINTR;
         }
