@@ -96,9 +96,9 @@ fn interrupt() -> Result<bool, Error> {
     good &= cause & 0xF == EMPTY;
     ports.write(ENABLE, 1, 0)?;
     interrupt.acknowledge()?;
-    good &= !told(notification, 3_000);
+    let more = more_than_asked(inspection, LINE + 1, told(notification, 3_000))?;
     let seen = inspection.interrupt(LINE + 1)?;
-    good &= seen.is_some_and(|seen| seen.count == 2 && u64::from(seen.vector) == vector);
+    good &= more && seen.is_some_and(|seen| u64::from(seen.vector) == vector);
     // A line that nobody acknowledged is masked: it does not come only to be dropped.
     good &= unasked(inspection, dropped, 0)?;
     for handle in [interrupt.0, ports.0, inspection.0, notification] {
@@ -123,6 +123,16 @@ fn unasked(
         let _unwritable = writeln!(Console, "init: unasked interrupts: {}", came - more);
     }
     Ok(came >= more)
+}
+
+/// Whether an interrupt came twice, as it was asked for, and once more at most where `again`. That once is the
+/// host's, which may name any vector: the matrix judges it, as above.
+fn more_than_asked(inspection: Inspection, number: u64, again: bool) -> Result<bool, Error> {
+    let count = inspection.interrupt(number)?.map(|seen| seen.count);
+    if again {
+        let _unwritable = writeln!(Console, "init: unasked interrupts: 1");
+    }
+    Ok(count == Some(2 + u64::from(again)))
 }
 
 /// Messages of a device of the test host: one that somebody waits for, one that comes too soon, and some
@@ -153,8 +163,11 @@ fn message() -> Result<bool, Error> {
     send(vector)?;
     good &= told(notification, PATIENCE);
     interrupt.acknowledge()?;
-    let seen = inspection.interrupt(vector - FIRST_VECTOR + 1)?;
-    good &= seen.is_some_and(|seen| seen.count == 2 && seen.waits == 0);
+    let number = vector - FIRST_VECTOR + 1;
+    good &= more_than_asked(inspection, number, told(notification, 3_000))?;
+    good &= inspection
+        .interrupt(number)?
+        .is_some_and(|seen| seen.waits == 0);
     // Nobody waits for the first any more; nobody has the second; the third is no interrupt's.
     interrupt.attach(Handle::NONE, 0)?;
     let dropped = inspection.interrupt(0)?;
