@@ -22,5 +22,7 @@ pub const PM1A_SOFT_OFF: u16 = 1 << 13;
 /// A device of the test host alone: 32 bits written here are an interrupt message to the processor whose
 /// APIC id stands in bits 31:24, with the vector in bits 7:0. Ours.
 pub const TEST_MESSAGES: u16 = 0x0E50;
-/// What is read there.
+/// The same device: 1 is read where its host begins to lie when something is written there, else 0. Ours.
+pub const TEST_LATE: u16 = TEST_MESSAGES + 4;
+/// What is read at `TEST_MESSAGES`.
 pub const TEST_MESSAGES_ID: u32 = u32::from_le_bytes(*b"TSMG");

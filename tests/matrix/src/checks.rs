@@ -57,7 +57,8 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
         ));
     }
     // Below VMPL 0 all is accepted before a second processor starts.
-    let all = row.boot.mode == Mode::SnpParavisor && row.boot.scenario.processors > 1;
+    let all = row.boot.mode == Mode::SnpParavisor && row.boot.scenario.processors > 1
+        || row.boot.scenario.words == crate::scenario::LATE;
     if orderly && !all && row.pages_accepted > ACCEPTED {
         faults.push(format!(
             "{} pages were accepted, more than {ACCEPTED}",

@@ -114,6 +114,28 @@ const fn lie(
     }
 }
 
+/// The lie begins with acceptance ahead.
+pub const LATE: &str = "late=1";
+
+const fn late(
+    name: &'static str,
+    what: &'static str,
+    lie: &'static str,
+    profile: HostProfile,
+    modes: &'static [(Mode, Expected)],
+) -> Scenario {
+    Scenario {
+        name,
+        what,
+        lie,
+        words: LATE,
+        profile,
+        processors: 2,
+        modes,
+        ..BASE
+    }
+}
+
 const RUNS: Expected = Expected::Runs;
 const fn refuses(refusal: Refusal) -> Expected {
     Expected::Refuses(refusal)
@@ -227,6 +249,16 @@ static TABLE: &[Scenario] = &[
         &[(SNP, refuses(Refusal::VisibilityRefused)), (TDX, refuses(Refusal::VisibilityRefused)), (SNPP, refuses(Refusal::VisibilityRefused)), (TDXP, refuses(Refusal::VisibilityRefused))]),
     lie("psc-lies", "a visibility change that is reported done and was not done: no shared page works",
         &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied), (TDXP, Expected::Denied)]),
+    late("visibility-refused-late", "while idle processors accept all memory, the host gives no page any more", "visibility-refused",
+        HostProfile::Kvm, &[(SNP, refuses(Refusal::VisibilityRefused))]),
+    late("psc-half-late", "the same, of each batch a part", "psc-half",
+        HostProfile::Kvm, &[(SNP, refuses(Refusal::PscIncomplete))]),
+    late("psc-lies-late", "the same, pages that it says are the guest's", "psc-lies",
+        HostProfile::Kvm, &[(SNP, Expected::Denied)]),
+    Scenario { processors: 1, ..late("page-withheld-late", "the same of one processor, pages that it promised", "page-withheld",
+        HostProfile::HyperV, &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied), (TDXP, Expected::Denied)]) },
+    late("size-mismatch-late", "the same, 4 KiB pages for 2 MiB: it takes longer", "size-mismatch",
+        HostProfile::Kvm, &[(SNP, RUNS), (TDX, RUNS)]),
     lie("size-mismatch", "2 MiB pages that are 4 KiB pages underneath",
         &[(SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)]),
     lie("ghcb-out-of-range", "replies through the GHCB with values that cannot be",

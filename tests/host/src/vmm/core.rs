@@ -39,6 +39,8 @@ pub struct Vmm {
     pub skew: u64,
     /// How often the scenario's lie was told, and how often silicon kept it from the guest.
     lies: [Cell<u64>; 2],
+    /// A late lie began with this exit.
+    pub begins: bool,
     /// The byte of the image that a lie changes.
     pub target: Option<u64>,
     /// Code and infos of the last exit.
@@ -83,6 +85,7 @@ impl Vmm {
             offence: None,
             skew: 0,
             lies: Default::default(),
+            begins: false,
             target: None,
             last_exit: (0, [0; 2]),
             rip: 0,

@@ -40,6 +40,7 @@ impl Vmm {
             port::COM1..=0x3FF => devices.uart.read(at - port::COM1).into(),
             port::CMOS_DATA => devices.cmos.read(now / 1_000_000_000).into(),
             port::TEST_MESSAGES if self.scenario.messages => port::TEST_MESSAGES_ID,
+            port::TEST_LATE if self.scenario.messages => self.scenario.late.is_some().into(),
             _ => match devices.pics.read(at) {
                 Some(byte) => byte.into(),
                 None => devices.pm.read(at, now)?,
@@ -64,6 +65,12 @@ impl Vmm {
                 let (vector, mode) = (value as u8, Delivery::Fixed);
                 let to = To::Physical(value >> 24);
                 self.send(Message { vector, mode, to }, None);
+            }
+            port::TEST_LATE if self.scenario.messages => {
+                if let Some(lie) = self.scenario.late.take() {
+                    self.scenario.lie = lie;
+                    self.begins = true;
+                }
             }
             // The POST code, and the delay that PCs make by writing here.
             0x80 => {}

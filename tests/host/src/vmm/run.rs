@@ -1,7 +1,7 @@
 //! A whole run: load, hash, loop, report.
 
 use super::{
-    Vmm, image,
+    Vmm, image, lies,
     scenario::{HashRange, Scenario},
     synic::pages::deliver,
 };
@@ -15,7 +15,9 @@ use alloc::{boxed::Box, format, string::String};
 use core::fmt::Write;
 use sha2::{Digest, Sha256, Sha384};
 use tessera_defs::mode::Mode;
-use tessera_handoff::layout::{PARAM_COMMAND_LINE, PARAM_MADT, PARAM_MEMORY_MAP, PARAM_VP};
+use tessera_handoff::layout::{
+    IMAGE_END, PARAM_COMMAND_LINE, PARAM_MADT, PARAM_MEMORY_MAP, PARAM_VP,
+};
 
 /// Runs a scenario to its end and reports. Errors: the image's or the machine's, as a sentence.
 pub fn run(
@@ -72,6 +74,9 @@ fn drive(
             report::trace(out, vmm, technology);
         }
         give(vmm, memory, technology);
+        if core::mem::take(&mut vmm.begins) && vmm.scenario.lies(lies::PAGE_WITHHELD) {
+            memory.withhold(IMAGE_END / PAGE as u64);
+        }
         if memory.exhausted() {
             return Err(EXHAUSTED.into());
         }

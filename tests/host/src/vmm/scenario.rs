@@ -82,6 +82,8 @@ pub struct Scenario {
     pub probing: bool,
     /// The device that sends interrupt messages on request (`port::TEST_MESSAGES`).
     pub messages: bool,
+    /// The lie that begins when the guest says so (`port::TEST_LATE`), where `late=1` asks for that.
+    pub late: Option<&'static str>,
     /// Every exit is reported.
     pub trace: bool,
 }
@@ -106,6 +108,7 @@ impl Default for Scenario {
             typed: false,
             probing: false,
             messages: false,
+            late: None,
             trace: false,
         }
     }
@@ -122,6 +125,9 @@ impl Scenario {
             scenario
                 .set(key, value)
                 .ok_or_else(|| format!("not understood: {word}"))?;
+        }
+        if scenario.late.is_some() {
+            scenario.late = Some(core::mem::replace(&mut scenario.lie, lies::NONE));
         }
         Ok(scenario)
     }
@@ -150,6 +156,7 @@ impl Scenario {
             "typed" => self.typed = value == "1",
             "probing" => self.probing = value == "1",
             "messages" => self.messages = value == "1",
+            "late" => self.late = (value == "1").then_some(lies::NONE),
             "trace" => self.trace = value == "1",
             _ => return None,
         }
@@ -232,6 +239,16 @@ mod tests {
         assert!(scenario.lies(lies::PSC_HALF) && scenario.paravisor() && scenario.trace);
         assert_eq!(scenario.memory, 32 << 20);
         assert_eq!(scenario.hash[1].gpa, 0x10_0000);
+    }
+
+    #[test]
+    fn a_late_lie_is_not_told_yet() {
+        for text in ["late=1 lie=psc-half", "lie=psc-half late=1"] {
+            let scenario = Scenario::parse(text).unwrap();
+            let told = (scenario.lie, scenario.late);
+            assert_eq!(told, (lies::NONE, Some(lies::PSC_HALF)));
+        }
+        assert_eq!(Scenario::parse("lie=psc-half").unwrap().late, None);
     }
 
     #[test]
