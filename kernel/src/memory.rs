@@ -445,7 +445,7 @@ pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(virt);
         processors::flush_all();
-        host::visibility(|strategy| strategy.share(gpa))?;
+        host::visibility(|strategy| strategy.share(Pages::unmapped(gpa)))?;
         memory.map(SHARED_MAP + gpa, gpa, Mapping::SHARED)?;
         memory.shared += 1;
         Ok(SharedFrame::from_private(frame))
@@ -464,7 +464,7 @@ pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(SHARED_MAP + gpa);
         processors::flush_all();
-        host::visibility(|strategy| strategy.unshare(gpa))?;
+        host::visibility(|strategy| strategy.unshare(Pages::unmapped(gpa)))?;
         memory.map(virt, gpa, Mapping::kernel(Access::Write))?;
         memory.shared -= 1;
         Ok(())

@@ -82,41 +82,44 @@ fn boot_tables(memory: &Memory) {
     memory.write(BOOT_TABLES + 2 * PAGE, &large);
 }
 
-/// Makes a page of the guest shared or private; one that is so already stays. From the first
-/// step away from private until it is accepted again the page counts as shared, so that nothing
-/// here touches what may be gone. Errors: the hypercall's status.
+/// Makes pages of the guest, all of them not so yet, shared or private. From the first step away from
+/// private until it is accepted again a page counts as shared, so that nothing here touches what may be
+/// gone. Errors: the hypercall's status; none of them may be counted on then.
 pub fn change(
     paravisor: &mut Paravisor<'_>,
     partition: &mut Partition,
-    gpa: u64,
+    pages: Pages,
     shared: bool,
 ) -> Result<(), u16> {
-    let (page, number) = (pages(gpa, gpa + PAGE), gpa / PAGE);
-    if partition.shared.contains(number) == shared {
-        return Ok(());
-    }
     let done = if shared {
-        let room = partition.shared.insert(number);
-        room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
-        // What stood there is lost on hardware, and no guest may count on it.
-        partition.memory.clear(gpa);
-        give_up(paravisor, page)
+        for number in numbers(pages) {
+            let room = partition.shared.insert(number);
+            room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
+            // What stood there is lost on hardware, and no guest may count on it.
+            partition.memory.clear(number * PAGE);
+        }
+        give_up(paravisor, pages)
     } else {
-        take_back(paravisor, page).map(|()| {
-            partition.shared.remove(number);
+        take_back(paravisor, pages).map(|()| {
+            numbers(pages).for_each(|number| partition.shared.remove(number));
             partition.changed();
         })
     };
     done.map_err(|_| HV_STATUS_ACCESS_DENIED)
 }
 
-fn give_up(paravisor: &mut Paravisor<'_>, page: Pages) -> Result<(), Refusal> {
-    paravisor.visibility.rescind(page)?;
-    paravisor.visibility.share(page.gpa)
+fn numbers(pages: Pages) -> impl Iterator<Item = u64> {
+    let first = pages.gpa / PAGE;
+    first..first + pages.count
 }
 
-fn take_back(paravisor: &mut Paravisor<'_>, page: Pages) -> Result<(), Refusal> {
-    paravisor.visibility.unshare(page.gpa)?;
-    paravisor.visibility.accept_again(page)?;
-    paravisor.lower.grant(page, Grant::All)
+fn give_up(paravisor: &mut Paravisor<'_>, pages: Pages) -> Result<(), Refusal> {
+    paravisor.visibility.rescind(pages)?;
+    paravisor.visibility.share(pages)
+}
+
+fn take_back(paravisor: &mut Paravisor<'_>, pages: Pages) -> Result<(), Refusal> {
+    paravisor.visibility.unshare(pages)?;
+    paravisor.visibility.accept_again(pages)?;
+    paravisor.lower.grant(pages, Grant::All)
 }

@@ -4,6 +4,7 @@
 use crate::context::Paravisor;
 use crate::partition::Partition;
 use crate::{evidence, grant, processors};
+use core::ops::Range;
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
     HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HV_STATUS_SUCCESS,
@@ -11,6 +12,7 @@ use tessera_defs::hyperv::{
     HVCALL_START_VP, HYPERCALL_FAST, HYPERCALL_REP_COUNT_SHIFT,
 };
 use tessera_defs::start_vp::StartVpInput;
+use tessera_defs::x86::PAGE_SIZE;
 use tessera_protocol::hyperv::VisibilityRequest;
 use tessera_protocol::start_vp;
 
@@ -46,18 +48,57 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
     let Ok(request) = VisibilityRequest::parse(control, &page) else {
         return status(HV_STATUS_INVALID_HYPERCALL_INPUT);
     };
-    let mut done = 0u64;
+    let (done, code) = visibility(paravisor, partition, request);
+    status(code) | done << HYPERCALL_REP_COUNT_SHIFT
+}
+
+/// Changes pages in runs that follow each other: repetitions done, and the status. What is so already is
+/// done.
+fn visibility(
+    paravisor: &mut Paravisor<'_>,
+    partition: &mut Partition,
+    request: VisibilityRequest<'_>,
+) -> (u64, u16) {
+    let (mut done, mut seen, mut run) = (0, 0, 0..0);
     for gpa in request.gpas() {
         let allowed = gpa.filter(|gpa| paravisor.is_guest_page(partition, *gpa));
         let Some(gpa) = allowed else {
-            return status(HV_STATUS_INVALID_PARAMETER) | done << HYPERCALL_REP_COUNT_SHIFT;
+            return match change(paravisor, partition, run, request.shared) {
+                Ok(()) => (seen, HV_STATUS_INVALID_PARAMETER),
+                Err(status) => (done, status),
+            };
         };
-        if let Err(refused) = grant::change(paravisor, partition, gpa, request.shared) {
-            return status(refused) | done << HYPERCALL_REP_COUNT_SHIFT;
+        if gpa != run.end {
+            if let Err(status) = change(paravisor, partition, run, request.shared) {
+                return (done, status);
+            }
+            (done, run) = (seen, gpa..gpa);
         }
-        done += 1;
+        if partition.shared.contains(gpa / PAGE_SIZE) != request.shared {
+            run.end = gpa + PAGE_SIZE;
+        }
+        seen += 1;
     }
-    done << HYPERCALL_REP_COUNT_SHIFT
+    match change(paravisor, partition, run, request.shared) {
+        Ok(()) => (seen, HV_STATUS_SUCCESS),
+        Err(status) => (done, status),
+    }
+}
+
+/// A run of addresses, which may be empty.
+fn change(
+    paravisor: &mut Paravisor<'_>,
+    partition: &mut Partition,
+    run: Range<u64>,
+    shared: bool,
+) -> Result<(), u16> {
+    match run.is_empty() {
+        true => Ok(()),
+        false => {
+            let pages = grant::pages(run.start, run.end);
+            grant::change(paravisor, partition, pages, shared)
+        }
+    }
 }
 
 /// Bytes of the start call's input.

@@ -125,7 +125,7 @@ fn furnish(
     let pages = crate::grant::pages(page, page + 4096);
     paravisor.visibility.rescind(pages)?;
     partition.memory.forget(page)?;
-    paravisor.visibility.share(page)?;
+    paravisor.visibility.share(pages)?;
     partition.memory.map_shared(page)?;
     let entry = secondary_entry as *const () as u64;
     let state = vmsa::own(index, entry, TABLES.load(Ordering::Relaxed));

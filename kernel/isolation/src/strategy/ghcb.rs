@@ -123,11 +123,11 @@ impl<V: Vmgexit + Send, R: Rmp + Send> PageVisibility for PscVisibility<V, R> {
     fn rescind(&mut self, pages: Pages) -> Outcome {
         self.validate(pages, false)
     }
-    fn share(&mut self, gpa: u64) -> Outcome {
-        self.ask(Pages::unmapped(gpa), PageState::Shared)
+    fn share(&mut self, pages: Pages) -> Outcome {
+        self.ask(pages, PageState::Shared)
     }
-    fn unshare(&mut self, gpa: u64) -> Outcome {
-        self.ask(Pages::unmapped(gpa), PageState::Private)
+    fn unshare(&mut self, pages: Pages) -> Outcome {
+        self.ask(pages, PageState::Private)
     }
     fn accept_again(&mut self, pages: Pages) -> Outcome {
         self.validate(pages, true)

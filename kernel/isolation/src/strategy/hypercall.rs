@@ -2,6 +2,7 @@
 
 use super::traits::{PageVisibility, Pages};
 use crate::refusal::Refusal;
+use tessera_defs::x86::PAGE_SIZE;
 use tessera_protocol::hyperv;
 use tessera_protocol::traits::Hypercall;
 
@@ -17,7 +18,11 @@ pub struct HvVisibility<H> {
 }
 
 impl<H: Hypercall> HvVisibility<H> {
-    fn change(&mut self, gpa: u64, shared: bool) -> Result<(), Refusal> {
+    fn change(&mut self, pages: Pages, shared: bool) -> Result<(), Refusal> {
+        (0..pages.count).try_for_each(|n| self.change_one(pages.gpa + n * PAGE_SIZE, shared))
+    }
+
+    fn change_one(&mut self, gpa: u64, shared: bool) -> Result<(), Refusal> {
         let encoded = hyperv::visibility_input(self.input, &[gpa], shared);
         let (_, control) = encoded.map_err(|_| Refusal::HypercallReplyInvalid)?;
         hyperv::change_visibility(&mut self.call, control, self.input_gpa)
@@ -32,11 +37,11 @@ impl<H: Hypercall + Send> PageVisibility for HvVisibility<H> {
     fn rescind(&mut self, _: Pages) -> Result<(), Refusal> {
         Ok(())
     }
-    fn share(&mut self, gpa: u64) -> Result<(), Refusal> {
-        self.change(gpa, true)
+    fn share(&mut self, pages: Pages) -> Result<(), Refusal> {
+        self.change(pages, true)
     }
-    fn unshare(&mut self, gpa: u64) -> Result<(), Refusal> {
-        self.change(gpa, false)
+    fn unshare(&mut self, pages: Pages) -> Result<(), Refusal> {
+        self.change(pages, false)
     }
     fn accept_again(&mut self, _: Pages) -> Result<(), Refusal> {
         Ok(())

@@ -14,10 +14,10 @@ impl PageVisibility for Plain {
     fn rescind(&mut self, _: Pages) -> Result<(), Refusal> {
         Ok(())
     }
-    fn share(&mut self, _: u64) -> Result<(), Refusal> {
+    fn share(&mut self, _: Pages) -> Result<(), Refusal> {
         Ok(())
     }
-    fn unshare(&mut self, _: u64) -> Result<(), Refusal> {
+    fn unshare(&mut self, _: Pages) -> Result<(), Refusal> {
         Ok(())
     }
     fn accept_again(&mut self, _: Pages) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ use super::traits::{PageVisibility, Pages};
 use crate::refusal::Refusal;
 use tessera_defs::tdx::msr::virtual_apic;
 use tessera_defs::tdx::page::SHARED_BIT;
+use tessera_defs::x86::PAGE_SIZE;
 use tessera_protocol::error::{Error, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 use tessera_protocol::tdx::{memory, vmcall};
@@ -57,14 +58,15 @@ impl<T: Tdcall, M: VirtualMsr> Service for VmcallCalls<T, M> {
 pub struct AcceptVisibility<T>(pub T);
 
 impl<T: Tdcall + Send> AcceptVisibility<T> {
-    fn map(&mut self, gpa: u64, shared: bool) -> core::result::Result<(), Refusal> {
-        vmcall::map_gpa(&mut self.0, gpa, 4096, 1 << SHARED_BIT, shared).map_err(
-            |error| match error {
+    fn map(&mut self, pages: Pages, shared: bool) -> core::result::Result<(), Refusal> {
+        let len = pages.count * PAGE_SIZE;
+        vmcall::map_gpa(&mut self.0, pages.gpa, len, 1 << SHARED_BIT, shared).map_err(|error| {
+            match error {
                 Error::Host(HostFault::NoProgress { .. }) => Refusal::PscIncomplete,
                 Error::Host(HostFault::OutOfRange { .. }) => Refusal::VmcallReplyInvalid,
                 _ => Refusal::VisibilityRefused,
-            },
-        )
+            }
+        })
     }
 }
 
@@ -80,11 +82,11 @@ impl<T: Tdcall + Send> PageVisibility for AcceptVisibility<T> {
     fn rescind(&mut self, _: Pages) -> core::result::Result<(), Refusal> {
         Ok(())
     }
-    fn share(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
-        self.map(gpa, true)
+    fn share(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+        self.map(pages, true)
     }
-    fn unshare(&mut self, gpa: u64) -> core::result::Result<(), Refusal> {
-        self.map(gpa, false)
+    fn unshare(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
+        self.map(pages, false)
     }
     fn accept_again(&mut self, pages: Pages) -> core::result::Result<(), Refusal> {
         self.accept(pages)

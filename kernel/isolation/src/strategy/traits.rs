@@ -82,9 +82,9 @@ pub trait PageVisibility: Send {
     /// First half of sharing: gives up the guest's own claim. The mapping goes away next.
     fn rescind(&mut self, pages: Pages) -> Result<(), Refusal>;
     /// Second half: asks the host to share pages that are mapped nowhere.
-    fn share(&mut self, gpa: u64) -> Result<(), Refusal>;
-    /// Asks the host to make a page private that is mapped nowhere; `accept_again` follows.
-    fn unshare(&mut self, gpa: u64) -> Result<(), Refusal>;
+    fn share(&mut self, pages: Pages) -> Result<(), Refusal>;
+    /// Asks the host to make pages private that are mapped nowhere; `accept_again` follows.
+    fn unshare(&mut self, pages: Pages) -> Result<(), Refusal>;
     /// Accepts pages that the host gave: assigned before, or shared and mapped private again.
     fn accept_again(&mut self, pages: Pages) -> Result<(), Refusal>;
 }

@@ -29,7 +29,7 @@ pub fn open(
         return Ok(());
     }
     visibility.rescind(pages(gpa, gpa + 4096))?;
-    visibility.share(gpa)?;
+    visibility.share(pages(gpa, gpa + 4096))?;
     let control = hyperv::control(HVCALL_SET_VP_REGISTERS, 1);
     let register = gpa | 1 << VTOM_BIT | REGISTER_GHCB_REQUEST;
     let done = hypercall::hypercall(ghcb, control, &input(register), 0);
