@@ -1,6 +1,8 @@
 //! A set of small pages out of any memory size, for sets that are dense where they are not empty:
 //! the pages that a guest shares. Room for `N` chunks of 2 MiB.
 
+use core::ops::Range;
+
 /// Pages of a chunk.
 const PAGES: u64 = 512;
 const WORDS: usize = 8;
@@ -68,6 +70,17 @@ impl<const N: usize> PageSet<N> {
         Ok(())
     }
 
+    /// Puts pages in, none of which is in it. Errors: `Full`; nothing is changed then.
+    pub fn insert_all(&mut self, pages: Range<u64>) -> Result<(), Full> {
+        for page in pages.clone() {
+            if self.insert(page).is_err() {
+                (pages.start..page).for_each(|page| self.remove(page));
+                return Err(Full);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a page out.
     pub fn remove(&mut self, page: u64) {
         let Some(at) = self.find(page) else {
@@ -97,6 +110,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn pages_that_do_not_all_fit_change_nothing() {
+        let mut set = PageSet::<2>::new();
+        assert_eq!(set.insert_all(10..13), Ok(()));
+        // Two chunks more, of which one has room.
+        assert_eq!(set.insert_all(1000..1030), Err(Full));
+        assert!((0..2000).all(|page| set.contains(page) == (10..13).contains(&page)));
+        assert_eq!(set.insert_all(1024..1030), Ok(()), "the room came back");
+    }
 
     proptest! {
         /// Against the standard library's set, over few enough chunks to fill it.

@@ -4,6 +4,7 @@ use crate::context::Paravisor;
 use crate::lower::Grant;
 use crate::memory::{Memory, virt};
 use crate::partition::Partition;
+use core::ops::Range;
 use tessera_defs::hyperv::{HV_STATUS_ACCESS_DENIED, HV_STATUS_INSUFFICIENT_MEMORY};
 use tessera_defs::refusal::Refusal;
 use tessera_handoff::layout::{
@@ -84,7 +85,8 @@ fn boot_tables(memory: &Memory) {
 
 /// Makes pages of the guest, all of them not so yet, shared or private. From the first step away from
 /// private until it is accepted again a page counts as shared, so that nothing here touches what may be
-/// gone. Errors: the hypercall's status; none of them may be counted on then.
+/// gone. Errors: the hypercall's status. Where there was no room to note them nothing is changed; where
+/// the host refused, none of them may be counted on.
 pub fn change(
     paravisor: &mut Paravisor<'_>,
     partition: &mut Partition,
@@ -92,12 +94,10 @@ pub fn change(
     shared: bool,
 ) -> Result<(), u16> {
     let done = if shared {
-        for number in numbers(pages) {
-            let room = partition.shared.insert(number);
-            room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
-            // What stood there is lost on hardware, and no guest may count on it.
-            partition.memory.clear(number * PAGE);
-        }
+        let room = partition.shared.insert_all(numbers(pages));
+        room.map_err(|_| HV_STATUS_INSUFFICIENT_MEMORY)?;
+        // What stood there is lost on hardware, and no guest may count on it.
+        numbers(pages).for_each(|number| partition.memory.clear(number * PAGE));
         give_up(paravisor, pages)
     } else {
         take_back(paravisor, pages).map(|()| {
@@ -108,7 +108,7 @@ pub fn change(
     done.map_err(|_| HV_STATUS_ACCESS_DENIED)
 }
 
-fn numbers(pages: Pages) -> impl Iterator<Item = u64> {
+fn numbers(pages: Pages) -> Range<u64> {
     let first = pages.gpa / PAGE;
     first..first + pages.count
 }

@@ -26,7 +26,7 @@ use tessera_matrix::{
 const UNHURRIED: Duration = Duration::from_secs(24 * 3600);
 /// Kernel messages on COM1, and off at once after a panic.
 const APPEND: &str = "console=ttyS0 panic=-1";
-/// What the test host can address beside itself, in MiB.
+/// What a guest may have at most, in MiB; the host holds what it touches (decision 027).
 const MOST_MEMORY: u64 = 256 << 10;
 
 /// Runs it to its end. Fails where it does not go off by itself.
