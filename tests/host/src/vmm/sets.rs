@@ -66,7 +66,7 @@ impl Input {
         }
     }
 
-    /// The processors that are named from word `at` on, of `count`; none for all of them.
+    /// The processors that are named from word `at` on, of the `count` there are. Errors: the status.
     fn processors(&self, at: usize, count: usize) -> Result<Vec<usize>, u16> {
         let exists = |n: &usize| *n < count;
         let mask = |bank: usize, mask: u64| {
