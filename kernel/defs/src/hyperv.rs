@@ -43,6 +43,9 @@ pub const FEATURE_EAX_HYPERCALL: u32 = 1 << 5;
 /// `CPUID_FEATURES`.EAX: VP index MSR available.
 pub const FEATURE_EAX_VP_INDEX: u32 = 1 << 6;
 
+/// `CPUID_RECOMMENDATIONS`.EAX: no source shall end its interrupts by itself (AutoEOI).
+pub const HINT_EAX_NO_AUTO_EOI: u32 = 1 << 9;
+
 /// Isolation leaf, EAX: a paravisor is present.
 pub const ISOLATION_EAX_PARAVISOR: u32 = 1 << 0;
 /// Isolation leaf, EBX[3:0]: type.

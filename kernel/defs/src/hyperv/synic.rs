@@ -46,6 +46,20 @@ pub const SINT_POLLING: u64 = 1 << 18;
 /// SINTx: a paravisor's request to be told of the interrupt in place of the lower guest.
 pub const SINT_PROXY: u64 = 1 << 20;
 
+/// `HvRegisterSint0` to 15: the controller's registers as HvCallSetVpRegisters names them, like those that follow.
+/// Source: Microsoft's public `hvdef`.
+pub const REGISTER_SINT0: u32 = 0x000A_0000;
+/// `HvRegisterScontrol`.
+pub const REGISTER_SCONTROL: u32 = 0x000A_0010;
+/// `HvRegisterSifp`: SIEFP.
+pub const REGISTER_SIFP: u32 = 0x000A_0012;
+/// `HvRegisterSipp`: SIMP.
+pub const REGISTER_SIPP: u32 = 0x000A_0013;
+/// `HvRegisterEom`.
+pub const REGISTER_EOM: u32 = 0x000A_0014;
+/// `HvRegisterStimer0Config`; its count is the next one, and so on.
+pub const REGISTER_STIMER0_CONFIG: u32 = 0x000B_0000;
+
 /// STIMERx_CONFIG: bit 0 enabled.
 pub const TIMER_ENABLE: u64 = 1 << 0;
 /// STIMERx_CONFIG: COUNT is a period, not a time.
@@ -87,6 +101,15 @@ pub const MESSAGE_PENDING: u8 = 1 << 0;
 pub const MESSAGE_OF_HYPERVISOR: u32 = 1 << 31;
 /// Type of a timer's message. Payload: timer u32, reserved u32, expiration u64, delivery u64 (100 ns).
 pub const MESSAGE_TIMER_EXPIRED: u32 = 0x8000_0010;
+/// Type of the message by which a paravisor hears, in its SINT0, of interrupts for its lower guest (`hvdef`,
+/// `HvMessageTypeX64ProxyInterruptIntercept`). Payload: `assert_multiple` u32; then, where that is 0, one vector u32, else
+/// 256 bits of vectors, from bit 0 of the first of eight u32. Fields and their order: Microsoft's OpenHCL kernel,
+/// `drivers/hv/mshv_vtl_main.c`; no public text gives their offsets, which are ours.
+pub const MESSAGE_PROXY_INTERRUPT: u32 = 0x8001_000F;
+/// Bytes of its payload.
+pub const PROXY_INTERRUPT: usize = 4 + 32;
+/// Source of the messages that are a paravisor's (`hvdef`, `HV_SYNIC_INTERCEPTION_SINT_INDEX`).
+pub const SINT_INTERCEPTION: u8 = 0;
 /// Event flags of a source.
 pub const EVENT_FLAGS: u16 = 2048;
 const _: () = assert!(MESSAGE_HEADER + PAYLOAD == SLOT && EVENT_FLAGS as usize == SLOT * 8);

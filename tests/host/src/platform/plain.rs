@@ -150,7 +150,7 @@ impl Plain {
     /// The page that an enabled HYPERCALL names holds the way into the hypervisor (TLFS 3.13):
     /// VMMCALL, RET. On hardware it overlays the guest's own page; here it is written into it.
     fn hypercall_page(&self, vmm: &mut Vmm, msr: u32) {
-        let value = vmm.hyperv.hypercall;
+        let value = vmm.hyperv().hypercall;
         if msr == hyperv::MSR_HYPERCALL && value & 1 == 1 {
             let code = [0x0F, 0x01, 0xD9, 0xC3];
             vmm.writes.push((value & !0xFFF, code.to_vec()));

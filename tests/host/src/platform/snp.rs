@@ -134,6 +134,7 @@ impl Technology for Snp {
             return Step::Continue;
         }
         let current = self.vp.current;
+        vmm.vp().below = current != 0;
         self.ring(vmm, memory);
         let Some(context) = &mut self.vp.contexts[current] else {
             return Step::End(End::Breach(&tessera_defs::breach::VMSA_INVALID));

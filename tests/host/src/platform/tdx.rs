@@ -173,6 +173,7 @@ impl Technology for Tdx {
     fn step(&mut self, vmm: &mut Vmm, memory: &mut Memory) -> Step {
         self.quotes(vmm, memory, false);
         self.take_turn(vmm);
+        vmm.vp().below = self.lower.runs();
         if self.lower.runs() {
             self.inject_lower(vmm);
             return self.step_lower(vmm, memory);

@@ -34,7 +34,7 @@ pub const fn time(reference: u64) -> u64 {
 impl Vmm {
     /// REFERENCE_TSC: the page that it names, where it is enabled, says how the time stamp becomes reference time.
     pub(super) fn reference_page(&mut self, value: u64) {
-        self.hyperv.reference_tsc = value;
+        self.hyperv().reference_tsc = value;
         if value & 1 == 0 {
             return;
         }

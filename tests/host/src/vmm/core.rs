@@ -27,8 +27,10 @@ pub struct Vmm {
     pub(super) turns: Turns,
     /// The processor that a lying host starts again, and how.
     pub(super) again: Option<(usize, Start)>,
-    /// Hyper-V's per-partition registers.
-    pub hyperv: HyperV,
+    /// Hyper-V's registers of a partition: of the guest, and of the one below a paravisor.
+    pub(super) hyperv: [HyperV; 2],
+    /// The guest wrote a register of a synthetic interrupt controller.
+    pub(super) synic: bool,
     /// Counts.
     pub stats: Stats,
     /// Set when a device or a service ends the run.
@@ -79,7 +81,8 @@ impl Vmm {
             vps,
             turns,
             again: None,
-            hyperv: HyperV::default(),
+            hyperv: Default::default(),
+            synic: false,
             stats: Stats::new(),
             end: None,
             offence: None,
@@ -105,6 +108,12 @@ impl Vmm {
     /// The guest's time stamp: one tick is one instruction, or a nanosecond of halt.
     pub fn now(&self) -> u64 {
         (self.machine.clock)().wrapping_add(self.skew)
+    }
+
+    /// Hyper-V's registers of the context that asks.
+    pub fn hyperv(&mut self) -> &mut HyperV {
+        let level = usize::from(self.vp().below);
+        &mut self.hyperv[level]
     }
 
     /// Next pseudo-random number (xorshift64*).

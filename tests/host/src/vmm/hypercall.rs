@@ -13,7 +13,7 @@ use tessera_defs::{
     start_vp::StartVpInput,
 };
 
-/// Registers of the partition that hypercalls need.
+/// Registers that hypercalls need: a partition's, of each virtual trust level its own (TLFS 15.11.2).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HyperV {
     /// GUEST_OS_ID.
@@ -22,8 +22,6 @@ pub struct HyperV {
     pub hypercall: u64,
     /// REFERENCE_TSC.
     pub reference_tsc: u64,
-    /// The guest wrote a register of a synthetic interrupt controller.
-    pub synic: bool,
 }
 
 /// A decoded hypercall.
@@ -65,7 +63,7 @@ impl Vmm {
     /// Decodes `control` with its input page (4 KiB at most; shorter where the route is).
     pub fn hypercall(&mut self, control: u64, input: &[u8]) -> Hypercall {
         self.note("hypercall");
-        if self.hyperv.guest_os_id == 0 {
+        if self.hyperv().guest_os_id == 0 {
             self.offence = Some(&breach::HYPERCALL_PAGE_MISSING);
             return Hypercall::Done(u64::from(hv::HV_STATUS_ACCESS_DENIED));
         }
@@ -86,6 +84,10 @@ impl Vmm {
             synic::HVCALL_POST_MESSAGE => Hypercall::Done(self.post_message(control, input).into()),
             synic::HVCALL_SIGNAL_EVENT => Hypercall::Done(self.signal_event(control, input).into()),
             hv::HVCALL_NOTIFY_LONG_SPIN_WAIT => Hypercall::Done(self.spin_wait(control, input)),
+            // The APICs that a paravisor's guest would reach so are none of the hypervisor's.
+            code if sets::is_ipi(code) && self.vp().below => {
+                Hypercall::Done(hv::HV_STATUS_ACCESS_DENIED.into())
+            }
             code if sets::is_one(code) => Hypercall::Done(self.call_processors(control, input)),
             code => {
                 self.unsupported(Request::Hypercall(code), [control, 0, 0, 0]);
@@ -184,7 +186,7 @@ mod tests {
         input[16] = 0x42;
         let control = 0xDB | 1u64 << 32;
         assert_eq!(vmm.hypercall(control, &input), Hypercall::Done(6));
-        vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+        vmm.hyperv().guest_os_id = hv::GUEST_OS_ID;
         let expected = Hypercall::Visibility {
             frames: alloc::vec![0x42],
             shared: true,
@@ -201,7 +203,7 @@ mod tests {
     fn an_apic_id_is_an_index_where_there_is_such_a_processor() {
         let scenario = Scenario::parse("smp=3").unwrap();
         let mut vmm = Vmm::new(scenario, crate::machine::FAKE);
-        vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+        vmm.hyperv().guest_os_id = hv::GUEST_OS_ID;
         let mut input = [0u8; 24];
         input[..8].fill(0xFF);
         (input[16], input[20]) = (2, 3);

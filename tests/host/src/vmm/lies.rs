@@ -55,6 +55,7 @@ lies! {
     PROCESSOR_OTHER "processor-other" "a processor is started with another context than the guest asked for";
     IPIS_LOST "ipis-lost" "what processors send each other never arrives";
     IPIS_UNASKED "ipis-unasked" "processors get interrupts that nobody sent";
+    PROXY_ANY "proxy-any" "the paravisor is told of interrupts for its guest that no source asked for";
     TIMERS_LOST "timers-lost" "the timers of all processors but the first never fire";
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }

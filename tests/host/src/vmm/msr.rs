@@ -15,6 +15,7 @@ impl Vmm {
     /// RDMSR.
     pub fn read_msr(&mut self, msr: u32) -> Option<u64> {
         let value = match msr {
+            _ if self.is_above(msr) => None,
             MSR_TSC => Some(self.now()),
             MSR_TSC_DEADLINE => Some(self.vp().apic.tsc_deadline()),
             x86::MSR_APIC_BASE => Some(self.vp().apic.base()),
@@ -33,10 +34,21 @@ impl Vmm {
         value
     }
 
+    /// Whether a register is of the local APIC and the context that asks is below a paravisor: that APIC is the
+    /// paravisor's.
+    fn is_above(&mut self, msr: u32) -> bool {
+        let apic = match msr {
+            MSR_TSC_DEADLINE | x86::MSR_APIC_BASE | 0x800..=0x8FF => true,
+            _ => [hyperv::MSR_EOI, hyperv::MSR_ICR, hyperv::MSR_TPR].contains(&msr),
+        };
+        apic && self.vp().below
+    }
+
     /// WRMSR.
     pub fn write_msr(&mut self, msr: u32, value: u64) -> Option<()> {
         let now = self.now();
         let done = match msr {
+            _ if self.is_above(msr) => None,
             x86::MSR_APIC_BASE => self.vp().apic.set_base(value),
             MSR_TSC_DEADLINE => {
                 self.vp().apic.set_tsc_deadline(value);
@@ -86,17 +98,17 @@ impl Vmm {
             return None;
         }
         Some(match msr {
-            hyperv::MSR_GUEST_OS_ID => self.hyperv.guest_os_id,
-            hyperv::MSR_HYPERCALL => self.hyperv.hypercall,
+            hyperv::MSR_GUEST_OS_ID => self.hyperv().guest_os_id,
+            hyperv::MSR_HYPERCALL => self.hyperv().hypercall,
             hyperv::MSR_VP_INDEX => self.current() as u64,
             hyperv::MSR_TIME_REF_COUNT => clocks::reference(self.now()),
-            synic::MSR_REFERENCE_TSC => self.hyperv.reference_tsc,
+            synic::MSR_REFERENCE_TSC => self.hyperv().reference_tsc,
             hyperv::MSR_TSC_FREQUENCY | hyperv::MSR_APIC_FREQUENCY => clocks::FREQUENCY,
             hyperv::MSR_VP_ASSIST_PAGE => self.vp().assist,
             hyperv::MSR_ISOLATION_CONFIG => self.isolation_msr(),
             hyperv::MSR_ICR => return self.vp().apic.read(x86::x2apic::ICR, 0),
             hyperv::MSR_TPR => return self.vp().apic.read(x86::x2apic::TPR, 0),
-            _ => return self.vp().synic.read(msr),
+            _ => return self.vp().controller().read(msr),
         })
     }
 
@@ -106,8 +118,8 @@ impl Vmm {
                 self.kvm_clock(msr, value);
             }
             (HostProfile::Kvm, _) => return None,
-            (_, hyperv::MSR_GUEST_OS_ID) => self.hyperv.guest_os_id = value,
-            (_, hyperv::MSR_HYPERCALL) => self.hyperv.hypercall = value,
+            (_, hyperv::MSR_GUEST_OS_ID) => self.hyperv().guest_os_id = value,
+            (_, hyperv::MSR_HYPERCALL) => self.hyperv().hypercall = value,
             (_, hyperv::MSR_VP_ASSIST_PAGE) => self.vp().assist = value,
             (_, synic::MSR_REFERENCE_TSC) => self.reference_page(value),
             (_, hyperv::MSR_EOI) if value >> 32 == 0 => self.set_apic(x86::x2apic::EOI, 0)?,
@@ -126,11 +138,15 @@ impl Vmm {
         Some(())
     }
 
-    fn set_synic(&mut self, msr: u32, value: u64) -> Option<()> {
-        self.hyperv.synic = true;
+    pub(super) fn set_synic(&mut self, msr: u32, value: u64) -> Option<()> {
+        self.synic = true;
         let now = clocks::reference(self.now());
         let vp = self.vp();
-        if let Some(page) = vp.synic.write(msr, value, now, &mut vp.apic)? {
+        let fresh = match vp.below {
+            true => vp.lower.write(msr, value, now, &mut vp.proxied),
+            false => vp.synic.write(msr, value, now, &mut vp.apic),
+        };
+        if let Some(page) = fresh? {
             self.writes.push((page, alloc::vec![0; PAGE]));
         }
         Some(())

@@ -1,5 +1,6 @@
 //! The input of HvCallSetVpRegisters (TLFS, "HvCallSetVpRegisters"; layout: `defs::hyperv`).
 
+use super::hypercall::repeated;
 use alloc::vec::Vec;
 use tessera_defs::hyperv as hv;
 
@@ -10,6 +11,19 @@ pub struct SetRegisters {
     pub vtl: u8,
     /// Name and value.
     pub registers: Vec<(u32, u128)>,
+}
+
+impl SetRegisters {
+    /// Sets them in order, as far as `one` says success: the hypercall's result value.
+    pub fn each(&self, mut one: impl FnMut(u32, u128) -> u16) -> u64 {
+        for (done, (name, value)) in self.registers.iter().enumerate() {
+            let status = one(*name, *value);
+            if status != hv::HV_STATUS_SUCCESS {
+                return repeated(status, done);
+            }
+        }
+        repeated(hv::HV_STATUS_SUCCESS, self.registers.len())
+    }
 }
 
 /// Decodes it; the caller's own partition and processor only. Errors: the hypercall's status.

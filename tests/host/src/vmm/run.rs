@@ -57,7 +57,8 @@ fn drive(
         if vmm.scenario.typed {
             vmm.take_typed();
         }
-        if vmm.hyperv.synic {
+        if vmm.synic {
+            vmm.proxy_any();
             deliver(vmm, memory, technology);
         }
         match vmm.next_turn() {
@@ -92,9 +93,10 @@ fn drive(
 /// Writes what the host has to say into pages that the guest gave it for that. A page that the
 /// host may not touch stays as it is.
 fn give(vmm: &mut Vmm, memory: &mut Memory, technology: &dyn Technology) {
+    let boundary = vmm.boundary();
     for (gpa, bytes) in core::mem::take(&mut vmm.writes) {
         let offset = gpa as usize % PAGE;
-        let page = technology.host_access(memory, gpa, Access::Write);
+        let page = technology.host_access(memory, gpa & !boundary, Access::Write);
         let place =
             page.and_then(|frame| memory.page(frame)?.get_mut(offset..offset + bytes.len()));
         if let Some(place) = place {

@@ -89,7 +89,7 @@ impl Vmm {
         let now = self.now();
         match self.ready_after(current, now) {
             Some(next) => self.give_turn(next, now),
-            None if self.vps.iter().any(|vp| vp.synic.looks()) => return Ok(false),
+            None if self.vps.iter().any(Vp::looks) => return Ok(false),
             // A higher priority holds the timer's interrupt: nothing else will come.
             None => return Err(self.stuck()),
         }

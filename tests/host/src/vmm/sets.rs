@@ -12,7 +12,12 @@ const VTL: u8 = 0xF;
 
 /// Whether it is one of these calls.
 pub fn is_one(code: u16) -> bool {
-    is_flush(code) || [HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX].contains(&code)
+    is_flush(code) || is_ipi(code)
+}
+
+/// Whether it sends interrupts.
+pub fn is_ipi(code: u16) -> bool {
+    [HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX].contains(&code)
 }
 
 /// Whether its input has a variable header.
@@ -160,7 +165,7 @@ mod tests {
 
     fn host(text: &str) -> Vmm {
         let mut vmm = Vmm::new(Scenario::parse(text).unwrap(), crate::machine::FAKE);
-        vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+        vmm.hyperv().guest_os_id = hv::GUEST_OS_ID;
         vmm
     }
 

@@ -1,6 +1,7 @@
 //! A virtual processor's synthetic interrupt controller. `timers` are its timers, `pages` what it writes into the
-//! guest's pages, `ports` the hypercalls that reach it. Source: TLFS 6.0b, chapters 10 and 11.
+//! guest's pages, `ports` the hypercalls that reach it, `lower` that of a paravisor's guest. Source: TLFS 6.0b, chapters 10 and 11.
 
+pub mod lower;
 pub mod pages;
 pub mod ports;
 pub mod timers;
@@ -30,6 +31,23 @@ pub struct Message {
     pub payload: Vec<u8>,
     /// The timer whose message it is.
     pub timer: Option<u8>,
+}
+
+/// Where a controller's interrupts go.
+pub trait Interrupts {
+    /// Requests one.
+    fn request(&mut self, vector: u8);
+    /// These vectors, and no others, end as they are taken.
+    fn end_at_once(&mut self, vectors: &mut dyn Iterator<Item = u8>);
+}
+
+impl Interrupts for Apic {
+    fn request(&mut self, vector: u8) {
+        self.request(vector);
+    }
+    fn end_at_once(&mut self, vectors: &mut dyn Iterator<Item = u8>) {
+        self.end_at_once(vectors);
+    }
 }
 
 /// The registers and what waits.
@@ -82,7 +100,7 @@ impl Synic {
         msr: u32,
         value: u64,
         now: u64,
-        apic: &mut Apic,
+        apic: &mut dyn Interrupts,
     ) -> Option<Option<u64>> {
         match msr {
             MSR_SCONTROL => self.control = value,
@@ -99,18 +117,18 @@ impl Synic {
     }
 
     /// A vector below 16 is #GP, but for the masked one of a reset.
-    fn set_source(&mut self, sint: usize, value: u64, apic: &mut Apic) -> Option<()> {
+    fn set_source(&mut self, sint: usize, value: u64, apic: &mut dyn Interrupts) -> Option<()> {
         if (value as u8) < FIRST_VECTOR && value & SINT_MASKED == 0 {
             return None;
         }
         self.sints[sint] = value;
         let ending = |sint: &&u64| **sint & (SINT_MASKED | SINT_AUTO_EOI) == SINT_AUTO_EOI;
-        apic.end_at_once(self.sints.iter().filter(ending).map(|sint| *sint as u8));
+        apic.end_at_once(&mut self.sints.iter().filter(ending).map(|sint| *sint as u8));
         Some(())
     }
 
     /// Time passed (100 ns): timers expire into vectors and messages.
-    pub fn tick(&mut self, now: u64, apic: &mut Apic) {
+    pub fn tick(&mut self, now: u64, apic: &mut dyn Interrupts) {
         while let Some(expired) = self.timers.expire(now) {
             match expired {
                 timers::Expired::Vector(vector) if vector >= FIRST_VECTOR => apic.request(vector),
@@ -140,7 +158,7 @@ impl Synic {
     }
 
     /// An edge of this source, unless nobody wants it.
-    fn interrupt(&self, sint: u8, apic: &mut Apic) {
+    fn interrupt(&self, sint: u8, apic: &mut dyn Interrupts) {
         let register = self.sints[usize::from(sint)];
         if register & (SINT_MASKED | SINT_POLLING) == 0 {
             apic.request(register as u8);

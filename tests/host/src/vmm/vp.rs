@@ -1,6 +1,11 @@
 //! A virtual processor as the vmm knows it: its local APIC, and whether it can go on.
 
-use super::{apic::Apic, clocks, stats::Service, synic::Synic};
+use super::{
+    apic::Apic,
+    clocks,
+    stats::Service,
+    synic::{Synic, lower::Proxied},
+};
 use tessera_defs::start_vp::InitialVpContext;
 
 /// What it does.
@@ -48,6 +53,12 @@ pub struct Vp {
     pub assist: u64,
     /// Its synthetic interrupt controller and timers.
     pub synic: Synic,
+    /// The same of a context below a paravisor, and its interrupts.
+    pub lower: Synic,
+    /// What the paravisor has not heard of yet.
+    pub proxied: Proxied,
+    /// The context that asks is below a paravisor.
+    pub below: bool,
     /// Turns that it had.
     pub turns: u64,
     /// Instructions that it executed.
@@ -66,6 +77,9 @@ impl Vp {
             start: None,
             assist: 0,
             synic: Synic::new(),
+            lower: Synic::new(),
+            proxied: Proxied::default(),
+            below: false,
             turns: 0,
             instructions: 0,
             serving: None,
@@ -94,15 +108,19 @@ impl Vp {
         if self.synic.timers.armed() {
             self.synic.tick(clocks::reference(now), &mut self.apic);
         }
+        if self.lower.timers.armed() {
+            self.lower.tick(clocks::reference(now), &mut self.proxied);
+        }
     }
 
     /// When the first of its timers asks for it, if one will.
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
-        if !self.synic.timers.armed() {
+        if !self.synic.timers.armed() && !self.lower.timers.armed() {
             return self.apic.deadline();
         }
-        let synthetic = self.synic.timers.deadline().map(clocks::time);
+        let synthetic = [&self.synic, &self.lower].map(|synic| synic.timers.deadline());
+        let synthetic = synthetic.into_iter().flatten().map(clocks::time);
         self.apic.deadline().into_iter().chain(synthetic).min()
     }
 

@@ -161,7 +161,9 @@ impl Snp {
         if !msr_protocol::VERSIONS.contains(&page.protocol_version) {
             return Err(Stop::Malformed(malformed::INPUT));
         }
-        let request = *page;
+        let mut request = *page;
+        // A guest with vTOM names its page in the shared half.
+        request.sw_scratch &= !vmm.boundary();
         page.valid_bitmap = [0; 2];
         let (info1, info2, next) = self.event(vmm, memory, gpa, &request, page)?;
         let lied = vmm.tells(lies::GHCB_OUT_OF_RANGE);

@@ -12,6 +12,7 @@ use crate::{
     vmm::{
         Vmm,
         hypercall::{Hypercall, repeated},
+        registers::SetRegisters,
         tdvmcall::{Answer, Registers, answer},
     },
 };
@@ -141,6 +142,20 @@ impl Tdx {
         Step::Continue
     }
 
+    /// HvCallSetVpRegisters: an L1's, of its L2 VM. All else of that is the module's.
+    fn set_registers(&mut self, vmm: &mut Vmm, memory: &Memory, set: &SetRegisters) -> u64 {
+        vmm.note("set-vp-registers");
+        if self.td.l2_vms == 0 || vmm.vp().below {
+            return hyperv::HV_STATUS_ACCESS_DENIED.into();
+        }
+        set.each(|name, value| match set.vtl {
+            0 => vmm.set_lower(name, value, |gpa| {
+                self.host_access(memory, gpa, Access::Write).is_some()
+            }),
+            _ => hyperv::HV_STATUS_INVALID_VTL_STATE,
+        })
+    }
+
     /// TLFS: the input page must be one that the host can read, named with the shared bit or
     /// without. A fast call has its input in the registers.
     fn hypercall(
@@ -161,8 +176,7 @@ impl Tdx {
         };
         match call {
             Hypercall::Done(result) => result,
-            // An L1 sets nothing of its L2 VM by the host.
-            Hypercall::Registers(_) => hyperv::HV_STATUS_ACCESS_DENIED.into(),
+            Hypercall::Registers(set) => self.set_registers(vmm, memory, &set),
             Hypercall::Output(result, bytes) => {
                 vmm.writes.push((registers[1] & !SHARED, bytes));
                 result

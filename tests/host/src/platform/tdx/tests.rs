@@ -167,7 +167,7 @@ fn visibility(td: &mut Guest, kind: u32) -> u64 {
     let words = [hyperv::PARTITION_SELF, kind.into(), (FREE >> 12) + 1];
     let page = td.memory.page(frame).unwrap();
     page[..24].copy_from_slice(words.map(u64::to_le_bytes).as_flattened());
-    td.vmm.hyperv.guest_os_id = hyperv::GUEST_OS_ID;
+    td.vmm.hyperv().guest_os_id = hyperv::GUEST_OS_ID;
     let call = u64::from(hyperv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY);
     td.tdx.vcpu.regs[reg::RDX] = FREE | SHARED;
     td.tdx.vcpu.regs[reg::R8] = 0;

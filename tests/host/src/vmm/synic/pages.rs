@@ -1,11 +1,11 @@
 //! Delivery: what the controller writes into the pages of SIMP and SIEFP. On hardware they overlay the guest's own
 //! pages, or are pages that an isolated guest shares; here they are always the guest's own.
 
-use super::{Message, Synic};
+use super::{Interrupts, Message, Synic};
 use crate::{
     memory::frames::{Memory, PAGE},
     platform::{Access, Technology},
-    vmm::{Vmm, apic::Apic, clocks},
+    vmm::{Vmm, clocks},
 };
 use tessera_defs::hyperv::synic::*;
 
@@ -15,7 +15,7 @@ type Page = [u8; PAGE];
 impl Synic {
     /// Moves what waits into free slots of the message page (11.2): the first of each source, and the flag where
     /// another one waits.
-    pub(super) fn messages_into(&mut self, page: &mut Page, now: u64, apic: &mut Apic) {
+    pub(super) fn messages_into(&mut self, page: &mut Page, now: u64, apic: &mut dyn Interrupts) {
         for sint in 0..SOURCES as u8 {
             let waits = |message: &Message| message.sint == sint;
             let Some(first) = self.messages.iter().position(waits) else {
@@ -39,7 +39,7 @@ impl Synic {
     }
 
     /// Sets event flags; a flag that is set already asks for no interrupt (11.3).
-    pub(super) fn events_into(&mut self, page: &mut Page, apic: &mut Apic) {
+    pub(super) fn events_into(&mut self, page: &mut Page, apic: &mut dyn Interrupts) {
         for (sint, flag) in core::mem::take(&mut self.events) {
             let byte = &mut page[usize::from(sint) * SLOT + usize::from(flag / 8)];
             let bit = 1 << (flag % 8);
@@ -67,26 +67,31 @@ fn fill(slot: &mut [u8], message: &Message, more: bool, now: u64) {
 
 /// Of every processor, between two entries. A page that the host may not write keeps its messages waiting.
 pub fn deliver(vmm: &mut Vmm, memory: &mut Memory, technology: &dyn Technology) {
-    let time = vmm.now();
+    let (time, boundary) = (vmm.now(), vmm.boundary());
     let now = clocks::reference(time);
-    for vp in &mut vmm.vps {
-        vp.tick(time);
-        if !vp.synic.looks() {
-            continue;
-        }
-        let (synic, apic) = (&mut vp.synic, &mut vp.apic);
+    let mut write = |synic: &mut Synic, interrupts: &mut dyn Interrupts| {
         synic.look = false;
         let frame = |register: u64| {
             let enabled = synic.enabled(register);
-            let gpa = Some(register & !0xFFF).filter(|_| enabled)?;
+            let gpa = Some(register & !0xFFF & !boundary).filter(|_| enabled)?;
             technology.host_access(memory, gpa, Access::Write)
         };
         let [messages, events] = [synic.message_page, synic.event_page].map(frame);
         if let Some(page) = messages.and_then(|frame| memory.page(frame)) {
-            synic.messages_into(page, now, apic);
+            synic.messages_into(page, now, interrupts);
         }
         if let Some(page) = events.and_then(|frame| memory.page(frame)) {
-            synic.events_into(page, apic);
+            synic.events_into(page, interrupts);
+        }
+    };
+    for vp in &mut vmm.vps {
+        vp.tick(time);
+        if vp.lower.looks() {
+            write(&mut vp.lower, &mut vp.proxied);
+        }
+        vp.proxy();
+        if vp.synic.looks() {
+            write(&mut vp.synic, &mut vp.apic);
         }
     }
 }

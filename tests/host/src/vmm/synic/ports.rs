@@ -38,7 +38,7 @@ impl Vmm {
             payload: payload.to_vec(),
             timer: None,
         };
-        self.vp().synic.post(message)
+        self.vp().controller().post(message)
     }
 
     /// HvCallSignalEvent: a simple call, fast or not.
@@ -55,7 +55,7 @@ impl Vmm {
             return hv::HV_STATUS_INVALID_PARAMETER;
         }
         match self.port(connection) {
-            Some(sint) => self.vp().synic.signal(sint, flag),
+            Some(sint) => self.vp().controller().signal(sint, flag),
             None => HV_STATUS_INVALID_CONNECTION_ID,
         }
     }

@@ -197,7 +197,7 @@ fn a_direct_timer_requests_its_vector_and_a_lazy_one_wakes_nobody() {
 
 fn host(text: &str) -> Vmm {
     let mut vmm = Vmm::new(Scenario::parse(text).unwrap(), FAKE);
-    vmm.hyperv.guest_os_id = hv::GUEST_OS_ID;
+    vmm.hyperv().guest_os_id = hv::GUEST_OS_ID;
     vmm
 }
 

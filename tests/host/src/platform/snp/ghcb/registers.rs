@@ -1,16 +1,16 @@
-//! HvCallSetVpRegisters: the registers of a lower context that its paravisor sets. There is one: the
-//! GHCB's, which the processor loads into the context's GHCB MSR.
+//! HvCallSetVpRegisters: the registers of a lower context that its paravisor sets. The GHCB's is one that the
+//! processor loads into the context's GHCB MSR; the others are the synthetic interrupt controller's.
 
 use super::Snp;
 use crate::{
     memory::frames::Memory,
     platform::{Access, Technology},
-    vmm::{Vmm, hypercall::repeated, missing::Request, registers::SetRegisters},
+    vmm::{Vmm, hypercall::repeated, registers::SetRegisters},
 };
 use tessera_defs::{
     hyperv::{
         HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_PARAMETER, HV_STATUS_INVALID_REGISTER_VALUE,
-        HV_STATUS_SUCCESS, REGISTER_GHCB,
+        HV_STATUS_INVALID_VTL_STATE, HV_STATUS_SUCCESS, REGISTER_GHCB,
     },
     snp::ghcb_msr::{INFO_MASK, REGISTER_GHCB_REQUEST},
 };
@@ -31,19 +31,13 @@ impl Snp {
         if vmpl <= self.vp.current {
             return repeated(HV_STATUS_ACCESS_DENIED, 0);
         }
-        for (done, (name, value)) in set.registers.iter().enumerate() {
-            let status = match *name {
-                REGISTER_GHCB => self.set_ghcb(memory, vmpl, *value as u64),
-                name => {
-                    vmm.missed(Request::Register(name));
-                    HV_STATUS_INVALID_PARAMETER
-                }
-            };
-            if status != HV_STATUS_SUCCESS {
-                return repeated(status, done);
-            }
-        }
-        repeated(HV_STATUS_SUCCESS, set.registers.len())
+        set.each(|name, value| match (name, set.vtl) {
+            (REGISTER_GHCB, _) => self.set_ghcb(memory, vmpl, value as u64),
+            (name, 0) => vmm.set_lower(name, value, |gpa| {
+                self.host_access(memory, gpa, Access::Write).is_some()
+            }),
+            _ => HV_STATUS_INVALID_VTL_STATE,
+        })
     }
 
     fn set_ghcb(&mut self, memory: &Memory, vmpl: usize, value: u64) -> u16 {
