@@ -82,6 +82,8 @@ pub const PARAVISOR_POOL: u64 = 0x005A_0000;
 pub const PARAVISOR_PAGES: u64 = 0x005E_0000;
 /// TDX: the page of TDREPORTs and RTMR extensions, of paravisor or enlightened kernel.
 pub const TDREPORT_PAGE: u64 = PARAVISOR_PAGES + 0x3000;
+/// Pages of the paravisor's processors that it shares with a host of Hyper-V's interface: three each, of `synic`.
+pub const PARAVISOR_SYNIC: u64 = PARAVISOR_PAGES + 0x8000;
 /// End of the paravisor's memory and of the image.
 pub const PARAVISOR_END: u64 = 0x0060_0000;
 /// End of the image.
@@ -144,6 +146,7 @@ pub const STATE_BASE: u64 = 0x0000_7FFF_FFE0_0000;
 
 const _: () = assert!(STACK_START + STACK_PAGES * 4096 <= KERNEL_BASE);
 const _: () = assert!(room::of(PARAVISOR_VPS) <= PARAVISOR_POOL);
+const _: () = assert!(synic::of(PARAVISOR_VPS) <= PARAVISOR_END);
 
 /// Pages of a room of the paravisor.
 pub mod room {
@@ -163,5 +166,24 @@ pub mod room {
     /// The room of a processor.
     pub const fn of(index: usize) -> u64 {
         PARAVISOR_ROOMS + index as u64 * PARAVISOR_ROOM
+    }
+}
+
+/// Pages of synthetic interrupt controllers of a processor of the paravisor's.
+pub mod synic {
+    use super::PARAVISOR_SYNIC;
+
+    /// Messages to the paravisor.
+    pub const OWN_MESSAGES: u64 = 0;
+    /// Messages to the lower guest.
+    pub const MESSAGES: u64 = 0x1000;
+    /// Event flags of the lower guest.
+    pub const EVENTS: u64 = 0x2000;
+    /// Bytes of a processor's.
+    pub const BYTES: u64 = 0x3000;
+
+    /// The first page of a processor.
+    pub const fn of(index: usize) -> u64 {
+        PARAVISOR_SYNIC + index as u64 * BYTES
     }
 }

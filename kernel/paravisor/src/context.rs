@@ -14,6 +14,7 @@ use tessera_defs::x86::PAGE_SIZE;
 use tessera_handoff::handoff::{Handoff, MAGIC};
 use tessera_handoff::layout::{GHCB_PAGE, SHARED_MAP, room};
 use tessera_hw::compose::{Machine, Strategies};
+use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::traits::{HostCalls, PageVisibility};
 use tessera_objects::apic::local::LocalApic;
 
@@ -37,6 +38,8 @@ pub struct Paravisor<'a> {
     pub kept: Kept,
     /// Its Hyper-V registers.
     pub synthetic: Synthetic,
+    /// Where the host's messages to the paravisor come, where it has any.
+    pub messages: Option<SharedPage>,
     /// It has registers; otherwise it waits for its start.
     pub runs: bool,
     /// It waits for an interrupt.
@@ -109,6 +112,7 @@ impl<'a> Paravisor<'a> {
             apic: LocalApic::new(index as u32),
             kept: Kept::new(),
             synthetic: Synthetic::default(),
+            messages: None,
             runs: false,
             halted: false,
             nmi: false,
@@ -135,12 +139,17 @@ impl Paravisor<'_> {
         self.is_guest_page(partition, gpa) && !partition.shared.contains(gpa / PAGE_SIZE)
     }
 
-    /// The address without the boundary's bit, where `gpa` is shared.
-    pub fn shared_gpa(&self, gpa: u64) -> Option<u64> {
-        let bit = match self.mode {
+    /// The bit of a shared page's address, as the lower guest has it.
+    pub fn boundary(&self) -> u64 {
+        match self.mode {
             Mode::TdxParavisor => 1 << SHARED_BIT,
             _ => 1 << VTOM_BIT,
-        };
+        }
+    }
+
+    /// The address without the boundary's bit, where `gpa` is shared.
+    pub fn shared_gpa(&self, gpa: u64) -> Option<u64> {
+        let bit = self.boundary();
         (gpa & bit != 0).then_some(gpa & !bit)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::context::Paravisor;
 use crate::{pfe, synthetic};
-use tessera_defs::hyperv as hv;
+use tessera_defs::hyperv::{self as hv, synic};
 use tessera_defs::mode::Mode;
 use tessera_defs::pfe as defs;
 use tessera_defs::snp::status::{CPUID_ENCRYPTION, VTOM_BIT};
@@ -15,6 +15,8 @@ const HYPERVISOR: u32 = 1 << 31;
 const X2APIC: u32 = 1 << 21;
 const CLOCKS: u32 =
     hv::FEATURE_EAX_TIME_REF_COUNT | hv::FEATURE_EAX_FREQUENCIES | hv::FEATURE_EAX_TSC_INVARIANT;
+
+const CALLS: u32 = synic::FEATURE_EBX_POST_MESSAGES | synic::FEATURE_EBX_SIGNAL_EVENTS;
 
 /// EAX, EBX, ECX, EDX. Isolation itself is hidden: the guest is not to use it by itself.
 pub fn answer(paravisor: &Paravisor<'_>, leaf: u32, subleaf: u32) -> [u32; 4] {
@@ -77,8 +79,14 @@ fn hypervisor(paravisor: &Paravisor<'_>, leaf: u32) -> [u32; 4] {
                 true => (CLOCKS, hv::FEATURE_EDX_FREQUENCIES),
                 false => (0, 0),
             };
-            [eax | clocks, hv::FEATURE_EBX_ISOLATION, 0, exist]
+            let (synic, calls) = match paravisor.messages {
+                Some(_) => (synic::FEATURE_EAX_SYNIC, CALLS),
+                None => (0, 0),
+            };
+            let ebx = hv::FEATURE_EBX_ISOLATION | calls;
+            [eax | clocks | synic, ebx, 0, exist]
         }
+        hv::CPUID_RECOMMENDATIONS => [hv::HINT_EAX_NO_AUTO_EOI, 0, 0, 0],
         // Virtual and logical processors at most.
         hv::CPUID_LIMITS => [PARAVISOR_VPS as u32, PARAVISOR_VPS as u32, 0, 0],
         hv::CPUID_ISOLATION => {

@@ -5,6 +5,9 @@ use crate::context::Paravisor;
 use crate::partition::Partition;
 use crate::{evidence, grant, processors};
 use core::ops::Range;
+use tessera_defs::hyperv::synic::{
+    HV_STATUS_INVALID_CONNECTION_ID, HVCALL_POST_MESSAGE, HVCALL_SIGNAL_EVENT,
+};
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_ALIGNMENT, HV_STATUS_INVALID_HYPERCALL_CODE,
     HV_STATUS_INVALID_HYPERCALL_INPUT, HV_STATUS_INVALID_PARAMETER, HV_STATUS_SUCCESS,
@@ -34,6 +37,11 @@ pub fn serve(paravisor: &mut Paravisor<'_>, control: u64, input: u64, output: u6
     // A hint to yield: there is nobody to yield to. Eight bytes of input, in memory or not.
     if control & !HYPERCALL_FAST == HVCALL_NOTIFY_LONG_SPIN_WAIT.into() {
         return status(HV_STATUS_SUCCESS);
+    }
+    // The paravisor's controller has no ports; the host's are called by the guest itself.
+    let to_ports = [HVCALL_POST_MESSAGE, HVCALL_SIGNAL_EVENT].contains(&(control as u16));
+    if to_ports && paravisor.messages.is_some() {
+        return status(HV_STATUS_INVALID_CONNECTION_ID);
     }
     if control as u16 != HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY {
         return status(HV_STATUS_INVALID_HYPERCALL_CODE);

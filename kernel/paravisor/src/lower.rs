@@ -3,6 +3,7 @@
 use crate::memory::Memory;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::start_vp::InitialVpContext;
+use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::traits::{PageVisibility, Pages};
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::registers::Registers;
@@ -93,6 +94,14 @@ pub trait LowerGuest {
     fn open_host_calls(&mut self, _: &mut dyn PageVisibility) -> Result<(), Refusal> {
         Ok(())
     }
+    /// A hypercall of the paravisor's own, whose input may travel in a page that the host sees: the result value.
+    /// Errors: the input is too long.
+    fn hypercall_of_host(
+        &mut self,
+        control: u64,
+        input: &[u8],
+        page: &mut SharedPage,
+    ) -> tessera_protocol::error::Result<u64>;
     /// The instruction by which it makes hypercalls.
     fn hypercall_instruction(&self) -> [u8; 3];
     /// CPUID as nobody but the processor answers it.

@@ -28,6 +28,7 @@ mod secondary;
 mod service;
 mod snp;
 mod stacks;
+mod synic;
 mod synthetic;
 mod tdx;
 mod traps;
@@ -85,13 +86,16 @@ fn start(
 }
 
 fn boot(paravisor: &mut Paravisor<'_>) {
+    if let Err(refusal) = synic::open(paravisor) {
+        door::refuse(refusal);
+    }
     let partition = &mut *paravisor.partition.lock();
     accept::prepare(paravisor, partition);
     pfe::publish(paravisor.mode, &partition.memory);
     grant::give_to_guest(paravisor, partition);
     grant::give_loaded(paravisor, partition);
     bind::mode(paravisor.mode, partition);
-    if partition.processors > 1 {
+    if partition.processors > 1 || paravisor.messages.is_some() {
         secondary::listen(paravisor);
     }
 }

@@ -6,6 +6,7 @@ use tessera_defs::refusal::Refusal;
 use tessera_handoff::handoff::Handoff;
 use tessera_handoff::layout::{DIRECT_MAP, SHARED_MAP, STACK_PAGES, room};
 use tessera_hw::instr;
+use tessera_hw::shared::SharedPage;
 use tessera_objects::tables::{Access, Mapping, PageBits, Size, TableMemory, Tables};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -106,6 +107,13 @@ impl Memory {
             .tables
             .map(&mut self.pool, virt, gpa, size, Mapping::SHARED);
         done.map_err(|_| Refusal::MemoryTooSmall)
+    }
+
+    /// The same, to use. Errors: likewise.
+    pub fn shared_page(&mut self, gpa: u64) -> Result<SharedPage, Refusal> {
+        self.map_shared(gpa)?;
+        // SAFETY: it was mapped there just now, for the first time, and stays so.
+        Ok(unsafe { SharedPage::new(SHARED_MAP + gpa, gpa) })
     }
 
     /// A value in private memory that is mapped, copied.

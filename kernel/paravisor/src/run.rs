@@ -7,7 +7,7 @@ use crate::partition;
 use crate::processors;
 use crate::service::Services;
 use crate::traps;
-use crate::{devices, door, instruction};
+use crate::{devices, door, instruction, synic};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_hw::instr;
@@ -24,6 +24,9 @@ pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
         }
         if traps::ticked(paravisor.index) {
             paravisor.tick();
+        }
+        if traps::messages(paravisor.index) {
+            synic::take(paravisor);
         }
         let served = turn(paravisor);
         judge(paravisor, served);

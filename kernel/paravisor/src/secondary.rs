@@ -8,7 +8,7 @@ use crate::lower::LowerGuest;
 use crate::partition::{self, Partition};
 use crate::snp::{vmpl2::Vmpl2, vmsa};
 use crate::tdx::l2::L2Vm;
-use crate::{accept, run, stacks, traps};
+use crate::{accept, run, stacks, synic, traps};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
@@ -228,6 +228,9 @@ fn start(
     lower: &mut dyn LowerGuest,
 ) -> ! {
     let mut paravisor = Paravisor::new(mode, index, host, visibility, lower);
+    if let Err(refusal) = synic::open(&mut paravisor) {
+        crate::door::refuse(refusal);
+    }
     listen(&mut paravisor);
     run::forever(&mut paravisor)
 }

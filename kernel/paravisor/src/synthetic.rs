@@ -4,6 +4,7 @@
 use crate::context::Paravisor;
 use crate::cpuid;
 use crate::msr::gp;
+use crate::synic::Controller;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tessera_defs::hyperv as hv;
 use tessera_defs::x86::PAGE_SIZE;
@@ -22,6 +23,8 @@ const RETURN: u8 = 0xC3;
 pub struct Synthetic {
     assist: u64,
     invariant: u64,
+    /// Its synthetic interrupt controller.
+    pub controller: Controller,
 }
 
 /// Ticks a second of time stamp and APIC timer; 0 where the host has no such registers.
@@ -66,6 +69,9 @@ pub fn read(paravisor: &mut Paravisor<'_>, msr: u32) -> Result<u64> {
         hv::MSR_TSC_FREQUENCY if clocks => TSC_FREQUENCY.load(Ordering::Relaxed),
         hv::MSR_APIC_FREQUENCY if clocks => APIC_FREQUENCY.load(Ordering::Relaxed),
         hv::MSR_TSC_INVARIANT_CONTROL if clocks => synthetic.invariant,
+        _ if paravisor.messages.is_some() => {
+            return synthetic.controller.read(msr).map_or_else(gp, Ok);
+        }
         _ => return gp(),
     })
 }
@@ -84,6 +90,13 @@ pub fn write(paravisor: &mut Paravisor<'_>, msr: u32, value: u64) -> Result<()> 
         }
         hv::MSR_TSC_INVARIANT_CONTROL if has_clocks() && value <= 1 => {
             paravisor.synthetic.invariant = value;
+        }
+        _ if paravisor.messages.is_some() => {
+            if paravisor.synthetic.controller.names_page(msr, value) {
+                overlay(paravisor, value, &[])?;
+            }
+            let done = paravisor.synthetic.controller.write(msr, value);
+            return done.map_or_else(gp, Ok);
         }
         _ => return gp(),
     }

@@ -1,5 +1,5 @@
-//! A processor takes interrupts at one place in its loop: its own timer, and kicks
-//! of other processors. Exceptions are refused.
+//! A processor takes interrupts at one place in its loop: its own timer, kicks of other processors, lines and
+//! messages of the host. Exceptions are refused.
 #![allow(unsafe_code)] // installs the processor's tables, once
 
 use crate::stacks;
@@ -16,6 +16,8 @@ use tessera_objects::apic::io::PINS;
 pub const TIMER: u8 = 0x50;
 /// Vector by which another processor says that it sent something.
 pub const KICK: u8 = 0x51;
+/// Vector of the host's messages to the paravisor.
+pub const MESSAGE: u8 = 0x52;
 /// Vectors of the host's IOAPIC pins, one each from here on.
 pub const LINES: u8 = 0x60;
 const LINES_END: u8 = LINES + PINS as u8;
@@ -29,6 +31,7 @@ static CAME: [Came; PARAVISOR_VPS] = [const { Came::new() }; PARAVISOR_VPS];
 /// What came to a processor since it looked last.
 struct Came {
     tick: AtomicBool,
+    message: AtomicBool,
     strays: AtomicU32,
     lines: AtomicU32,
 }
@@ -37,6 +40,7 @@ impl Came {
     const fn new() -> Self {
         Self {
             tick: AtomicBool::new(false),
+            message: AtomicBool::new(false),
             strays: AtomicU32::new(0),
             lines: AtomicU32::new(0),
         }
@@ -73,6 +77,11 @@ pub fn ticked(index: usize) -> bool {
     CAME[index].tick.swap(false, Ordering::Relaxed)
 }
 
+/// Whether the host said since the last call that there is a message. That interrupt is in service.
+pub fn messages(index: usize) -> bool {
+    CAME[index].message.swap(false, Ordering::Relaxed)
+}
+
 /// Pins of the host's IOAPIC that asked since the last call, a bit each. Each is in service.
 pub fn lines(index: usize) -> u32 {
     CAME[index].lines.swap(0, Ordering::Relaxed)
@@ -81,6 +90,7 @@ pub fn lines(index: usize) -> u32 {
 fn handle(frame: &mut TrapFrame) {
     let came = &CAME[stacks::processor(&raw const *frame as u64)];
     match frame.vector as u8 {
+        MESSAGE if !frame.forced() => came.message.store(true, Ordering::Relaxed),
         TIMER if !frame.forced() => came.tick.store(true, Ordering::Relaxed),
         vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
         vector::VE => crate::door::refuse(Refusal::UnexpectedVe),

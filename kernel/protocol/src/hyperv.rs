@@ -68,6 +68,29 @@ pub fn visibility_input(input: &mut [u8], gpas: &[u64], shared: bool) -> Result<
     ))
 }
 
+/// Writes the input of HvCallSetVpRegisters for VTL 0 of the caller's own processor into `input`: bytes written, and the
+/// hypercall input value. Errors: `BadLength`.
+pub fn registers_input(input: &mut [u8], registers: &[(u32, u64)]) -> Result<(usize, u64)> {
+    let len = SET_REGISTERS_HEADER + registers.len() * SET_REGISTERS_ENTRY;
+    let Some(input) = input.get_mut(..len).filter(|_| !registers.is_empty()) else {
+        return guest(GuestFault::BadLength(registers.len()));
+    };
+    input.fill(0);
+    let (header, entries) = input.split_at_mut(SET_REGISTERS_HEADER);
+    header[..8].copy_from_slice(&PARTITION_SELF.to_le_bytes());
+    header[8..12].copy_from_slice(&VP_SELF.to_le_bytes());
+    header[12] = VTL0;
+    let entries = entries.chunks_exact_mut(SET_REGISTERS_ENTRY);
+    for (entry, (name, value)) in entries.zip(registers) {
+        entry[..4].copy_from_slice(&name.to_le_bytes());
+        entry[16..24].copy_from_slice(&value.to_le_bytes());
+    }
+    Ok((
+        len,
+        control(HVCALL_SET_VP_REGISTERS, registers.len() as u16),
+    ))
+}
+
 /// What the input of a visibility hypercall asks for: the page at index `i` is
 /// `VisibilityRequest::gpa(i)`. For a paravisor that serves the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

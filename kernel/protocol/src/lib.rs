@@ -12,6 +12,7 @@ pub mod ghcb_msr;
 pub mod hyperv;
 pub mod insn;
 pub mod message;
+pub mod proxy;
 pub mod registers;
 pub mod rmp;
 pub mod start_vp;

@@ -2,7 +2,9 @@
 use proptest::prelude::*;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::{vc, ve};
-use tessera_protocol::hyperv::{VisibilityRequest, check, control, visibility_input};
+use tessera_protocol::hyperv::{
+    VisibilityRequest, check, control, registers_input, visibility_input,
+};
 use tessera_protocol::insn::{Action, Refused, decode};
 use tessera_protocol::registers::Registers;
 
@@ -147,4 +149,25 @@ proptest! {
         prop_assert_eq!(check(control, result).is_ok(), result == complete);
         prop_assert!(check(control, complete).is_ok());
     }
+}
+
+/// Against the bytes that the host's decoder is tested with, and `hvdef`'s layout.
+#[test]
+fn registers_are_named_in_their_places() {
+    let mut input = [0xAA; 100];
+    let registers = [(0x0009_0019, 0x6012), (7, 1 << 40)];
+    assert_eq!(
+        registers_input(&mut input, &registers),
+        Ok((80, 0x51 | 2 << 32))
+    );
+    let mut wanted = [0xAA; 100];
+    wanted[..80].fill(0);
+    wanted[..8].fill(0xFF);
+    wanted[8..13].copy_from_slice(&[0xFE, 0xFF, 0xFF, 0xFF, 0x10]);
+    wanted[16..20].copy_from_slice(&[0x19, 0, 9, 0]);
+    wanted[32..34].copy_from_slice(&[0x12, 0x60]);
+    (wanted[48], wanted[69]) = (7, 1);
+    assert_eq!(input, wanted);
+    assert!(registers_input(&mut input[..79], &registers).is_err());
+    assert!(registers_input(&mut input, &[]).is_err());
 }

@@ -112,9 +112,21 @@ const fn on(profile: HostProfile, name: &'static str, modes: &'static [Mode]) ->
 }
 
 const HYPERV: HostProfile = HostProfile::HyperV;
-const ALL: &[Mode] = &[Mode::None, Mode::Snp, Mode::Tdx];
+/// The modes without a paravisor, and those with one.
+const ALONE: &[Mode] = &[Mode::None, Mode::Snp, Mode::Tdx];
+const BELOW: &[Mode] = &[Mode::SnpParavisor, Mode::TdxParavisor];
+const ALL: &[Mode] = &[
+    Mode::None,
+    Mode::Snp,
+    Mode::Tdx,
+    Mode::SnpParavisor,
+    Mode::TdxParavisor,
+];
 const SNP: &[Mode] = &[Mode::Snp];
 const TDX: &[Mode] = &[Mode::Tdx];
+/// Who calls the host by a GHCB, and by TDG.VP.VMCALL.
+const GHCB: &[Mode] = &[Mode::Snp, Mode::SnpParavisor];
+const VMCALL: &[Mode] = &[Mode::Tdx, Mode::TdxParavisor];
 
 /// Every probe of the conformance guest, in order.
 pub static CONFORMANCE: &[Check] = &[
@@ -140,28 +152,28 @@ pub static CONFORMANCE: &[Check] = &[
     check("vc-device-memory", SNP),
     check("vc-not-validated", SNP),
     check("vc-no-exception", SNP),
-    check("msr-sev-info", SNP),
-    check("msr-cpuid", SNP),
+    check("msr-sev-info", GHCB),
+    check("msr-cpuid", GHCB),
     check("msr-page-state", SNP),
-    check("request-cpuid", SNP),
+    check("request-cpuid", GHCB),
     check("request-msr", SNP),
-    check("request-port", SNP),
-    check("request-memory", SNP),
-    check("request-nmi-complete", SNP),
-    check("request-features", SNP),
+    check("request-port", GHCB),
+    check("request-memory", GHCB),
+    check("request-nmi-complete", GHCB),
+    check("request-features", GHCB),
     check("request-page-states", SNP),
     check("request-report-short", SNP),
-    check("event-unknown", SNP),
-    check("event-incomplete", SNP),
-    check("event-usage", SNP),
-    check("event-msr", SNP),
-    check("event-time-stamp", SNP),
-    check("event-counter", SNP),
-    check("event-debug-control", SNP),
-    check("event-monitor", SNP),
-    check("event-string-port", SNP),
-    check("event-scratch", SNP),
-    check("event-device-memory", SNP),
+    check("event-unknown", GHCB),
+    check("event-incomplete", GHCB),
+    check("event-usage", GHCB),
+    check("event-msr", GHCB),
+    check("event-time-stamp", GHCB),
+    check("event-counter", GHCB),
+    check("event-debug-control", GHCB),
+    check("event-monitor", GHCB),
+    check("event-string-port", GHCB),
+    check("event-scratch", GHCB),
+    check("event-device-memory", GHCB),
     check("event-page-state", SNP),
     check("event-doorbell", SNP),
     check("event-private-messages", SNP),
@@ -193,19 +205,20 @@ pub static CONFORMANCE: &[Check] = &[
     check("verify-report", TDX),
     check("vp-rd-wr", TDX),
     check("accept", TDX),
-    check("call-info", TDX),
+    check("call-info", VMCALL),
     check("call-map-gpa", TDX),
     check("call-get-quote", TDX),
     check("call-notify", TDX),
-    check("call-cpuid", TDX),
-    check("call-port", TDX),
+    check("call-cpuid", VMCALL),
+    check("call-port", VMCALL),
     check("call-msr", TDX),
-    check("call-mmio", TDX),
-    check("call-unsupported", TDX),
+    check("call-mmio", VMCALL),
+    check("call-unsupported", VMCALL),
     on(HYPERV, "hv-leaves", ALL),
     on(HYPERV, "hv-identity", ALL),
     on(HYPERV, "hv-clocks", ALL),
-    on(HYPERV, "hv-apic", ALL),
+    on(HYPERV, "hv-apic", ALONE),
+    on(HYPERV, "hv-apic-of-the-paravisor", BELOW),
     on(HYPERV, "hv-absent", ALL),
     on(HYPERV, "hv-assist", ALL),
     on(HYPERV, "hv-reference-tsc", ALL),
@@ -216,9 +229,12 @@ pub static CONFORMANCE: &[Check] = &[
     on(HYPERV, "hv-event", ALL),
     on(HYPERV, "hv-timer-message", ALL),
     on(HYPERV, "hv-timer-stopped", ALL),
-    on(HYPERV, "hv-timer-direct", ALL),
+    on(HYPERV, "hv-timer-direct", ALONE),
+    on(HYPERV, "hv-source-of-the-paravisor", BELOW),
+    on(HYPERV, "hv-proxied-only", BELOW),
     on(HYPERV, "hv-flush", ALL),
-    on(HYPERV, "hv-cluster-ipi", ALL),
+    on(HYPERV, "hv-cluster-ipi", ALONE),
+    on(HYPERV, "hv-cluster-ipi-below", BELOW),
 ];
 
 impl Check {

@@ -57,6 +57,16 @@ fn a_tdx_host() {
 }
 
 #[test]
+fn a_host_below_vmpl_0() {
+    probe(Mode::SnpParavisor, CONFORMANCE);
+}
+
+#[test]
+fn a_host_below_l1() {
+    probe(Mode::TdxParavisor, CONFORMANCE);
+}
+
+#[test]
 fn an_snp_host_without_hyperv() {
     probe(Mode::Snp, CONFORMANCE_KVM);
 }

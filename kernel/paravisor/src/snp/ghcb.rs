@@ -5,8 +5,7 @@
 
 use crate::grant::pages;
 use tessera_defs::hyperv::{
-    GUEST_OS_ID, HVCALL_SET_VP_REGISTERS, MSR_GUEST_OS_ID, PARTITION_SELF, REGISTER_GHCB,
-    SET_REGISTERS_ENTRY, SET_REGISTERS_HEADER, VP_SELF, VTL0,
+    GUEST_OS_ID, MSR_GUEST_OS_ID, REGISTER_GHCB, SET_REGISTERS_ENTRY, SET_REGISTERS_HEADER,
 };
 use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::ghcb_msr::REGISTER_GHCB_REQUEST;
@@ -15,8 +14,6 @@ use tessera_hw::ghcb_page::GhcbPage;
 use tessera_isolation::strategy::traits::PageVisibility;
 use tessera_protocol::ghcb::{hypercall, request};
 use tessera_protocol::hyperv;
-
-const INPUT: usize = SET_REGISTERS_HEADER + SET_REGISTERS_ENTRY;
 
 /// Shares the page at `gpa` and registers it. A host without Hyper-V's interface has no such guests:
 /// there the MSR stays 0. Errors: the host refuses the page or the register.
@@ -30,20 +27,11 @@ pub fn open(
     }
     visibility.rescind(pages(gpa, gpa + 4096))?;
     visibility.share(pages(gpa, gpa + 4096))?;
-    let control = hyperv::control(HVCALL_SET_VP_REGISTERS, 1);
-    let register = gpa | 1 << VTOM_BIT | REGISTER_GHCB_REQUEST;
-    let done = hypercall::hypercall(ghcb, control, &input(register), 0);
-    done.and_then(|result| hyperv::check(control, result))
-        .map_err(|_| Refusal::GhcbRegistrationRefused)
-}
-
-fn input(value: u64) -> [u8; INPUT] {
-    let mut bytes = [0; INPUT];
-    let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
-    put(0, &PARTITION_SELF.to_le_bytes());
-    put(8, &VP_SELF.to_le_bytes());
-    put(12, &[VTL0]);
-    put(SET_REGISTERS_HEADER, &REGISTER_GHCB.to_le_bytes());
-    put(SET_REGISTERS_HEADER + 16, &value.to_le_bytes());
-    bytes
+    let register = (REGISTER_GHCB, gpa | 1 << VTOM_BIT | REGISTER_GHCB_REQUEST);
+    let mut input = [0; SET_REGISTERS_HEADER + SET_REGISTERS_ENTRY];
+    let done = hyperv::registers_input(&mut input, &[register]).and_then(|(_, control)| {
+        let result = hypercall::hypercall(ghcb, control, &input, 0)?;
+        hyperv::check(control, result)
+    });
+    done.map_err(|_| Refusal::GhcbRegistrationRefused)
 }

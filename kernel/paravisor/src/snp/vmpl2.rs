@@ -24,7 +24,7 @@ use tessera_isolation::strategy::traits::{PageVisibility, Pages};
 use tessera_protocol::error::Error;
 use tessera_protocol::exception::event::{Event, NotServed};
 use tessera_protocol::exception::vc::reflected;
-use tessera_protocol::ghcb::request;
+use tessera_protocol::ghcb::{hypercall, request};
 use tessera_protocol::{ghcb_msr, rmp};
 
 /// VMPL of the lower guest.
@@ -253,6 +253,16 @@ impl LowerGuest for Vmpl2 {
             self.open = true;
         }
         Ok(())
+    }
+
+    /// The input travels in the GHCB.
+    fn hypercall_of_host(
+        &mut self,
+        control: u64,
+        input: &[u8],
+        _: &mut SharedPage,
+    ) -> tessera_protocol::error::Result<u64> {
+        hypercall::hypercall(&mut self.ghcb, control, input, 0)
     }
 
     /// VMMCALL.

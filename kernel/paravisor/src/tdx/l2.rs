@@ -15,6 +15,7 @@ use tessera_defs::x86::{MSR_EFER, MSR_PAT, MSR_TSC_AUX, efer, vector};
 use tessera_handoff::layout::room;
 use tessera_hw::host::TdcallPort;
 use tessera_hw::instr;
+use tessera_hw::shared::SharedPage;
 use tessera_isolation::strategy::traits::Pages;
 use tessera_protocol::error::Result as Protocol;
 use tessera_protocol::exception::event::{Event, NotServed};
@@ -22,6 +23,8 @@ use tessera_protocol::exception::ve;
 use tessera_protocol::tdx::lower::{self, L2Exit};
 use tessera_protocol::tdx::memory as page;
 use tessera_protocol::tdx::module::{vp_rd, vp_wr};
+use tessera_protocol::tdx::vmcall::VmcallHypercall;
+use tessera_protocol::traits::Hypercall;
 use zerocopy::FromZeros;
 
 const RFLAGS_IF: u64 = 1 << 9;
@@ -290,6 +293,16 @@ impl LowerGuest for L2Vm {
 
     fn tables(&mut self) -> u64 {
         vp_rd(&mut self.call, vmcs1(vmcs::GUEST_CR3)).unwrap_or(0)
+    }
+
+    fn hypercall_of_host(
+        &mut self,
+        control: u64,
+        input: &[u8],
+        page: &mut SharedPage,
+    ) -> Protocol<u64> {
+        page.write(0, input);
+        Ok(VmcallHypercall(&mut self.call).hypercall(control, page.gpa(), 0))
     }
 
     /// VMCALL.

@@ -2,14 +2,14 @@
 
 use super::Probe;
 use crate::answers::trap;
-use crate::processors::calls::{msr_read, msr_write};
-use crate::processors::{Machine, machine, snp as by_ghcb};
+use crate::processors::calls::{host_read, host_write, is_below, way};
+use crate::processors::{machine, snp as by_ghcb};
 use crate::tdx::vmcall;
 use core::sync::atomic::Ordering::SeqCst;
 use tessera_defs::hyperv as hv;
 use tessera_defs::mode::Mode;
 use tessera_defs::tdx::vmcall as call;
-use tessera_defs::x86::vector;
+use tessera_defs::x86::{MSR_APIC_BASE, vector, x2apic};
 use tessera_hw::instr;
 
 /// Shorthand of the interrupt command.
@@ -21,11 +21,11 @@ const ABSENT_EAX: u32 = 1 | 1 << 7;
 const ABSENT_EDX: u32 = 1 << 10;
 
 pub const ALL: &[(&str, Probe)] = &[
-    ("hv-leaves", |machine| {
-        let last = leaf(machine, hv::CPUID_VENDOR);
-        let features = leaf(machine, hv::CPUID_FEATURES);
-        let isolation = leaf(machine, hv::CPUID_ISOLATION);
-        let kind = match machine.mode {
+    ("hv-leaves", |_| {
+        let last = leaf(hv::CPUID_VENDOR);
+        let features = leaf(hv::CPUID_FEATURES);
+        let isolation = leaf(hv::CPUID_ISOLATION);
+        let kind = match way() {
             Mode::Snp => hv::ISOLATION_SNP,
             Mode::Tdx => hv::ISOLATION_TDX,
             _ => hv::ISOLATION_NONE,
@@ -33,60 +33,69 @@ pub const ALL: &[(&str, Probe)] = &[
         let needed = hv::FEATURE_EAX_HYPERCALL | hv::FEATURE_EAX_VP_INDEX;
         last[0] >= hv::CPUID_ISOLATION
             && last[1..] == hv::VENDOR_SIGNATURE
-            && leaf(machine, hv::CPUID_INTERFACE)[0] == hv::INTERFACE_SIGNATURE
+            && leaf(hv::CPUID_INTERFACE)[0] == hv::INTERFACE_SIGNATURE
             && features[0] & needed == needed
             && isolation[1] & hv::ISOLATION_EBX_TYPE == kind
-            && isolation[0] & hv::ISOLATION_EAX_PARAVISOR == 0
+            && (isolation[0] & hv::ISOLATION_EAX_PARAVISOR != 0) == is_below()
     }),
     ("hv-identity", |_| {
-        msr_write(hv::MSR_GUEST_OS_ID, hv::GUEST_OS_ID);
-        msr_read(hv::MSR_GUEST_OS_ID) == hv::GUEST_OS_ID && msr_read(hv::MSR_VP_INDEX) == 0
+        host_write(hv::MSR_GUEST_OS_ID, hv::GUEST_OS_ID);
+        host_read(hv::MSR_GUEST_OS_ID) == hv::GUEST_OS_ID && host_read(hv::MSR_VP_INDEX) == 0
     }),
     ("hv-clocks", |_| {
-        let first = msr_read(hv::MSR_TIME_REF_COUNT);
-        let goes_on = (0..10_000).any(|_| msr_read(hv::MSR_TIME_REF_COUNT) > first);
+        let first = host_read(hv::MSR_TIME_REF_COUNT);
+        let goes_on = (0..10_000).any(|_| host_read(hv::MSR_TIME_REF_COUNT) > first);
         let frequencies = [hv::MSR_TSC_FREQUENCY, hv::MSR_APIC_FREQUENCY];
         goes_on
             && frequencies
                 .iter()
-                .all(|register| msr_read(*register) > 1_000_000)
+                .all(|register| host_read(*register) > 1_000_000)
     }),
     // The vector is one whose handler says so, and ends it by the APIC's own register.
     ("hv-apic", |_| {
         let came = || machine::COUNTS[0].signals.load(SeqCst);
         let before = came();
-        msr_write(hv::MSR_TPR, 0xF0);
-        msr_write(hv::MSR_ICR, u64::from(machine::SIGNAL) | TO_SELF);
-        let held = (0..100).all(|_| msr_read(hv::MSR_TPR) == 0xF0 && came() == before);
-        msr_write(hv::MSR_TPR, 0);
-        let arrived = (0..10_000).any(|_| msr_read(hv::MSR_TPR) == 0 && came() > before);
-        msr_write(hv::MSR_EOI, 0);
+        host_write(hv::MSR_TPR, 0xF0);
+        host_write(hv::MSR_ICR, u64::from(machine::SIGNAL) | TO_SELF);
+        let held = (0..100).all(|_| host_read(hv::MSR_TPR) == 0xF0 && came() == before);
+        host_write(hv::MSR_TPR, 0);
+        let arrived = (0..10_000).any(|_| host_read(hv::MSR_TPR) == 0 && came() > before);
+        host_write(hv::MSR_EOI, 0);
         held && arrived
-            && msr_read(hv::MSR_ICR) as u32 == u32::from(machine::SIGNAL) | TO_SELF as u32
+            && host_read(hv::MSR_ICR) as u32 == u32::from(machine::SIGNAL) | TO_SELF as u32
     }),
-    ("hv-absent", |machine| {
-        let denied = |register: &u32| match machine.mode {
-            Mode::Snp => by_ghcb::msr_denied(*register),
-            Mode::Tdx => {
-                vmcall([call::RDMSR, u64::from(*register), 0, 0, 0]).r10 == call::INVALID_OPERAND
-            }
-            _ => trap::caught(2, || _ = msr_read(*register)) == Some((vector::GP.into(), 0)),
-        };
-        let bits = leaf(machine, hv::CPUID_FEATURES);
+    // The APIC of a paravisor's guest is not the hypervisor's.
+    ("hv-apic-of-the-paravisor", |_| {
+        let registers = [hv::MSR_TPR, hv::MSR_ICR, x2apic::TPR, MSR_APIC_BASE];
+        registers.iter().all(denied)
+    }),
+    ("hv-absent", |_| {
+        let bits = leaf(hv::CPUID_FEATURES);
         bits[0] & ABSENT_EAX == 0 && bits[3] & ABSENT_EDX == 0 && ABSENT.iter().all(denied)
     }),
     ("hv-assist", |_| {
-        let old = msr_read(hv::MSR_VP_ASSIST_PAGE);
-        msr_write(hv::MSR_VP_ASSIST_PAGE, 0x5000);
-        let kept = msr_read(hv::MSR_VP_ASSIST_PAGE) == 0x5000;
-        msr_write(hv::MSR_VP_ASSIST_PAGE, old);
+        let old = host_read(hv::MSR_VP_ASSIST_PAGE);
+        host_write(hv::MSR_VP_ASSIST_PAGE, 0x5000);
+        let kept = host_read(hv::MSR_VP_ASSIST_PAGE) == 0x5000;
+        host_write(hv::MSR_VP_ASSIST_PAGE, old);
         kept
     }),
 ];
 
+/// Whether RDMSR of it is #GP.
+fn denied(register: &u32) -> bool {
+    match way() {
+        Mode::Snp => by_ghcb::msr_denied(*register),
+        Mode::Tdx => {
+            vmcall([call::RDMSR, u64::from(*register), 0, 0, 0]).r10 == call::INVALID_OPERAND
+        }
+        _ => trap::caught(2, || _ = host_read(*register)) == Some((vector::GP.into(), 0)),
+    }
+}
+
 /// A leaf of the hypervisor's.
-fn leaf(machine: &Machine, leaf: u32) -> [u32; 4] {
-    match machine.mode {
+fn leaf(leaf: u32) -> [u32; 4] {
+    match way() {
         Mode::Snp => by_ghcb::cpuid(leaf),
         Mode::Tdx => {
             let regs = vmcall([call::CPUID, leaf.into(), 0, 0, 0]);

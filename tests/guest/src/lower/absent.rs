@@ -150,7 +150,7 @@ fn unknown_port_write(lower: &mut Lower) -> Result {
 
 fn unknown_hypercall(lower: &mut Lower) -> Result {
     let wanted = hv::HV_STATUS_INVALID_HYPERCALL_CODE;
-    [0, 1, 0x5C, 0xDA, 0xDC, 0xFFFF]
+    [0, 1, 0x5B, 0xDA, 0xDC, 0xFFFF]
         .into_iter()
         .try_for_each(|code| status(lower, code, EXCHANGE_PAGE, wanted))
 }

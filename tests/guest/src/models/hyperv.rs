@@ -75,6 +75,12 @@ pub static MSRS: &[Row] = &[
         Conformance("hv-apic"),
     ),
     row(
+        "APIC, EOI, ICR, TPR for a paravisor's guest: the APIC is the paravisor's",
+        "OpenVMM",
+        Refused(GP),
+        Conformance("hv-apic-of-the-paravisor"),
+    ),
+    row(
         "SCONTROL, SVERSION, SIEFP, SIMP, EOM, SINT0 to SINT15",
         "TLFS 11.8",
         Modelled,
@@ -91,6 +97,18 @@ pub static MSRS: &[Row] = &[
         "TLFS 11.8.6",
         Modelled,
         Unit("vmm/synic/tests.rs"),
+    ),
+    row(
+        "SINTx of a paravisor's guest: a message of type 8001000F to the paravisor, which proxies it",
+        "hvdef; OpenHCL kernel",
+        Modelled,
+        Conformance("hv-proxied-only"),
+    ),
+    row(
+        "SINTx of the paravisor's own controller",
+        "TLFS 11.8; Linux hv_set_non_nested_msr",
+        Modelled,
+        Conformance("hv-source-of-the-paravisor"),
     ),
     row(
         "message page: slots, MessagePending, EOM",
@@ -162,6 +180,18 @@ pub static CALLS: &[Row] = &[
         Processors,
     ),
     row(
+        "HvCallGetVpIndexFromApicId",
+        "Linux hvgdk_mini.h",
+        Modelled,
+        Unit("vmm/hypercall.rs"),
+    ),
+    row(
+        "HvCallSetVpRegisters: GHCB, controller and timers of a paravisor's guest",
+        "OpenVMM",
+        Modelled,
+        Unit("vmm/synic/lower_tests.rs"),
+    ),
+    row(
         "HvCallModifySparseGpaPageHostVisibility",
         "Linux hyperv-tlfs.h",
         Modelled,
@@ -178,6 +208,12 @@ pub static CALLS: &[Row] = &[
         "TLFS 10.5",
         Modelled,
         Conformance("hv-cluster-ipi"),
+    ),
+    row(
+        "HvCallSendSyntheticClusterIpi by a paravisor's guest",
+        "TLFS 10.5",
+        Refused("ACCESS_DENIED"),
+        Conformance("hv-cluster-ipi-below"),
     ),
     row(
         "HvCallSendSyntheticClusterIpi to others",

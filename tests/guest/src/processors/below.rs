@@ -64,6 +64,17 @@ fn change(me: usize, gpa: u64, kind: u32) -> bool {
     hypercall(code | done, physical, 0) == done
 }
 
+/// Shares a page, for good.
+pub fn share_page(gpa: u64) {
+    change(0, gpa, hv::VISIBILITY_SHARED);
+}
+
+/// A call without input that matters: its result value.
+pub fn ask(control: u64) -> u64 {
+    let (_, physical) = own_page(0);
+    hypercall(control, physical, 0)
+}
+
 /// Shares one page and takes it back, again and again; how often that was not done.
 pub fn share(me: usize) -> u64 {
     let pair = || change(me, RAM, hv::VISIBILITY_SHARED) && change(me, RAM, hv::VISIBILITY_PRIVATE);

@@ -22,6 +22,20 @@ pub fn mode() -> Mode {
     Mode::from_u32(MODE.load(Ordering::Relaxed)).unwrap_or(Mode::None)
 }
 
+/// The mode whose calls to the host these are: below a paravisor they go to it by the same ways.
+pub fn way() -> Mode {
+    match mode() {
+        Mode::SnpParavisor => Mode::Snp,
+        Mode::TdxParavisor => Mode::Tdx,
+        mode => mode,
+    }
+}
+
+/// A paravisor is below this guest.
+pub fn is_below() -> bool {
+    way() != mode()
+}
+
 /// Hypercalls are VMCALL here.
 pub fn is_l2() -> bool {
     mode() == Mode::TdxParavisor
@@ -49,19 +63,37 @@ pub fn join(index: usize) {
     }
 }
 
-/// RDMSR, of a register that the host serves.
+/// RDMSR, of a register that the host serves; below a paravisor the paravisor.
 pub fn msr_read(register: u32) -> u64 {
-    match mode() {
+    match is_below() {
+        // SAFETY: a register without effect on memory.
+        true => unsafe { instr::rdmsr(register) },
+        false => host_read(register),
+    }
+}
+
+/// WRMSR, likewise.
+pub fn msr_write(register: u32, value: u64) {
+    match is_below() {
+        // SAFETY: as above.
+        true => unsafe { instr::wrmsr(register, value) },
+        false => host_write(register, value),
+    }
+}
+
+/// RDMSR of the host's own register.
+pub fn host_read(register: u32) -> u64 {
+    match way() {
         Mode::Snp => snp::msr(register, None),
         Mode::Tdx => vmcall([call::RDMSR, register.into(), 0, 0, 0]).r11,
-        // SAFETY: a register without effect on memory.
+        // SAFETY: as above.
         _ => unsafe { instr::rdmsr(register) },
     }
 }
 
-/// WRMSR, of a register that the host serves.
-pub fn msr_write(register: u32, value: u64) {
-    match mode() {
+/// WRMSR, likewise.
+pub fn host_write(register: u32, value: u64) {
+    match way() {
         Mode::Snp => drop(snp::msr(register, Some(value))),
         Mode::Tdx => drop(vmcall([call::WRMSR, register.into(), value, 0, 0])),
         // SAFETY: as above.

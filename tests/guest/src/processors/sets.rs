@@ -19,6 +19,10 @@ const INPUT: u16 = hv::HV_STATUS_INVALID_HYPERCALL_INPUT;
 pub static ALL: &[(&str, Probe)] = &[
     ("hv-flush", |_| flush()),
     ("hv-cluster-ipi", |_| cluster_ipi()),
+    ("hv-cluster-ipi-below", |_| {
+        let one = [VECTOR, 1];
+        fast(HVCALL_SEND_IPI.into(), one) == hv::HV_STATUS_ACCESS_DENIED
+    }),
 ];
 
 fn flush() -> bool {

@@ -21,9 +21,24 @@ const PAGE: u64 = 4096;
 /// Save areas that were used.
 static USED: AtomicU64 = AtomicU64::new(0);
 
-/// GPA of the GHCB of processor `index`.
+/// Below a paravisor, whose page it is: address of processor 0's, in the shared half.
+static LOWER: AtomicU64 = AtomicU64::new(0);
+
+/// GPA of the GHCB of processor `index`; below a paravisor there is but that of processor 0.
 pub fn ghcb(index: usize) -> u64 {
-    FREE + (8 + index as u64) * PAGE
+    match calls::is_below() {
+        true => LOWER.load(Ordering::Relaxed),
+        false => FREE + (8 + index as u64) * PAGE,
+    }
+}
+
+/// Below a paravisor: finds the GHCB of processor 0, which runs this, and maps it in its place.
+pub fn find_ghcb(machine: &mut Machine) {
+    // SAFETY: the register that says where it is.
+    let address = unsafe { instr::rdmsr(ghcb_msr::MSR_GHCB) };
+    LOWER.store(address, Ordering::Relaxed);
+    let gpa = address & !machine.guest.shared_bits();
+    machine.guest.shared_at(1, gpa);
 }
 
 /// Shares the GHCB of processor `index`, mapped in its own place.

@@ -1,19 +1,21 @@
 //! Hyper-V's synthetic interrupt controller, timers and reference time stamp page, as the host has them (TLFS 6.0b,
 //! chapters 10 to 12). The pages are shared with the host in SNP and in a TD. The host is probed, so that it
-//! has connections that lead back to the caller (`tests/host/src/vmm/synic/ports.rs`).
+//! has connections that lead back to the caller (`tests/host/src/vmm/synic/ports.rs`). Below a paravisor the guest calls
+//! the same host by itself: pages are what the paravisor gave it, and a source asks the paravisor for its interrupts, too.
 #![allow(unsafe_code)] // reason: hypercalls
 
 use super::machine::{COUNTS, SIGNAL, TIMER};
 use super::probes::{Probe, soon};
-use super::{Machine, calls, snp};
+use super::{Machine, below, calls, snp};
 use crate::window::{self, RAM, put, touch};
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use tessera_defs::hyperv as hv;
 use tessera_defs::hyperv::synic::*;
 use tessera_defs::mode::Mode;
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall;
-use tessera_hw::isolation;
+use tessera_hw::{instr, isolation, probe};
 
 /// Pages of messages, event flags, reference time, and input of hypercalls.
 const PAGES: u64 = RAM + 256 * 4096;
@@ -30,6 +32,9 @@ const VECTOR: u64 = SIGNAL as u64;
 /// 100 ns.
 const SHORT: u64 = 5000;
 
+/// Where the pages of messages and event flags are: here, or where the paravisor says.
+static GIVEN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
 /// In order: later ones need what earlier ones enabled.
 pub static ALL: &[(&str, Probe)] = &[
     ("hv-reference-tsc", |machine| {
@@ -44,10 +49,15 @@ pub static ALL: &[(&str, Probe)] = &[
     ("hv-timer-message", |_| timer_message()),
     ("hv-timer-stopped", |_| timer_stopped()),
     ("hv-timer-direct", |_| direct() == 3),
+    ("hv-source-of-the-paravisor", |_| source_of_the_paravisor()),
+    ("hv-proxied-only", |_| proxied_only()),
 ];
 
 fn physical(page: usize) -> u64 {
-    PAGES + page as u64 * 4096
+    match GIVEN.get(page).map_or(0, |given| given.load(Relaxed)) {
+        0 => PAGES + page as u64 * 4096,
+        given => given,
+    }
 }
 
 /// Address of a byte of a page.
@@ -64,59 +74,92 @@ fn signalled(before: u64) -> bool {
     soon(|| signals() == before + 1)
 }
 
+/// No further one comes, in a time in which a paravisor would have had its turn.
+fn stays(count: u64) -> bool {
+    (0..10_000).all(|_| {
+        core::hint::spin_loop();
+        signals() == count
+    })
+}
+
 fn share(machine: &mut Machine) {
-    (0..4).for_each(|page| {
-        let gpa = physical(page);
+    for page in 0..4 {
+        let gpa = PAGES + page as u64 * 4096;
         match machine.mode {
             Mode::Snp => crate::snp::share(gpa),
             Mode::Tdx => crate::tdx::share(&machine.guest, gpa, 4096),
-            _ => {}
+            Mode::None => {}
+            _ if page < GIVEN.len() => find(machine, page),
+            _ => below::share_page(gpa),
         }
-        machine.guest.shared_at(PLACE + page, gpa);
+        machine.guest.shared_at(PLACE + page, physical(page));
         (0..512).for_each(|word| put(at(page, word * 8), 0));
-    });
+    }
+}
+
+/// The page that the paravisor gave: its address stands in the register, in the shared half.
+fn find(machine: &Machine, page: usize) {
+    let register = calls::host_read([MSR_SIMP, MSR_SIEFP][page]);
+    let gpa = register & !0xFFF & !machine.guest.shared_bits();
+    GIVEN[page].store(gpa, Relaxed);
 }
 
 /// Time stamp times scale lies between two readings of the counter.
 fn reference_page() -> bool {
     let register = physical(REFERENCE) | 1;
-    calls::msr_write(MSR_REFERENCE_TSC, register);
+    calls::host_write(MSR_REFERENCE_TSC, register);
     let [sequence, scale, offset] = [0, 8, 16].map(|place| touch(at(REFERENCE, place)));
-    let counter = || calls::msr_read(hv::MSR_TIME_REF_COUNT);
+    let counter = || calls::host_read(hv::MSR_TIME_REF_COUNT);
     let before = counter();
     let tsc = tessera_hw::instr::rdtsc();
     let after = counter();
     let by_page = ((u128::from(tsc) * u128::from(scale)) >> 64) as u64;
     let now = by_page.wrapping_add(offset);
-    calls::msr_read(MSR_REFERENCE_TSC) == register
+    calls::host_read(MSR_REFERENCE_TSC) == register
         && sequence as u32 != 0
         && (before..=after).contains(&now)
 }
 
 fn registers() -> bool {
-    let fresh = calls::msr_read(MSR_SVERSION) == VERSION
-        && calls::msr_read(MSR_EOM) == 0
-        && (0..SOURCES as u32).all(|n| calls::msr_read(MSR_SINT0 + n) == SINT_MASKED)
-        && (0..2 * TIMERS as u32).all(|n| calls::msr_read(MSR_STIMER0_CONFIG + n) == 0);
+    let fresh = calls::host_read(MSR_SVERSION) == VERSION
+        && calls::host_read(MSR_SCONTROL) == 0
+        && calls::host_read(MSR_EOM) == 0
+        && (0..SOURCES as u32).all(|n| calls::host_read(MSR_SINT0 + n) == SINT_MASKED)
+        && (0..2 * TIMERS as u32).all(|n| calls::host_read(MSR_STIMER0_CONFIG + n) == 0);
+    let pages = match calls::is_below() {
+        true => [MSR_SIMP, MSR_SIEFP].map(calls::host_read),
+        false => [MESSAGES, EVENTS].map(|page| physical(page) | 1),
+    };
     let enable = [
         (MSR_SCONTROL, 1),
-        (MSR_SIMP, physical(MESSAGES) | 1),
-        (MSR_SIEFP, physical(EVENTS) | 1),
-        (MSR_SINT0 + SINT as u32, VECTOR),
+        (MSR_SIMP, pages[0]),
+        (MSR_SIEFP, pages[1]),
     ];
     enable
         .iter()
-        .for_each(|(msr, value)| calls::msr_write(*msr, *value));
+        .for_each(|(msr, value)| calls::host_write(*msr, *value));
+    set_source(VECTOR);
     fresh
+        && pages.iter().all(|page| page & 1 == 1)
+        && calls::host_read(MSR_SINT0 + SINT as u32) == VECTOR
         && enable
             .iter()
-            .all(|(msr, value)| calls::msr_read(*msr) == *value)
+            .all(|(msr, value)| calls::host_read(*msr) == *value)
+}
+
+/// Sets the source; a paravisor is asked for its interrupts, too (Linux `hv_set_non_nested_msr`).
+fn set_source(value: u64) {
+    let source = MSR_SINT0 + SINT as u32;
+    calls::host_write(source, value);
+    if calls::is_below() {
+        calls::msr_write(source, value | SINT_PROXY);
+    }
 }
 
 /// A fast hypercall.
 pub fn fast(control: u64, input: [u64; 2]) -> u16 {
     let control = control | hv::HYPERCALL_FAST;
-    let result = match calls::mode() {
+    let result = match calls::way() {
         Mode::Snp => snp::hypercall(control, &input),
         Mode::Tdx => td_hypercall(control, input[0], input[1]),
         // SAFETY: no memory is named.
@@ -128,7 +171,7 @@ pub fn fast(control: u64, input: [u64; 2]) -> u16 {
 /// A hypercall with its input.
 pub fn hypercall(control: u64, input: &[u64]) -> u16 {
     let words = input.iter().enumerate();
-    let result = match calls::mode() {
+    let result = match calls::way() {
         Mode::Snp => snp::hypercall(control, input),
         mode => {
             words.for_each(|(n, word)| put(at(INPUT, n * 8), *word));
@@ -207,7 +250,7 @@ fn message_waits() -> bool {
     let queued = post(ECHO + SINT as u64, 8, 0) == 0 && slot(SINT) == (7, MESSAGE_PENDING);
     empty(SINT);
     let waits = slot(SINT).0 == 0 && signals() == before;
-    calls::msr_write(MSR_EOM, 0);
+    calls::host_write(MSR_EOM, 0);
     let came = signalled(before) && slot(SINT) == (8, 0);
     empty(SINT);
     queued && waits && came
@@ -215,14 +258,78 @@ fn message_waits() -> bool {
 
 /// The message comes, the interrupt does not.
 fn silent(how: u64) -> bool {
-    let source = MSR_SINT0 + SINT as u32;
     let before = signals();
-    calls::msr_write(source, how | VECTOR);
+    set_source(how | VECTOR);
     let came = post(ECHO + SINT as u64, 9, 0) == 0 && slot(SINT) == (9, 0);
-    let quiet = !soon(|| signals() != before);
-    calls::msr_write(source, VECTOR);
+    let quiet = stays(before);
+    set_source(VECTOR);
     empty(SINT);
     came && quiet
+}
+
+/// The paravisor's controller: its registers, which are not the host's, and a call that finds no port.
+fn source_of_the_paravisor() -> bool {
+    let source = MSR_SINT0 + 15;
+    let fresh = calls::msr_read(source) == SINT_MASKED
+        && calls::msr_read(MSR_SVERSION) == VERSION
+        && [MSR_SCONTROL, MSR_SIMP, MSR_SIEFP, MSR_EOM].map(calls::msr_read) == [0; 4];
+    calls::msr_write(source, SINT_PROXY | 0x70);
+    let kept =
+        calls::msr_read(source) == SINT_PROXY | 0x70 && calls::host_read(source) == SINT_MASKED;
+    calls::msr_write(source, SINT_MASKED);
+    // SAFETY: values that the registers do not take, and pages that are not this guest's.
+    let refused = unsafe {
+        [
+            (source, 15),
+            (source + 1, 0x70),
+            (MSR_SVERSION, 1),
+            (MSR_EOM, 1),
+            (MSR_SIMP, physical(MESSAGES) | 1),
+            (MSR_STIMER0_CONFIG, 0),
+        ]
+        .map(|(msr, value)| probe::wrmsr(msr, value))
+    };
+    // A page of its own begins with zeros.
+    let own = RAM + 260 * 4096;
+    calls::msr_write(MSR_SIEFP, own | 1);
+    let named = calls::msr_read(MSR_SIEFP) == own | 1 && calls::msr_read(MSR_SIMP) == 0;
+    calls::msr_write(MSR_SIEFP, 0);
+    let features = instr::cpuid(hv::CPUID_FEATURES, 0);
+    let announced = features.eax & FEATURE_EAX_SYNIC != 0
+        && features.eax & FEATURE_EAX_TIMERS == 0
+        && instr::cpuid(hv::CPUID_RECOMMENDATIONS, 0).eax & hv::HINT_EAX_NO_AUTO_EOI != 0;
+    let unknown =
+        [HVCALL_POST_MESSAGE, HVCALL_SIGNAL_EVENT].map(|code| below::ask(code.into()) as u16);
+    fresh
+        && kept
+        && refused == [false; 6]
+        && named
+        && announced
+        && unknown == [HV_STATUS_INVALID_CONNECTION_ID; 2]
+}
+
+/// Only what the paravisor was asked for comes through it: not a source that is only the host's, masked or polled
+/// there, or with another vector.
+fn proxied_only() -> bool {
+    let source = MSR_SINT0 + SINT as u32;
+    let held = [
+        VECTOR,
+        SINT_PROXY | SINT_MASKED | VECTOR,
+        SINT_PROXY | SINT_POLLING | VECTOR,
+        SINT_PROXY | 0x71,
+    ];
+    let quiet = held.iter().all(|value| {
+        calls::msr_write(source, *value);
+        let before = signals();
+        let came = post(ECHO + SINT as u64, 11, 0) == 0 && slot(SINT) == (11, 0);
+        empty(SINT);
+        came && stays(before)
+    });
+    set_source(VECTOR);
+    let before = signals();
+    let comes = post(ECHO + SINT as u64, 12, 0) == 0 && signalled(before) && slot(SINT).0 == 12;
+    empty(SINT);
+    quiet && comes
 }
 
 /// Flag 65 of SINT2, once: it is set already the second time.
@@ -231,7 +338,7 @@ fn event() -> bool {
     let before = signals();
     let first = signal(ECHO + SINT as u64, 65) == 0 && signalled(before) && touch(word) == 2;
     let second = signal(ECHO + SINT as u64, 65) == 0;
-    let quiet = !soon(|| signals() != before + 1);
+    let quiet = stays(before + 1);
     put(word, 0);
     first && second && quiet
 }
@@ -239,9 +346,9 @@ fn event() -> bool {
 /// A one-shot timer, armed by its count, ends a halt by its message.
 fn timer_message() -> bool {
     let before = signals();
-    calls::msr_write(MSR_STIMER0_CONFIG, TIMER_AUTO_ENABLE | TO_SINT);
-    let expires = calls::msr_read(hv::MSR_TIME_REF_COUNT) + SHORT;
-    calls::msr_write(MSR_STIMER0_CONFIG + 1, expires);
+    calls::host_write(MSR_STIMER0_CONFIG, TIMER_AUTO_ENABLE | TO_SINT);
+    let expires = calls::host_read(hv::MSR_TIME_REF_COUNT) + SHORT;
+    calls::host_write(MSR_STIMER0_CONFIG + 1, expires);
     while signals() == before {
         calls::halt();
     }
@@ -249,7 +356,7 @@ fn timer_message() -> bool {
     let right = slot(SINT) == (MESSAGE_TIMER_EXPIRED, 0)
         && (word(0), word(1)) == (0, expires)
         && word(2) >= expires
-        && calls::msr_read(MSR_STIMER0_CONFIG) == TIMER_AUTO_ENABLE | TO_SINT;
+        && calls::host_read(MSR_STIMER0_CONFIG) == TIMER_AUTO_ENABLE | TO_SINT;
     empty(SINT);
     right
 }
@@ -257,13 +364,13 @@ fn timer_message() -> bool {
 /// No source, no timer; and a count of zero stops one.
 fn timer_stopped() -> bool {
     let config = MSR_STIMER0_CONFIG + 2;
-    calls::msr_write(config + 1, u64::MAX);
-    calls::msr_write(config, TIMER_ENABLE);
-    let nowhere = calls::msr_read(config) == 0;
-    calls::msr_write(config, TIMER_ENABLE | TO_SINT);
-    let enabled = calls::msr_read(config) == TIMER_ENABLE | TO_SINT;
-    calls::msr_write(config + 1, 0);
-    nowhere && enabled && calls::msr_read(config) == TO_SINT
+    calls::host_write(config + 1, u64::MAX);
+    calls::host_write(config, TIMER_ENABLE);
+    let nowhere = calls::host_read(config) == 0;
+    calls::host_write(config, TIMER_ENABLE | TO_SINT);
+    let enabled = calls::host_read(config) == TIMER_ENABLE | TO_SINT;
+    calls::host_write(config + 1, 0);
+    nowhere && enabled && calls::host_read(config) == TO_SINT
 }
 
 /// A period of direct mode, three times: ticks of the processor that asks.
@@ -272,19 +379,19 @@ pub fn direct() -> u64 {
     let before = ticks.load(Relaxed);
     let config = TIMER_ENABLE | TIMER_PERIODIC | TIMER_DIRECT;
     let vector = u64::from(TIMER) << TIMER_VECTOR_SHIFT;
-    calls::msr_write(MSR_STIMER0_CONFIG + 1, SHORT);
-    calls::msr_write(MSR_STIMER0_CONFIG, config | vector);
+    calls::host_write(MSR_STIMER0_CONFIG + 1, SHORT);
+    calls::host_write(MSR_STIMER0_CONFIG, config | vector);
     while ticks.load(Relaxed) < before + 3 {
         calls::halt();
     }
-    calls::msr_write(MSR_STIMER0_CONFIG + 1, 0);
+    calls::host_write(MSR_STIMER0_CONFIG + 1, 0);
     3.min(ticks.load(Relaxed) - before)
 }
 
 /// Another processor: everything is at its start, and its timer is its own.
 pub fn own() -> u64 {
-    let fresh = calls::msr_read(MSR_SINT0 + SINT as u32) == SINT_MASKED
-        && calls::msr_read(MSR_SCONTROL) == 0
-        && calls::msr_read(MSR_STIMER0_CONFIG) == 0;
+    let fresh = calls::host_read(MSR_SINT0 + SINT as u32) == SINT_MASKED
+        && calls::host_read(MSR_SCONTROL) == 0
+        && calls::host_read(MSR_STIMER0_CONFIG) == 0;
     if fresh { direct() } else { 0 }
 }
