@@ -112,8 +112,8 @@ static STRATEGIES: &[Strategy] = &[
         name: "hypercall",
         mode: Some(Mode::SnpParavisor),
         needs: &["ap-creation", "run-vmpl", "vmgexit"],
-        // The paravisor registers the lower context's GHCB, where the host has Hyper-V's interface.
-        // It gives the host's IOAPIC what its guest gives its own.
+        // The paravisor registers the lower context's GHCB and the pages of its synthetic interrupts, where the
+        // host has Hyper-V's interface. It gives the host's IOAPIC what its guest gives its own.
         explains: &["hypercall", "set-vp-registers", "mmio"],
     },
     Strategy {
@@ -132,7 +132,7 @@ static STRATEGIES: &[Strategy] = &[
         name: "hypercall",
         mode: Some(Mode::TdxParavisor),
         needs: &["vp-enter", "tdvmcall"],
-        explains: &["tdcall", "mmio"],
+        explains: &["tdcall", "hypercall", "set-vp-registers", "mmio"],
     },
     Strategy {
         name: "hv-visibility",

@@ -187,6 +187,8 @@ static TABLE: &[Scenario] = &[
         lie: "timers-lost", processors: 4, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "ipis-unasked", what: "interrupts that nobody sent: counted, dropped",
         lie: "ipis-unasked", processors: 2, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    Scenario { name: "proxy-any", what: "the paravisor is told of interrupts that its guest never asked for, and of other things: none comes through",
+        lie: "proxy-any", processors: 2, modes: &[(SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "monitor-direct", what: "somebody types at the console of plain QEMU",
         typed: TYPED, profile: HostProfile::Kvm, direct: true, modes: &[(NONE, RUNS)], ..BASE },
     Scenario { name: "monitor", what: "somebody types at the console: the monitor answers, and changes nothing",
