@@ -18,8 +18,9 @@ pub const SIGNATURE: [u32; 3] = [
     u32::from_le_bytes(*b"Tess"),
     u32::from_le_bytes(*b"era\0"),
 ];
-/// Version 1.1: the evidence service. 1.2: processors and interrupt commands.
-pub const VERSION: u32 = 1 << 16 | 3;
+/// Version 1.1: the evidence service. 1.2: processors and interrupt commands. 1.3: devices, clocks, ports, calls of the
+/// host. 1.4: sources of synthetic interrupts.
+pub const VERSION: u32 = 1 << 16 | 4;
 /// Version of every service of version 1.
 pub const SERVICE_VERSION: u32 = 1 << 16;
 /// Owner identifier of this project ("TSRA").
@@ -101,6 +102,8 @@ pub mod service {
     pub const PORTS: u32 = 15;
     /// Calls that go to the host, since 1.3.
     pub const HOST_CALLS: u32 = 16;
+    /// Sources of synthetic interrupts whose interrupts the paravisor passes on, since 1.4.
+    pub const SOURCES: u32 = 17;
 }
 
 /// How a service is invoked.

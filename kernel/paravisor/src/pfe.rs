@@ -1,7 +1,7 @@
 //! The paravisor feature enumeration: what this paravisor provides, as `docs/pfe.md` says.
 
 use crate::memory::Memory;
-use tessera_defs::hyperv as hv;
+use tessera_defs::hyperv::{self as hv, synic};
 use tessera_defs::mode::Mode;
 use tessera_defs::pfe::{
     Entry, OWNER, SERVICE_VERSION, TABLE_MAGIC, TableHeader, VERSION, flags, invoke, service,
@@ -30,9 +30,11 @@ const CALL: u32 = hv::HVCALL_MODIFY_SPARSE_GPA_PAGE_HOST_VISIBILITY as u32;
 const EVIDENCE: u32 = hv::HVCALL_EVIDENCE as u32;
 const IO_APIC: u32 = (io::PAGE / PAGE_SIZE) as u32;
 const START: u32 = hv::HVCALL_START_VP as u32;
+const SINT0: u32 = synic::MSR_SINT0;
+const SINT15: u32 = SINT0 + synic::SOURCES as u32 - 1;
 
 /// Every service.
-pub const SERVICES: [Entry; 17] = [
+pub const SERVICES: [Entry; 18] = [
     entry(
         service::CPUID,
         invoke::CPUID,
@@ -128,6 +130,7 @@ pub const SERVICES: [Entry; 17] = [
         0,
         0,
     ),
+    entry(service::SOURCES, invoke::MSR, 0, SINT0, SINT15),
 ];
 
 /// Bytes of the table.

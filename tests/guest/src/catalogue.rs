@@ -273,6 +273,7 @@ pub static PROBES: &[Probe] = &[
     probe("clocks"),
     probe("ports"),
     probe("host-calls"),
+    probe("sources"),
     probe("accepted-memory"),
     probe("evidence"),
     probe("start-processor"),

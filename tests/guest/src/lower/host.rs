@@ -5,6 +5,7 @@ use super::machine::{Lower, TIMER, enable_interrupts, ticks};
 use super::probes::Result;
 use crate::window::{RAM, put, touch};
 use tessera_defs::hyperv as hv;
+use tessera_defs::hyperv::synic::{FEATURE_EAX_SYNIC, MSR_SINT0, SINT_MASKED, SINT_PROXY, SOURCES};
 use tessera_defs::mode::Mode;
 use tessera_defs::pfe::Entry;
 use tessera_defs::port::{CMOS_DATA, CMOS_INDEX, COM1};
@@ -174,6 +175,22 @@ pub fn ports(_: &mut Lower, entry: &Entry) -> Result {
         instr::in8(CMOS_DATA)
     };
     check(minutes <= 0x59, "the real-time clock")
+}
+
+/// Each is masked first and keeps what it is given; the guest of `conformance` sees what comes of it.
+pub fn sources(_: &mut Lower, entry: &Entry) -> Result {
+    let last = MSR_SINT0 + SOURCES as u32 - 1;
+    check((entry.first, entry.last) == (MSR_SINT0, last), "the range")?;
+    let bits = instr::cpuid(hv::CPUID_FEATURES, 0).eax;
+    check(bits & FEATURE_EAX_SYNIC != 0, "the feature bit")?;
+    for source in entry.first..=entry.last {
+        check(rdmsr(source)? == SINT_MASKED, "not masked")?;
+        wrmsr(source, SINT_PROXY | 0x70)?;
+        check(rdmsr(source)? == SINT_PROXY | 0x70, "not kept")?;
+        check(wrmsr(source, 15).is_err(), "a vector below 16")?;
+        wrmsr(source, SINT_MASKED)?;
+    }
+    check(rdmsr(last + 1).is_err(), "one too many")
 }
 
 /// The identity is told to the host, without the paravisor, and read back.

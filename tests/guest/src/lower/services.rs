@@ -66,6 +66,7 @@ pub const PROBES: &[(u32, u32, &str, Use)] = &[
     (service::CLOCKS, invoke::MSR, "clocks", host::clocks),
     (service::PORTS, invoke::PORT, "ports", host::ports),
     (service::HOST_CALLS, invoke::HOST, "host-calls", host::calls),
+    (service::SOURCES, invoke::MSR, "sources", host::sources),
     (
         service::PROCESSORS,
         invoke::HYPERCALL,
