@@ -250,10 +250,9 @@ impl Boot {
         self.series == INITRAMFS
     }
 
-    /// The host has Hyper-V's interface, and no paravisor stands before it.
+    /// The host has Hyper-V's interface.
     fn looks_for_vmbus(&self) -> bool {
-        let below = matches!(self.mode, Mode::SnpParavisor | Mode::TdxParavisor);
-        self.has_modules() && self.profile == HostProfile::HyperV && !below
+        self.has_modules() && self.profile == HostProfile::HyperV
     }
 
     /// The guest reads evidence that has to be verified.
