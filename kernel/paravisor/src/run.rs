@@ -6,7 +6,7 @@ use crate::lower::{Exit, Injection};
 use crate::partition;
 use crate::processors;
 use crate::service::Services;
-use crate::traps;
+use crate::traps::{self, kind};
 use crate::{devices, door, instruction, synic};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
@@ -19,23 +19,36 @@ use tessera_protocol::exception::serve;
 pub fn forever(paravisor: &mut Paravisor<'_>) -> ! {
     loop {
         instr::take_interrupts();
-        for _ in 0..traps::strays(paravisor.index) {
-            paravisor.end_of_interrupt();
-        }
-        if traps::ticked(paravisor.index) {
-            paravisor.tick();
-        }
-        if traps::messages(paravisor.index) {
-            synic::take(paravisor);
-        }
-        let served = turn(paravisor);
+        let taken = match traps::came(paravisor.index) {
+            0 => Ok(()),
+            kinds => take(paravisor, kinds),
+        };
+        let served = taken.and_then(|()| turn(paravisor));
         judge(paravisor, served);
     }
 }
 
+/// What the host's interrupts were for.
+fn take(paravisor: &mut Paravisor<'_>, kinds: u32) -> Result<(), NotServed> {
+    if kinds & kind::TICK != 0 {
+        paravisor.tick();
+    }
+    if kinds & kind::MESSAGE != 0 {
+        synic::take(paravisor);
+    }
+    if kinds & kind::STRAY != 0 {
+        for _ in 0..traps::strays(paravisor.index) {
+            paravisor.end_of_interrupt();
+        }
+    }
+    if kinds & kind::LINE != 0 {
+        devices::take_lines(paravisor)?;
+    }
+    Ok(())
+}
+
 /// One entry, or one wait, and what came of it.
 fn turn(paravisor: &mut Paravisor<'_>) -> Result<(), NotServed> {
-    devices::take_lines(paravisor)?;
     if !processors::attend(paravisor) || idles(paravisor) {
         // Interrupts are off since what was sent was taken: a kick since then ends the wait.
         paravisor.host.halt()?;

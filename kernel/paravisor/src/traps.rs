@@ -3,7 +3,7 @@
 #![allow(unsafe_code)] // installs the processor's tables, once
 
 use crate::stacks;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_handoff::layout::PARAVISOR_VPS;
@@ -30,8 +30,8 @@ static CAME: [Came; PARAVISOR_VPS] = [const { Came::new() }; PARAVISOR_VPS];
 
 /// What came to a processor since it looked last.
 struct Came {
-    tick: AtomicBool,
-    message: AtomicBool,
+    /// Kinds of it: `came`.
+    kinds: AtomicU32,
     strays: AtomicU32,
     lines: AtomicU32,
 }
@@ -39,12 +39,23 @@ struct Came {
 impl Came {
     const fn new() -> Self {
         Self {
-            tick: AtomicBool::new(false),
-            message: AtomicBool::new(false),
+            kinds: AtomicU32::new(0),
             strays: AtomicU32::new(0),
             lines: AtomicU32::new(0),
         }
     }
+}
+
+/// Kinds of interrupts, a bit each.
+pub mod kind {
+    /// The timer fired.
+    pub const TICK: u32 = 1 << 0;
+    /// The host has a message. That interrupt is in service.
+    pub const MESSAGE: u32 = 1 << 1;
+    /// Pins of the host's IOAPIC asked.
+    pub const LINE: u32 = 1 << 2;
+    /// Kicks, and what nobody asked for.
+    pub const STRAY: u32 = 1 << 3;
 }
 
 /// Loads them on this processor. Called once on each, on the first one before the others start.
@@ -67,19 +78,18 @@ pub fn install(index: usize) {
     }
 }
 
+/// Kinds of what came since the last call: most turns look at nothing else.
+pub fn came(index: usize) -> u32 {
+    let kinds = &CAME[index].kinds;
+    match kinds.load(Ordering::Relaxed) {
+        0 => 0,
+        _ => kinds.swap(0, Ordering::Relaxed),
+    }
+}
+
 /// How many interrupts came that nobody asked for: each is to be ended, or it holds back the timer.
 pub fn strays(index: usize) -> u32 {
     CAME[index].strays.swap(0, Ordering::Relaxed)
-}
-
-/// Whether the timer fired since the last call.
-pub fn ticked(index: usize) -> bool {
-    CAME[index].tick.swap(false, Ordering::Relaxed)
-}
-
-/// Whether the host said since the last call that there is a message. That interrupt is in service.
-pub fn messages(index: usize) -> bool {
-    CAME[index].message.swap(false, Ordering::Relaxed)
 }
 
 /// Pins of the host's IOAPIC that asked since the last call, a bit each. Each is in service.
@@ -89,9 +99,9 @@ pub fn lines(index: usize) -> u32 {
 
 fn handle(frame: &mut TrapFrame) {
     let came = &CAME[stacks::processor(&raw const *frame as u64)];
-    match frame.vector as u8 {
-        MESSAGE if !frame.forced() => came.message.store(true, Ordering::Relaxed),
-        TIMER if !frame.forced() => came.tick.store(true, Ordering::Relaxed),
+    let kind = match frame.vector as u8 {
+        TIMER if !frame.forced() => kind::TICK,
+        MESSAGE if !frame.forced() => kind::MESSAGE,
         vector::VC => crate::door::refuse(Refusal::UnexpectedVc),
         vector::VE => crate::door::refuse(Refusal::UnexpectedVe),
         0..32 => crate::door::refuse(Refusal::UnexpectedException),
@@ -99,11 +109,14 @@ fn handle(frame: &mut TrapFrame) {
         _ if frame.forced() => crate::door::refuse(Refusal::InjectedInterrupt),
         line @ LINES..LINES_END => {
             came.lines.fetch_or(1 << (line - LINES), Ordering::Relaxed);
+            kind::LINE
         }
         // Whoever was kicked looks at what was sent whenever it comes by; so does who was not. The spurious one
         // too may be one that a host sends: then it is in service.
         _ => {
             came.strays.fetch_add(1, Ordering::Relaxed);
+            kind::STRAY
         }
-    }
+    };
+    came.kinds.fetch_or(kind, Ordering::Relaxed);
 }

@@ -57,8 +57,7 @@ fn drive(
         if vmm.scenario.typed {
             vmm.take_typed();
         }
-        if vmm.synic {
-            vmm.proxy_any();
+        if vmm.synic && vmm.has_deliveries() {
             deliver(vmm, memory, technology);
         }
         match vmm.next_turn() {

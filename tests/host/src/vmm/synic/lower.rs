@@ -126,8 +126,15 @@ impl Vmm {
         }
     }
 
+    /// A controller may have something to deliver, or a timer to expire.
+    pub fn has_deliveries(&mut self) -> bool {
+        self.proxy_any();
+        let due = |vp: &Vp| vp.synic.timers.armed() || vp.lower.timers.armed() || vp.looks();
+        self.vps.iter().any(due)
+    }
+
     /// A lying host tells the paravisor of interrupts that no source asked for, and of what is no message of its kind.
-    pub fn proxy_any(&mut self) {
+    fn proxy_any(&mut self) {
         if !self.scenario.lies(lies::PROXY_ANY) || !self.random().is_multiple_of(64) {
             return;
         }
