@@ -8,6 +8,7 @@ extern crate std;
 pub mod apic;
 pub mod elf;
 pub mod frames;
+pub mod gate;
 pub mod page_list;
 pub mod page_set;
 pub mod pair;

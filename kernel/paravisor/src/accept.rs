@@ -6,6 +6,7 @@ use crate::cpuid;
 use crate::grant::{image_page_is_guests, pages};
 use crate::lower::Grant;
 use crate::partition::Partition;
+use crate::processors;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::{LARGE_PAGE_SIZE, PAGE_SIZE};
 use tessera_handoff::layout::PFE_PAGE;
@@ -59,35 +60,28 @@ pub fn prepare(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
     }
 }
 
-/// Accepts all that is left. In SNP a page is validated before VMPL 2 gets permissions on it; in between
-/// another processor that touches it would meet a fault which only the host sees. So all is accepted
-/// while one processor runs. (In a TD such an access exits to L1, which waits for the lock.)
-pub fn all(paravisor: &mut Paravisor<'_>, partition: &mut Partition) {
-    for (start, end) in partition.ram_ranges() {
-        let first = start / LARGE_PAGE_SIZE * LARGE_PAGE_SIZE;
-        for chunk in (first..end).step_by(LARGE_PAGE_SIZE as usize) {
-            ensure(paravisor, partition, chunk.max(start));
-        }
-    }
-}
-
-/// Makes sure that the chunk of `gpa` is accepted and the guest's.
+/// Makes sure that the chunk of `gpa` is accepted and the guest's. In SNP a page is validated before VMPL 2 gets
+/// permissions on it; in between another processor that touches it would meet a fault which only the host sees. So
+/// none of them is in VMPL 2 then. (In a TD such an access exits to L1, which waits for the lock.)
 pub fn ensure(paravisor: &mut Paravisor<'_>, partition: &mut Partition, gpa: u64) {
     let chunk = gpa / LARGE_PAGE_SIZE;
     if partition.accepted.get(chunk) {
         return;
     }
     let (first, last) = (chunk * LARGE_PAGE_SIZE, (chunk + 1) * LARGE_PAGE_SIZE);
-    for (start, end) in partition.ram_ranges() {
-        let (start, end) = (start.max(first), end.min(last));
-        if start < end {
-            let done = accept_unloaded(paravisor, partition, (start, end));
-            let all = pages(start, end);
-            let done = done.and_then(|()| paravisor.lower.grant(all, Grant::All));
-            if let Err(refusal) = done {
-                crate::door::refuse(refusal);
+    let done = processors::alone(paravisor, |paravisor| {
+        let parts = partition.ram_ranges();
+        let mut parts = parts.map(|(start, end)| (start.max(first), end.min(last)));
+        parts.try_for_each(|(start, end)| match start < end {
+            true => {
+                accept_unloaded(paravisor, partition, (start, end))?;
+                paravisor.lower.grant(pages(start, end), Grant::All)
             }
-        }
+            false => Ok(()),
+        })
+    });
+    if let Err(refusal) = done {
+        crate::door::refuse(refusal);
     }
     partition.accepted.set(chunk);
     partition.changed();

@@ -48,6 +48,8 @@ pub struct Paravisor<'a> {
     pub nmi: bool,
     /// How many there are.
     pub processors: usize,
+    /// SNP with several processors: lower contexts run only while nobody accepts memory.
+    pub gated: bool,
     /// `partition::changes` before the lower context ran last.
     pub seen: u64,
     /// What all processors have in common.
@@ -103,6 +105,7 @@ impl<'a> Paravisor<'a> {
         lower: &'a mut dyn LowerGuest,
     ) -> Self {
         let partition = partition::get();
+        let processors = partition.lock().processors;
         Self {
             mode,
             index,
@@ -116,7 +119,8 @@ impl<'a> Paravisor<'a> {
             runs: false,
             halted: false,
             nmi: false,
-            processors: partition.lock().processors,
+            processors,
+            gated: processors > 1 && own_mode(mode) == Mode::Snp,
             seen: 0,
             partition,
         }

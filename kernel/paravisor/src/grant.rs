@@ -4,6 +4,7 @@ use crate::context::Paravisor;
 use crate::lower::Grant;
 use crate::memory::{Memory, virt};
 use crate::partition::Partition;
+use crate::processors;
 use core::ops::Range;
 use tessera_defs::hyperv::{HV_STATUS_ACCESS_DENIED, HV_STATUS_INSUFFICIENT_MEMORY};
 use tessera_defs::refusal::Refusal;
@@ -118,8 +119,11 @@ fn give_up(paravisor: &mut Paravisor<'_>, pages: Pages) -> Result<(), Refusal> {
     paravisor.visibility.share(pages)
 }
 
+/// As in `accept::ensure`: nobody is to meet a page that has no permissions yet.
 fn take_back(paravisor: &mut Paravisor<'_>, pages: Pages) -> Result<(), Refusal> {
     paravisor.visibility.unshare(pages)?;
-    paravisor.visibility.accept_again(pages)?;
-    paravisor.lower.grant(pages, Grant::All)
+    processors::alone(paravisor, |paravisor| {
+        paravisor.visibility.accept_again(pages)?;
+        paravisor.lower.grant(pages, Grant::All)
+    })
 }

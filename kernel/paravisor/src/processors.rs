@@ -4,7 +4,8 @@
 use crate::context::Paravisor;
 use crate::partition::Partition;
 use crate::{first_state, secondary, traps};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use spin::Mutex;
 use tessera_defs::hyperv::{
     HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_VP_STATE, HV_STATUS_SUCCESS,
@@ -14,6 +15,7 @@ use tessera_defs::x86::x2apic;
 use tessera_handoff::layout::PARAVISOR_VPS;
 use tessera_objects::apic::command::{Command, Delivery};
 use tessera_objects::apic::inbox::Inbox;
+use tessera_objects::gate::{self, Gate};
 
 /// What a lower processor starts with.
 #[derive(Clone, Copy)]
@@ -66,6 +68,12 @@ static PROCESSORS: [Processor; PARAVISOR_VPS] = [const {
         inbox: Inbox::new(),
     }
 }; PARAVISOR_VPS];
+
+/// SNP: lower contexts enter through it (`Paravisor::gated`).
+static GATE: Gate = Gate(AtomicU32::new(0));
+const _: () = assert!(PARAVISOR_VPS <= gate::MOST);
+/// Looks between two kicks of a processor that is to come out.
+const LOOKS: u32 = 1 << 20;
 
 /// Gives a processor that waits its start; `false` where it runs, or has one.
 fn give(index: usize, start: Start) -> bool {
@@ -166,6 +174,41 @@ fn kick(paravisor: &mut Paravisor<'_>, index: usize) {
     if paravisor.host.wrmsr(x2apic::ICR, command).is_err() {
         crate::door::refuse(paravisor.host_fault());
     }
+}
+
+/// Whether the lower context of this processor may run now; `came_out` follows.
+pub fn may_go_in(paravisor: &Paravisor<'_>) -> bool {
+    !paravisor.gated || GATE.enter(paravisor.index)
+}
+
+/// The lower context of this processor does not run any longer.
+pub fn came_out(paravisor: &Paravisor<'_>) {
+    if paravisor.gated {
+        GATE.leave(paravisor.index);
+    }
+}
+
+/// Does `act` while no lower context runs, on any processor. Who calls it has the partition's lock, so that he is the
+/// only one. A host that does not let processors come out holds up the guest, as it can anyway.
+pub fn alone<T>(paravisor: &mut Paravisor<'_>, act: impl FnOnce(&mut Paravisor<'_>) -> T) -> T {
+    if !paravisor.gated {
+        return act(paravisor);
+    }
+    let mut inside = GATE.close();
+    while inside != 0 {
+        let left = (0..paravisor.processors).filter(|index| inside >> index & 1 == 1);
+        left.for_each(|index| kick(paravisor, index));
+        for _ in 0..LOOKS {
+            inside = GATE.inside();
+            if inside == 0 {
+                break;
+            }
+            spin_loop();
+        }
+    }
+    let done = act(paravisor);
+    GATE.open();
+    done
 }
 
 /// Takes what others sent to this processor. Whether its lower context is to run.

@@ -8,6 +8,7 @@ use crate::processors;
 use crate::service::Services;
 use crate::traps::{self, kind};
 use crate::{devices, door, instruction, synic};
+use core::hint::spin_loop;
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::vector;
 use tessera_hw::instr;
@@ -54,10 +55,15 @@ fn turn(paravisor: &mut Paravisor<'_>) -> Result<(), NotServed> {
         paravisor.host.halt()?;
         return Ok(());
     }
+    if !processors::may_go_in(paravisor) {
+        spin_loop();
+        return Ok(());
+    }
     offer_interrupt(paravisor);
     took_interrupt(paravisor);
     paravisor.seen = partition::changes();
     let exit = paravisor.lower.enter();
+    processors::came_out(paravisor);
     took_interrupt(paravisor);
     match exit? {
         Some(exit) => serve_exit(paravisor, exit),

@@ -8,7 +8,7 @@ use crate::lower::LowerGuest;
 use crate::partition::{self, Partition};
 use crate::snp::{vmpl2::Vmpl2, vmsa};
 use crate::tdx::l2::L2Vm;
-use crate::{accept, run, stacks, synic, traps};
+use crate::{run, stacks, synic, traps};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tessera_defs::hyperv::{GUEST_OS_ID, MSR_GUEST_OS_ID};
@@ -78,7 +78,6 @@ pub fn ensure(
         false => {
             partition.memory.map_stack(index)?;
             if snp {
-                accept::all(paravisor, partition);
                 furnish(paravisor, partition, index)?;
             }
         }

@@ -70,6 +70,8 @@ impl Snp {
         let size = regs[reg::RCX] as u32;
         let result = if kind == Kind::Pvalidate {
             vmm.note("pvalidate");
+            // Here another processor hurts most: one that meets the page before it has permissions.
+            vmm.pause();
             let validate = regs[reg::RDX] & 1 == 1;
             let operands = Pvalidate {
                 gpa,
