@@ -6,7 +6,7 @@
 
 use crate::boot::{self, Boot};
 use crate::{apic, interrupts, memory, windows};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tessera_handoff::layout::DIRECT_MAP;
 use tessera_objects::system::interrupt::LINES;
 use tessera_objects::tables::{Access, Mapping};
@@ -24,8 +24,6 @@ const LEVEL: u32 = 1 << 15;
 
 /// Window of the registers; 0: there is none.
 static WINDOW: AtomicU64 = AtomicU64::new(0);
-/// It is a paravisor's.
-static EMULATED: AtomicBool = AtomicBool::new(false);
 /// Address and number of lines.
 static ADDRESS: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -48,7 +46,6 @@ pub fn install(boot: &Boot, claim: Option<u64>, emulated: Option<u64>) {
     let Some(window) = memory::map_registers(gpa, LEN, how).map(|virt| virt - DIRECT_MAP) else {
         return;
     };
-    EMULATED.store(boot.handoff.paravisor_below != 0, Ordering::Relaxed);
     WINDOW.store(window, Ordering::Relaxed);
     ADDRESS.store(gpa, Ordering::Relaxed);
     let version = read(VERSION);
@@ -60,11 +57,6 @@ pub fn install(boot: &Boot, claim: Option<u64>, emulated: Option<u64>) {
 /// Its lines; 0 where there is none.
 pub fn lines() -> u32 {
     COUNT.load(Ordering::Relaxed)
-}
-
-/// Whether devices beside it stand in memory: below a paravisor none does.
-pub fn has_neighbours() -> bool {
-    lines() != 0 && !EMULATED.load(Ordering::Relaxed)
 }
 
 /// Whether its page is touched.

@@ -19,7 +19,7 @@ pub const SIGNATURE: [u32; 3] = [
     u32::from_le_bytes(*b"era\0"),
 ];
 /// Version 1.1: the evidence service. 1.2: processors and interrupt commands. 1.3: devices, clocks, ports, calls of the
-/// host. 1.4: sources of synthetic interrupts.
+/// host. 1.4: sources of synthetic interrupts, device memory.
 pub const VERSION: u32 = 1 << 16 | 4;
 /// Version of every service of version 1.
 pub const SERVICE_VERSION: u32 = 1 << 16;
@@ -104,6 +104,8 @@ pub mod service {
     pub const HOST_CALLS: u32 = 16;
     /// Sources of synthetic interrupts whose interrupts the paravisor passes on, since 1.4.
     pub const SOURCES: u32 = 17;
+    /// The host's devices in shared memory, since 1.4.
+    pub const DEVICE_MEMORY: u32 = 18;
 }
 
 /// How a service is invoked.
@@ -124,6 +126,8 @@ pub mod invoke {
     pub const MEMORY: u32 = 7;
     /// VMGEXIT (AMD) or TDG.VP.VMCALL (Intel), since 1.3.
     pub const HOST: u32 = 8;
+    /// Loads and stores in shared memory where no RAM is, pages first..=last, since 1.4.
+    pub const SHARED: u32 = 9;
 }
 
 /// Flags of an entry.

@@ -3,15 +3,20 @@
 //! guest's, each with a vector of the paravisor's own.
 
 use crate::context::Paravisor;
+use crate::grant::image_page_is_guests;
 use crate::traps::{self, LINES};
 use tessera_objects::apic::io::{self as io_apic, PINS, Pin};
 use tessera_objects::apic::local::base;
-use tessera_protocol::error::{Error, GuestFault, Result};
+use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 
 const PAGE: u64 = 4096;
 
-/// Whether a device of the paravisor's stands at `gpa`.
+/// Whether a device stands at `gpa`: one of the paravisor's in private memory, or in shared memory of the host's,
+/// where no RAM is.
 pub fn stands_at(paravisor: &Paravisor<'_>, gpa: u64) -> bool {
+    if let Some(gpa) = paravisor.shared_gpa(gpa) {
+        return !paravisor.partition.lock().in_ram(gpa) && !image_page_is_guests(gpa);
+    }
     match gpa & !(PAGE - 1) {
         io_apic::PAGE => true,
         base::PAGE => paravisor.apic.is_xapic(),
@@ -22,7 +27,7 @@ pub fn stands_at(paravisor: &Paravisor<'_>, gpa: u64) -> bool {
 /// Reads `size` bytes. Shared device memory is the host's. Errors: nothing stands there.
 pub fn read(paravisor: &mut Paravisor<'_>, gpa: u64, size: u8) -> Result<u64> {
     if let Some(gpa) = paravisor.shared_gpa(gpa) {
-        return paravisor.host.mmio_read(gpa, size);
+        return absent(paravisor.host.mmio_read(gpa, size), u64::MAX);
     }
     if !stands_at(paravisor, gpa) {
         return Err(Error::Guest(GuestFault::BadAddress(gpa)));
@@ -36,10 +41,18 @@ pub fn read(paravisor: &mut Paravisor<'_>, gpa: u64, size: u8) -> Result<u64> {
     Ok(register >> (offset % 4 * 8) & u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8))))
 }
 
+/// What the host refuses is a bus without a device, where an access comes to `nothing`.
+fn absent<T>(done: Result<T>, nothing: T) -> Result<T> {
+    match done {
+        Err(Error::Host(HostFault::Refused { .. })) => Ok(nothing),
+        done => done,
+    }
+}
+
 /// Writes; registers take whole words.
 pub fn write(paravisor: &mut Paravisor<'_>, gpa: u64, size: u8, value: u64) -> Result<()> {
     if let Some(gpa) = paravisor.shared_gpa(gpa) {
-        return paravisor.host.mmio_write(gpa, size, value);
+        return absent(paravisor.host.mmio_write(gpa, size, value), ());
     }
     if !stands_at(paravisor, gpa) || size != 4 || !gpa.is_multiple_of(4) {
         return Err(Error::Guest(GuestFault::BadAddress(gpa)));

@@ -34,7 +34,7 @@ const SINT0: u32 = synic::MSR_SINT0;
 const SINT15: u32 = SINT0 + synic::SOURCES as u32 - 1;
 
 /// Every service.
-pub const SERVICES: [Entry; 18] = [
+pub const SERVICES: [Entry; 19] = [
     entry(
         service::CPUID,
         invoke::CPUID,
@@ -131,6 +131,7 @@ pub const SERVICES: [Entry; 18] = [
         0,
     ),
     entry(service::SOURCES, invoke::MSR, 0, SINT0, SINT15),
+    entry(service::DEVICE_MEMORY, invoke::SHARED, 0, 0, u32::MAX),
 ];
 
 /// Bytes of the table.

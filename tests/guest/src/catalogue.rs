@@ -274,6 +274,7 @@ pub static PROBES: &[Probe] = &[
     probe("ports"),
     probe("host-calls"),
     probe("sources"),
+    probe("device-memory"),
     probe("accepted-memory"),
     probe("evidence"),
     probe("start-processor"),

@@ -193,6 +193,18 @@ pub fn sources(_: &mut Lower, entry: &Entry) -> Result {
     check(rdmsr(last + 1).is_err(), "one too many")
 }
 
+/// The host's own IOAPIC stands in the shared half, where the paravisor's stands in the private one; and nothing
+/// stands beside it.
+pub fn device_memory(lower: &mut Lower, entry: &Entry) -> Result {
+    check((entry.first, entry.last) == (0, u32::MAX), "the range")?;
+    let io_apic = lower.guest.shared(IO_APIC);
+    write(io_apic, 1);
+    check(read(io_apic + 0x10) == IO_APIC_VERSION, "the version")?;
+    let nothing = lower.guest.shared(IO_APIC - 4096);
+    write(nothing, 0);
+    check(read(nothing) == u32::MAX, "a device that there is not")
+}
+
 /// The identity is told to the host, without the paravisor, and read back.
 pub fn calls(lower: &mut Lower, _: &Entry) -> Result {
     let told = match lower.mode {

@@ -68,6 +68,12 @@ pub const PROBES: &[(u32, u32, &str, Use)] = &[
     (service::HOST_CALLS, invoke::HOST, "host-calls", host::calls),
     (service::SOURCES, invoke::MSR, "sources", host::sources),
     (
+        service::DEVICE_MEMORY,
+        invoke::SHARED,
+        "device-memory",
+        host::device_memory,
+    ),
+    (
         service::PROCESSORS,
         invoke::HYPERCALL,
         "start-processor",

@@ -75,7 +75,9 @@ pub static LEAVES: &[Row] = &[
     row(
         "TDG.SERVTD.RD, TDG.SERVTD.WR",
         "348551, TDG.SERVTD.RD",
-        Absent("leaves of a service TD"),
+        Absent(
+            "a service TD has their handle from its host, by TDG.VP.VMCALL<Service>, which is refused",
+        ),
         None,
     ),
     row(
