@@ -4,6 +4,7 @@
 use crate::ghcb_page::GhcbPage;
 use crate::host::{GhcbMsrPort, RmpPort, TdcallPort, VirtualApicPort, VmcallPort, VmmcallPort};
 use crate::instr;
+use crate::isolation;
 use crate::message_pages::MessagePair;
 use crate::native::{InitSipi, NativeCalls};
 use crate::processors::{DirectFill, ResetPort};
@@ -97,7 +98,7 @@ impl Machine {
         // SAFETY: the instructions exist in the mode that the stub proved; the GHCB as above.
         unsafe {
             match mode {
-                Mode::None => Machine::None(NativeCalls::new(), Plain, Unattested, InitSipi::new()),
+                Mode::None => Machine::None(native(mode), Plain, Unattested, InitSipi::new()),
                 Mode::Snp => {
                     let page = GhcbPage::new(SharedPage::new(ghcb_virt, ghcb_gpa));
                     let visibility = PscVisibility {
@@ -136,7 +137,7 @@ impl Machine {
                         call: VmmcallPort::new(),
                         pages: own_page(START_PAGE),
                     };
-                    Machine::Vmpl2(NativeCalls::new(), visibility, reports, starts)
+                    Machine::Vmpl2(native(mode), visibility, reports, starts)
                 }
                 Mode::TdxParavisor => {
                     let visibility = below(VmcallPort::new());
@@ -148,7 +149,7 @@ impl Machine {
                         call: VmcallPort::new(),
                         pages: own_page(START_PAGE),
                     };
-                    Machine::L2(NativeCalls::new(), visibility, reports, starts)
+                    Machine::L2(native(mode), visibility, reports, starts)
                 }
             }
         }
@@ -174,6 +175,21 @@ impl Machine {
             visibility,
             attestation,
             processors,
+        }
+    }
+}
+
+/// The instructions themselves; below a paravisor hypercalls, too.
+///
+/// # Safety
+/// As for `Machine::new`.
+unsafe fn native(mode: Mode) -> NativeCalls {
+    // SAFETY: the caller's promise; the paravisor of each mode serves its instruction.
+    unsafe {
+        match mode {
+            Mode::SnpParavisor => NativeCalls::below(isolation::vmmcall),
+            Mode::TdxParavisor => NativeCalls::below(isolation::vmcall),
+            _ => NativeCalls::new(),
         }
     }
 }
@@ -310,7 +326,7 @@ impl Calls {
         unsafe {
             match mode {
                 Mode::None | Mode::SnpParavisor | Mode::TdxParavisor => {
-                    Some(Self::Native(NativeCalls::new()))
+                    Some(Self::Native(native(mode)))
                 }
                 Mode::Tdx => Some(Self::Tdx(VmcallCalls(
                     TdcallPort::new(),

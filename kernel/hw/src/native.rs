@@ -1,4 +1,4 @@
-//! Host calls of a plain machine: the instructions themselves.
+//! Host calls of a plain machine, or of a guest below a paravisor: the instructions themselves.
 #![allow(unsafe_code)] // reason: port I/O and MSRs
 
 use crate::{instr, probe, start};
@@ -8,9 +8,12 @@ use tessera_isolation::strategy::traits::{Bridge, Pages, Processors, SendIpi, St
 use tessera_protocol::error::{Error, GuestFault, HostFault, Result};
 use tessera_protocol::exception::serve::Service;
 
-/// Demands: a plain machine, with trap handlers installed.
+/// A hypercall by its instruction: control, input, output; the result value.
+pub type Instruction = unsafe fn(u64, u64, u64) -> u64;
+
+/// Demands: a plain machine or a paravisor, with trap handlers installed.
 #[derive(Debug)]
-pub struct NativeCalls(());
+pub struct NativeCalls(Option<Instruction>);
 
 impl NativeCalls {
     /// See the type.
@@ -19,7 +22,15 @@ impl NativeCalls {
     /// What the type demands; devices that callers reach start no transfer into Rust's memory; device
     /// memory that callers name is mapped in the shared map, and is no memory.
     pub const unsafe fn new() -> Self {
-        Self(())
+        Self(None)
+    }
+
+    /// The same below a paravisor, which serves hypercalls by that instruction.
+    ///
+    /// # Safety
+    /// As `new`; hypercalls that callers make name no memory.
+    pub const unsafe fn below(hypercall: Instruction) -> Self {
+        Self(Some(hypercall))
     }
 }
 
@@ -71,8 +82,10 @@ impl Service for NativeCalls {
         instr::wait_for_interrupt();
         Ok(())
     }
-    fn hypercall(&mut self, control: u64, _: u64, _: u64) -> Result<u64> {
-        Err(Error::Guest(GuestFault::BadValue(control)))
+    fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
+        let call = self.0.ok_or(Error::Guest(GuestFault::BadValue(control)))?;
+        // SAFETY: the promise of `below`.
+        Ok(unsafe { call(control, first, second) })
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {
         let at = SHARED_MAP + gpa;

@@ -205,7 +205,7 @@ fn hypercall() -> Result<bool, Error> {
     // On a plain machine the kernel has no way to them.
     let offered = info.profile == HostProfile::HyperV as u32 && info.mode != Mode::None as u32;
     match Channel::new(CHANNEL_HYPERCALL, code, 1) {
-        Err(Error::NotCreatable) => Ok(!offered || below_paravisor()?),
+        Err(Error::NotCreatable) => Ok(!offered),
         made => {
             let channel = made?;
             let result = channel.call(1, 0)?.checked(|result| *result == 0);
