@@ -43,6 +43,12 @@ pub const FEATURE_EAX_HYPERCALL: u32 = 1 << 5;
 /// `CPUID_FEATURES`.EAX: VP index MSR available.
 pub const FEATURE_EAX_VP_INDEX: u32 = 1 << 6;
 
+/// `CPUID_RECOMMENDATIONS`.EAX: translations of other processors are flushed by hypercalls.
+pub const HINT_EAX_FLUSHES: u32 = 1 << 2;
+/// `CPUID_RECOMMENDATIONS`.EAX: interrupts to several processors are sent by hypercalls.
+pub const HINT_EAX_CLUSTER_IPI: u32 = 1 << 10;
+/// `CPUID_RECOMMENDATIONS`.EAX: those calls name sets of processors (`sets`).
+pub const HINT_EAX_SETS: u32 = 1 << 11;
 /// `CPUID_RECOMMENDATIONS`.EAX: no source shall end its interrupts by itself (AutoEOI).
 pub const HINT_EAX_NO_AUTO_EOI: u32 = 1 << 9;
 

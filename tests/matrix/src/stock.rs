@@ -97,6 +97,9 @@ const REPORT_COMMANDS: [&str; 3] = [
 pub const REPORT_DATA: &[u8; 64] =
     b"0000000000000000000000000000000000000000000000000000000000004711";
 
+/// What it says of hypercalls that the host recommends.
+const FLUSHES: &str = "Hyper-V: Using hypercall for remote TLB flush";
+const IPIS: &str = "Hyper-V: Using IPI hypercalls";
 const SNP: &str = "stock: dmesg Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP";
 const TWO: &str = "smp: Brought up 1 node, 2 CPUs";
 const TDX: &str = "stock: dmesg Memory Encryption Features active: Intel TDX";
@@ -175,12 +178,13 @@ pub const BOOTS: &[Boot] = &[
             "stock: clock tsc",
         ],
     },
-    two(Mode::None, HostProfile::HyperV, &[TWO]),
+    two(Mode::None, HostProfile::HyperV, &[TWO, FLUSHES, IPIS]),
     two(Mode::None, HostProfile::Kvm, &[TWO]),
     two(Mode::Snp, HostProfile::Kvm, &[TWO, SNP]),
-    two(Mode::Snp, HostProfile::HyperV, &[TWO, SNP]),
+    two(Mode::Snp, HostProfile::HyperV, &[TWO, SNP, FLUSHES, IPIS]),
     two(Mode::Tdx, HostProfile::Kvm, &[TWO, TDX]),
-    two(Mode::Tdx, HostProfile::HyperV, &[TWO, TDX]),
+    // In a TD it flushes by interrupts.
+    two(Mode::Tdx, HostProfile::HyperV, &[TWO, TDX, IPIS]),
     two(
         Mode::SnpParavisor,
         HostProfile::HyperV,

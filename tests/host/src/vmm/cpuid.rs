@@ -17,6 +17,9 @@ const SNP_LEAVES: u32 = 0xC;
 /// Leaf 1, ECX: FMA, XSAVE, OSXSAVE, AVX, F16C.
 const NEEDS_XSAVE: u32 = 1 << 12 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29;
 
+/// What the host would have a guest do (TLFS 2.4.5).
+const HINTS: u32 = hyperv::HINT_EAX_FLUSHES | hyperv::HINT_EAX_CLUSTER_IPI | hyperv::HINT_EAX_SETS;
+
 /// Isolation type of a mode in the isolation leaf.
 fn isolation_type(mode: Mode) -> u32 {
     match mode {
@@ -158,6 +161,8 @@ impl Vmm {
             hyperv::CPUID_VENDOR => [hyperv::CPUID_ISOLATION, b, c, d],
             hyperv::CPUID_INTERFACE => [hyperv::INTERFACE_SIGNATURE, 0, 0, 0],
             hyperv::CPUID_VERSION => [20348, 10 << 16, 0, 0],
+            // No number of spins after which to notify.
+            hyperv::CPUID_RECOMMENDATIONS => [HINTS, u32::MAX, 0, 0],
             hyperv::CPUID_FEATURES => [
                 hyperv::FEATURE_EAX_HYPERCALL
                     | hyperv::FEATURE_EAX_VP_INDEX
