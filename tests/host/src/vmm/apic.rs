@@ -1,8 +1,9 @@
 //! A virtual processor's local APIC: timer, EOI, priorities, interrupt commands. `memory` is its
-//! xAPIC mode, `route` what a destination means. Source: Intel SDM vol. 3, 10.4 to 10.12 (APM vol.
+//! xAPIC mode, `reserved` what WRMSR must not set, `route` what a destination means. Source: Intel SDM vol. 3, 10.4 to 10.12 (APM vol.
 //! 2, chapter 16).
 
 mod memory;
+mod reserved;
 pub mod route;
 
 use tessera_defs::x86::x2apic;
@@ -139,7 +140,15 @@ impl Apic {
         })
     }
 
-    /// Writes a register; `None` is #GP.
+    /// WRMSR; `None` is #GP: no register, or a reserved bit of one.
+    pub fn wrmsr(&mut self, msr: u32, value: u64, now: u64) -> Option<()> {
+        match reserved::holds(msr, value) {
+            true => self.write(msr, value, now),
+            false => None,
+        }
+    }
+
+    /// Writes a register, without what is reserved; `None`: there is none.
     pub fn write(&mut self, msr: u32, value: u64, now: u64) -> Option<()> {
         match msr {
             x2apic::TPR => self.tpr = value & 0xFF,

@@ -59,7 +59,7 @@ impl Vmm {
                 if msr == x86::x2apic::INITIAL_COUNT && self.current() != 0 {
                     self.silence();
                 }
-                let done = self.vp().apic.write(msr, value, now);
+                let done = self.vp().apic.wrmsr(msr, value, now);
                 self.apic_wrote();
                 done
             }
