@@ -2,7 +2,7 @@
 //! paravisor's word; elsewhere the leaves are the host's and are not read.
 
 use crate::boot::Boot;
-use crate::{host, memory, windows};
+use crate::{host, interrupts, memory, windows};
 use tessera_defs::pfe::{
     CPUID_BASE, CPUID_TABLE, CPUID_VERSION, Entry, MAX_ENTRIES, SIGNATURE, TABLE_MAGIC,
     TableHeader, invoke, service,
@@ -51,8 +51,12 @@ fn enumerate() -> Option<(u32, u32, usize, Option<u64>)> {
     let mut io_apic = None;
     for (entry, _) in known.filter_map(|bytes| Entry::read_from_prefix(bytes).ok()) {
         services += 1;
-        if (entry.service, entry.invoke) == (service::IO_APIC, invoke::MEMORY) {
-            io_apic = Some(u64::from(entry.first) * PAGE_SIZE);
+        match (entry.service, entry.invoke) {
+            (service::IO_APIC, invoke::MEMORY) => {
+                io_apic = Some(u64::from(entry.first) * PAGE_SIZE);
+            }
+            (service::SOURCES, invoke::MSR) => interrupts::admit_by(entry.first),
+            _ => {}
         }
     }
     (agrees && services == count as usize).then_some((version, owner, services, io_apic))

@@ -51,6 +51,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     memory::take_paravisor_room(&boot);
     memory::take_rooms(&boot);
     timer::start();
+    interrupts::admit();
     probe::halt_until_tick();
     cpu::install();
     processors::start_all(&boot, &claims);

@@ -3,7 +3,7 @@
 
 use crate::acpi_claims::Claims;
 use crate::boot::Boot;
-use crate::{apic, cpu, host, memory, spaces, stacks, timer, traps, windows};
+use crate::{apic, cpu, host, interrupts, memory, spaces, stacks, timer, traps, windows};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tessera_defs::refusal::Refusal;
 use tessera_defs::x86::MSR_EFER;
@@ -217,6 +217,7 @@ extern "sysv64" fn arrive(number: u64) -> ! {
             true => timer::start_here(timer::PERIOD),
             false => Some(()),
         });
+    interrupts::admit();
     let state = &STATES[usize::from(number)];
     let arrived = here.is_some()
         && state

@@ -83,7 +83,7 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && claimed && !console.lines {
         faults.push("the host has an IOAPIC, and no driver got its interrupts".into());
     }
-    if orderly && !row.boot.scenario.direct && !below && !console.messages {
+    if orderly && !row.boot.scenario.direct && !console.messages {
         faults.push("the host sends interrupt messages, and no driver got one".into());
     }
     // A paravisor stands before its guest's interrupts.

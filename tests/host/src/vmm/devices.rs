@@ -11,7 +11,7 @@ use super::{
     uart::Uart,
 };
 use crate::report::End;
-use tessera_defs::port;
+use tessera_defs::{mode::Mode, port};
 
 /// COM1's line.
 const COM1_LINE: usize = 4;
@@ -64,7 +64,11 @@ impl Vmm {
             port::TEST_MESSAGES if self.scenario.messages && size == 4 => {
                 let (vector, mode) = (value as u8, Delivery::Fixed);
                 let to = To::Physical(value >> 24);
-                self.send(Message { vector, mode, to }, None);
+                match self.scenario.mode {
+                    // The device is the paravisor's guest's.
+                    Mode::SnpParavisor | Mode::TdxParavisor => self.proxy(value >> 24, vector),
+                    _ => self.send(Message { vector, mode, to }, None),
+                }
             }
             port::TEST_LATE if self.scenario.messages => {
                 if let Some(lie) = self.scenario.late.take() {
