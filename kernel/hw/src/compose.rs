@@ -9,6 +9,7 @@ use crate::message_pages::MessagePair;
 use crate::native::{InitSipi, NativeCalls};
 use crate::processors::{DirectFill, ResetPort};
 use crate::shared::SharedPage;
+use tessera_defs::hyperv::{CPUID_INTERFACE, INTERFACE_SIGNATURE};
 use tessera_defs::mode::Mode;
 use tessera_defs::snp::ghcb::psc::MAX_ENTRIES;
 use tessera_defs::snp::secrets::SecretsPage;
@@ -75,6 +76,9 @@ pub enum Machine {
         StartCall<VmcallPort, MessagePair>,
     ),
 }
+
+/// EBX of leaf 0 of the vendors whose hypercall is VMMCALL: AuthenticAMD, HygonGenuine.
+const AMD: [u32; 2] = [u32::from_le_bytes(*b"Auth"), u32::from_le_bytes(*b"Hygo")];
 
 /// Where SEV_STATUS has SEV_FEATURES (APM vol. 2, 15.34.10).
 const FEATURES_SHIFT: u32 = 2;
@@ -179,17 +183,24 @@ impl Machine {
     }
 }
 
-/// The instructions themselves; below a paravisor hypercalls, too.
+/// The instructions themselves, hypercalls too, where somebody serves them: a paravisor, or a hypervisor of Hyper-V's
+/// interface, by the instruction of the processor's vendor.
 ///
 /// # Safety
 /// As for `Machine::new`.
 unsafe fn native(mode: Mode) -> NativeCalls {
-    // SAFETY: the caller's promise; the paravisor of each mode serves its instruction.
+    let amd = match mode {
+        Mode::SnpParavisor => Some(true),
+        Mode::TdxParavisor => Some(false),
+        _ => (instr::cpuid(CPUID_INTERFACE, 0).eax == INTERFACE_SIGNATURE)
+            .then(|| AMD.contains(&instr::cpuid(0, 0).ebx)),
+    };
+    // SAFETY: the caller's promise; callers of hypercalls name no memory.
     unsafe {
-        match mode {
-            Mode::SnpParavisor => NativeCalls::below(isolation::vmmcall),
-            Mode::TdxParavisor => NativeCalls::below(isolation::vmcall),
-            _ => NativeCalls::new(),
+        match amd {
+            Some(true) => NativeCalls::calling(isolation::vmmcall),
+            Some(false) => NativeCalls::calling(isolation::vmcall),
+            None => NativeCalls::new(),
         }
     }
 }

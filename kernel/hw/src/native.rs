@@ -25,11 +25,11 @@ impl NativeCalls {
         Self(None)
     }
 
-    /// The same below a paravisor, which serves hypercalls by that instruction.
+    /// The same where hypercalls by that instruction are served.
     ///
     /// # Safety
     /// As `new`; hypercalls that callers make name no memory.
-    pub const unsafe fn below(hypercall: Instruction) -> Self {
+    pub const unsafe fn calling(hypercall: Instruction) -> Self {
         Self(Some(hypercall))
     }
 }
@@ -84,7 +84,7 @@ impl Service for NativeCalls {
     }
     fn hypercall(&mut self, control: u64, first: u64, second: u64) -> Result<u64> {
         let call = self.0.ok_or(Error::Guest(GuestFault::BadValue(control)))?;
-        // SAFETY: the promise of `below`.
+        // SAFETY: the promise of `calling`.
         Ok(unsafe { call(control, first, second) })
     }
     fn mmio_read(&mut self, gpa: u64, size: u8) -> Result<u64> {

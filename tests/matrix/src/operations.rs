@@ -31,7 +31,7 @@ static STRATEGIES: &[Strategy] = &[
         name: "native",
         mode: None,
         needs: &[],
-        explains: &["mmio"],
+        explains: &["mmio", "hypercall"],
     },
     silent("plain"),
     silent("no-acceptance"),

@@ -281,7 +281,7 @@ static TABLE: &[Scenario] = &[
     lie("psc-range", "a visibility change that is done past its end",
         &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid))]),
     lie("hypercall-reply", "a hypercall of which the host reports what it cannot have done",
-        &[(SNP, refuses(Refusal::HypercallReplyInvalid)), (TDX, refuses(Refusal::HypercallReplyInvalid))]),
+        &[(NONE, refuses(Refusal::HypercallReplyInvalid)), (SNP, refuses(Refusal::HypercallReplyInvalid)), (TDX, refuses(Refusal::HypercallReplyInvalid))]),
     lie("spurious-wake", "VMPL 0 or L1 is woken though the lower guest did not exit",
         &[(SNPP, RUNS), (TDXP, RUNS)]),
     lie("async-return", "L1 is resumed in the middle of its L2 VM, and gets interrupts that nobody asked for",

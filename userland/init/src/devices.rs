@@ -202,8 +202,7 @@ fn evidence() -> Result<bool, Error> {
 fn hypercall() -> Result<bool, Error> {
     let code = HVCALL_NOTIFY_LONG_SPIN_WAIT.into();
     let info = system::info()?;
-    // On a plain machine the kernel has no way to them.
-    let offered = info.profile == HostProfile::HyperV as u32 && info.mode != Mode::None as u32;
+    let offered = info.profile == HostProfile::HyperV as u32;
     match Channel::new(CHANNEL_HYPERCALL, code, 1) {
         Err(Error::NotCreatable) => Ok(!offered),
         made => {
