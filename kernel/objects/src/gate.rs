@@ -128,7 +128,7 @@ mod tests {
             };
             accept(&machine);
             assert_eq!(touch(&machine, 0), Some(true), "it stays closed");
-            drop(other.join().unwrap());
+            other.join().unwrap();
             assert_eq!(machine.gate.inside(), 0);
         });
     }
