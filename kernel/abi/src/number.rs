@@ -76,7 +76,7 @@ pub const REVOKE: u64 = 14;
 ///   which gives them on.
 ///   - `Interrupt`: line of the IOAPIC that the host claims and `INTERRUPT_*`, or `INTERRUPT_MESSAGE`.
 ///     `Busy`: it exists. `BadArgument`: no such line, no such bits. `NotCreatable`: no IOAPIC that can
-///     be used (below a paravisor there is none yet), or no local APIC.
+///     be used, or no local APIC.
 ///   - `HostChannel`: `CHANNEL_*`, first, count. `BadArgument`: a range that is empty, too long, or
 ///     touches memory or what the kernel keeps to itself. `NotCreatable`: the mode has no way there.
 ///   - `Evidence`, `Inspection`: nothing more.

@@ -58,9 +58,7 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
             "the host looked like {offered}, the kernel says {profile:?}"
         ));
     }
-    // Below VMPL 0 all is accepted before a second processor starts.
-    let all = row.boot.mode == Mode::SnpParavisor && row.boot.scenario.processors > 1
-        || row.boot.scenario.words == crate::scenario::LATE;
+    let all = row.boot.scenario.words == crate::scenario::LATE;
     if orderly && !all && row.pages_accepted > ACCEPTED {
         faults.push(format!(
             "{} pages were accepted, more than {ACCEPTED}",
@@ -83,7 +81,9 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && claimed && !console.lines {
         faults.push("the host has an IOAPIC, and no driver got its interrupts".into());
     }
-    if orderly && !row.boot.scenario.direct && !console.messages {
+    // Without Hyper-V's interface a host has no way for them to a paravisor's guest.
+    let way = !below || host == HostProfile::HyperV;
+    if orderly && way && !row.boot.scenario.direct && !console.messages {
         faults.push("the host sends interrupt messages, and no driver got one".into());
     }
     // A paravisor stands before its guest's interrupts.

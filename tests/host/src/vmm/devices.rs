@@ -11,7 +11,10 @@ use super::{
     uart::Uart,
 };
 use crate::report::End;
-use tessera_defs::{mode::Mode, port};
+use tessera_defs::{
+    mode::{HostProfile, Mode},
+    port,
+};
 
 /// COM1's line.
 const COM1_LINE: usize = 4;
@@ -32,14 +35,22 @@ pub struct Devices {
 }
 
 impl Vmm {
+    /// Whether there is a device that sends interrupt messages. Without Hyper-V's interface they have no way
+    /// to a paravisor's guest.
+    fn sends_messages(&self) -> bool {
+        let below = matches!(self.scenario.mode, Mode::SnpParavisor | Mode::TdxParavisor);
+        self.scenario.messages && (!below || self.scenario.profile == HostProfile::HyperV)
+    }
+
     /// A byte or word from a device; `None` where none claims the port.
     pub(super) fn device_in(&mut self, at: u16) -> Option<u32> {
         let now = self.now();
+        let messages = self.sends_messages();
         let devices = &mut self.devices;
         let value = match at {
             port::COM1..=0x3FF => devices.uart.read(at - port::COM1).into(),
             port::CMOS_DATA => devices.cmos.read(now / 1_000_000_000).into(),
-            port::TEST_MESSAGES if self.scenario.messages => port::TEST_MESSAGES_ID,
+            port::TEST_MESSAGES if messages => port::TEST_MESSAGES_ID,
             port::TEST_LATE if self.scenario.messages => self.scenario.late.is_some().into(),
             _ => match devices.pics.read(at) {
                 Some(byte) => byte.into(),
@@ -52,6 +63,7 @@ impl Vmm {
 
     /// A write to a device; `None` where none claims the port.
     pub(super) fn device_out(&mut self, at: u16, size: u8, value: u32) -> Option<()> {
+        let messages = self.sends_messages();
         let devices = &mut self.devices;
         match at {
             port::COM1..=0x3FF => {
@@ -61,7 +73,7 @@ impl Vmm {
             }
             port::CMOS_INDEX => devices.cmos.select(value as u8),
             port::CMOS_DATA => devices.cmos.write(value as u8),
-            port::TEST_MESSAGES if self.scenario.messages && size == 4 => {
+            port::TEST_MESSAGES if messages && size == 4 => {
                 let (vector, mode) = (value as u8, Delivery::Fixed);
                 let to = To::Physical(value >> 24);
                 match self.scenario.mode {

@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_paravisors_guest_has_the_device_of_messages_where_a_synic_can_carry_them() {
+        use tessera_defs::port::{TEST_MESSAGES, TEST_MESSAGES_ID};
+        for mode in ["snp-paravisor", "tdx-paravisor"] {
+            let of = |profile| {
+                let mut vmm = host(&alloc::format!("mode={mode} profile={profile} messages=1"));
+                vmm.port_in(TEST_MESSAGES, 4)
+            };
+            assert_eq!((of("hyperv"), of("kvm")), (TEST_MESSAGES_ID, u32::MAX));
+        }
+    }
+
+    #[test]
     fn a_host_that_loses_timers_leaves_the_first_ones() {
         let fires = |text: &str, vp: usize| {
             let mut vmm = host(text);

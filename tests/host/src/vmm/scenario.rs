@@ -81,6 +81,7 @@ pub struct Scenario {
     /// The guest asks wrongly on purpose, to see the answers of the specification: it is not blamed.
     pub probing: bool,
     /// The device that sends interrupt messages on request (`port::TEST_MESSAGES`).
+    /// Not for a paravisor's guest on a host without Hyper-V's interface.
     pub messages: bool,
     /// The lie that begins when the guest says so (`port::TEST_LATE`), where `late=1` asks for that.
     pub late: Option<&'static str>,
