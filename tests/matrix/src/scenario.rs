@@ -274,10 +274,9 @@ static TABLE: &[Scenario] = &[
     Scenario { name: "paravisor-not-requested", what: "a host that leaves out the paravisor that the owner demands",
         lie: "paravisor-not-requested", variant: Variant::Paravisor,
         modes: &[(SNPP, refuses(Refusal::PlacementContradicts)), (TDXP, refuses(Refusal::PlacementContradicts))], ..BASE },
-    // In SNP the paravisor's own change, of its guest's GHCB, is the first one; in a TD it tells its guest that
-    // the change failed, and the guest stops for that.
+    // A paravisor's own change is the first one: of its guest's GHCB in SNP, of its SynIC's pages in a TD.
     lie("psc-half", "a visibility change of which only a part is done",
-        &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::PscIncomplete)), (TDXP, refuses(Refusal::VisibilityRefused))]),
+        &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::PscIncomplete)), (TDXP, refuses(Refusal::PscIncomplete))]),
     lie("psc-range", "a visibility change that is done past its end",
         &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid))]),
     lie("hypercall-reply", "a hypercall of which the host reports what it cannot have done",
