@@ -277,6 +277,9 @@ static TABLE: &[Scenario] = &[
     // A paravisor's own change is the first one: of its guest's GHCB in SNP, of its SynIC's pages in a TD.
     lie("psc-half", "a visibility change of which only a part is done",
         &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::PscIncomplete)), (TDXP, refuses(Refusal::PscIncomplete))]),
+    Scenario { name: "psc-half-kvm", what: "the same where the guest's own change is the first one: its paravisor tells it, and it stops",
+        lie: "psc-half", profile: HostProfile::Kvm, variant: Variant::Paravisor,
+        modes: &[(TDXP, refuses(Refusal::VisibilityRefused))], ..BASE },
     lie("psc-range", "a visibility change that is done past its end",
         &[(SNP, refuses(Refusal::GhcbReplyInvalid)), (SNPP, refuses(Refusal::GhcbReplyInvalid))]),
     lie("hypercall-reply", "a hypercall of which the host reports what it cannot have done",
