@@ -45,6 +45,11 @@ const SERVED: [(&str, &str, Option<u64>); 4] = [
 ];
 const SERVED_METHOD: &str =
     "mean over the run; the test host stamps each exit and re-entry, without its own instructions";
+/// Of a class of which a run has few, and where they come is the host's instructions' doing: a mean
+/// over them would move with those.
+const FEW: &str = "timer";
+const FEW_METHOD: &str =
+    "the least of the run; the test host stamps each exit and re-entry, without its own instructions";
 
 /// `none-hosted`.
 pub fn hosted(mode: Mode) -> String {
@@ -87,20 +92,21 @@ pub fn by_host(mode: Mode, told: &Told, peer: Option<&Peer>) -> Vec<Row> {
     let mut rows = exits(&hosted(mode), &boot, other, reach);
     for (class, figure, reach) in SERVED {
         let served = ended.served.get(class).copied().unwrap_or(0);
-        if let Some(mean) = ended
-            .serving
-            .get(class)
-            .and_then(|sum| sum.checked_div(served))
-        {
+        let mean = |sum: &u64| sum.checked_div(served);
+        let (spent, method) = match class {
+            FEW => (ended.least.get(class).copied(), FEW_METHOD),
+            _ => (ended.serving.get(class).and_then(mean), SERVED_METHOD),
+        };
+        if let Some(value) = spent {
             rows.push(Row {
                 figure: figure.into(),
                 mode: hosted(mode),
-                value: mean,
+                value,
                 unit: "instructions per exit",
                 peer: None,
                 peer_value: None,
                 limit: None,
-                method: SERVED_METHOD,
+                method,
                 reach,
             });
         }

@@ -102,10 +102,10 @@ pub fn end(
             ",\"boot\":{{\"instructions\":{own},\"exits\":{exits},\"counted\":{counted}}}"
         );
     }
-    let (served, serving) = (by_class(&stats.served), by_class(&stats.serving));
+    let [served, serving, least] = [&stats.served, &stats.serving, &stats.least].map(by_class);
     let _ = write!(
         out,
-        ",\"served\":{served},\"serving\":{serving},\"unimplemented\":{{"
+        ",\"served\":{served},\"serving\":{serving},\"least\":{least},\"unimplemented\":{{"
     );
     for (i, missed) in vmm.missing.list().iter().enumerate() {
         let comma = if i == 0 { "" } else { "," };

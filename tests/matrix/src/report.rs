@@ -72,6 +72,9 @@ pub struct Ended {
     /// Instructions of the one below for those.
     #[serde(default)]
     pub serving: BTreeMap<String, u64>,
+    /// The fewest of them for one exit.
+    #[serde(default)]
+    pub least: BTreeMap<String, u64>,
     /// Requests that the host does not model, by name.
     #[serde(default)]
     pub unimplemented: BTreeMap<String, Missed>,

@@ -77,6 +77,13 @@ mod tests {
             (1, 1560)
         );
         assert_eq!(vmm.stats.serving.iter().sum::<u64>(), 500);
+        assert_eq!(vmm.stats.least, vmm.stats.serving);
+        for spent in [70, 90] {
+            vmm.ran(entry(vcpu, vc::CPUID, spent, 0), false);
+            vmm.ran(entry(vcpu, vc::CPUID, 10, 0), true);
+        }
+        assert_eq!(vmm.stats.serving.iter().sum::<u64>(), 660);
+        assert_eq!(vmm.stats.least.iter().sum::<u64>(), 70);
     }
 
     #[test]

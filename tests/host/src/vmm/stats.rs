@@ -25,6 +25,8 @@ pub struct Stats {
     pub served: ByClass,
     /// Instructions of the one below, by class of the exit that it served.
     pub serving: ByClass,
+    /// The fewest of them for one exit; 0 where there was none.
+    pub least: ByClass,
 }
 
 /// Until the guest's first exit out of ring 3.
@@ -91,6 +93,7 @@ impl Stats {
             boot: None,
             served: [0; exit::CLASSES.len()],
             serving: [0; exit::CLASSES.len()],
+            least: [0; exit::CLASSES.len()],
         }
     }
 
@@ -107,8 +110,13 @@ impl Stats {
             _ => exit::class(service.code),
         };
         if service.spent > 0 {
-            self.served[place(class)] += 1;
-            self.serving[place(class)] += service.spent;
+            let (class, spent) = (place(class), service.spent);
+            self.served[class] += 1;
+            self.serving[class] += spent;
+            self.least[class] = match self.least[class] {
+                0 => spent,
+                least => least.min(spent),
+            };
         }
     }
 
