@@ -16,14 +16,21 @@ pub struct SystemInfo {
     pub pages_shared: u64,
     /// Timer interrupts so far.
     pub ticks: u64,
-    /// Microseconds of the clock of timeouts, whose pace is the host's; it does not go back.
+    /// Microseconds of the clock of timeouts; it does not go back.
     pub now: u64,
     /// Processors that run.
     pub processors: u64,
     /// Pages that the kernel itself uses: what no process pays for.
     pub pages_kernel: u64,
+    /// Whose word `now` is: `CLOCK_*`.
+    pub clock: u64,
 }
-const _: () = assert!(core::mem::size_of::<SystemInfo>() == 64);
+const _: () = assert!(core::mem::size_of::<SystemInfo>() == 72);
+
+/// The host's: it can make the clock slow or fast, or stop it. Nothing that must be true may depend on it.
+pub const CLOCK_HOST: u64 = 0;
+/// The hardware's: a host can delay who sleeps, not hurry them.
+pub const CLOCK_HARDWARE: u64 = 1;
 
 /// What `number::USAGE` returns of one process.
 #[repr(C)]

@@ -3,8 +3,8 @@
 //! `BadHandle`, `WrongKind` and `NoRight`; the lines name what else.
 //!
 //! Timeouts are 32-bit microseconds of the mode's clock in the upper half of RAX: 0 waits for
-//! ever, `POLL` not at all. Their resolution is one timer interrupt. On a machine without a
-//! timer no timeout ever expires.
+//! ever, `POLL` not at all. Whose word that clock is, `INFO` tells (`info::CLOCK_*`). A timeout is at least as
+//! long as it says and ends with a timer interrupt: on a machine without a timer none ever does.
 //!
 //! The calls that are made most follow each other: the kernel finds them by one table.
 

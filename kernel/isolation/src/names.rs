@@ -27,11 +27,11 @@ static ROWS: [Row; 5] = [
     Row { mode: Mode::Snp, profiles: ANY, names: ["ghcb", "snp-psc", "pvalidate",
         "save-areas", "ghcb-x2apic", "snp-report", "apic-timer"] },
     Row { mode: Mode::Tdx, profiles: ANY, names: ["tdvmcall", "tdx-mapgpa", "tdx-accept",
-        "wake-words", "tdvmcall-x2apic", "tdx-report", "apic-timer"] },
+        "wake-words", "tdvmcall-x2apic", "tdx-report", "time-stamp"] },
     Row { mode: Mode::SnpParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
         "paravisor-accepted", "start-call", "x2apic", "paravisor-report", "apic-timer"] },
     Row { mode: Mode::TdxParavisor, profiles: HYPERV, names: ["hypercall", "hv-visibility",
-        "paravisor-accepted", "start-call", "x2apic", "paravisor-report", "apic-timer"] },
+        "paravisor-accepted", "start-call", "x2apic", "paravisor-report", "time-stamp"] },
 ];
 
 /// The strategies of a mode under a profile; empty for a pair that `select` never returns for

@@ -40,6 +40,7 @@ pub fn info(kernel: &mut Kernel, virt: u64, len: u64) -> Result<u64, Error> {
         clock::now(),
         kernel.system.processors().into(),
         counts.kernel,
+        clock::word(),
     ];
     user::write(
         kernel,

@@ -48,8 +48,7 @@ const SERVED_METHOD: &str =
 /// Of a class of which a run has few, and where they come is the host's instructions' doing: a mean
 /// over them would move with those.
 const FEW: &str = "timer";
-const FEW_METHOD: &str =
-    "the least of the run; the test host stamps each exit and re-entry, without its own instructions";
+const FEW_METHOD: &str = "the least of the run; the test host stamps each exit and re-entry, without its own instructions";
 
 /// `none-hosted`.
 pub fn hosted(mode: Mode) -> String {

@@ -185,6 +185,8 @@ static TABLE: &[Scenario] = &[
         lie: "ipis-lost", processors: 2, modes: &[(SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "timers-lost", what: "only the first processor's timer fires: what processors send each other is enough",
         lie: "timers-lost", processors: 4, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
+    Scenario { name: "timers-hurried", what: "timers fire four times as often as they were set to: in a TD nobody sleeps less for it",
+        lie: "timers-hurried", modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "ipis-unasked", what: "interrupts that nobody sent: counted, dropped",
         lie: "ipis-unasked", processors: 2, modes: &[(NONE, RUNS), (SNP, RUNS), (TDX, RUNS), (SNPP, RUNS), (TDXP, RUNS)], ..BASE },
     Scenario { name: "proxy-any", what: "the paravisor is told of interrupts that its guest never asked for, and of other things: none comes through",

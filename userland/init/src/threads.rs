@@ -3,10 +3,13 @@
 #![allow(unsafe_code)] // starts threads on stacks of this program, uses vector registers
 
 use core::arch::asm;
+use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering};
 use tessera_abi::error::Error;
+use tessera_abi::info::{CLOCK_HARDWARE, CLOCK_HOST};
 use tessera_abi::{message, rights};
+use tessera_defs::mode::Mode;
 use tessera_runtime::console::Console;
 use tessera_runtime::handle::Handle;
 use tessera_runtime::ipc::{self, Message, Received};
@@ -40,11 +43,12 @@ pub type Test = fn() -> Result<bool, Error>;
 /// Runs every test; how many failed.
 pub fn run(timer: bool) -> u64 {
     let before = process::usage(Handle::NONE);
-    let tests: [(&str, bool, Test); 5] = [
+    let tests: [(&str, bool, Test); 6] = [
         ("messages", false, messages),
         ("moved handles", false, moved),
         ("vector registers", true, vectors),
         ("timeouts", true, timeouts),
+        ("the clock", true, clock),
         ("a bound notification", false, bound),
     ];
     let mut failed = 0;
@@ -196,6 +200,33 @@ fn timeouts() -> Result<bool, Error> {
     good &= ipc::call(endpoint, &mut Message::default(), 4_000) == Err(Error::TimedOut);
     good &= system::info()?.ticks >= before + 2;
     endpoint.close()?;
+    Ok(good)
+}
+
+/// The clock says whose word it is, as the mode has it. One that is the hardware's is measured with the
+/// time stamp, whatever the pace of timer interrupts; of one that is the host's only itself can be asked.
+fn clock() -> Result<bool, Error> {
+    const SLEEP: u32 = 20_000;
+    let before = system::info()?;
+    let word = match Mode::from_u32(before.mode) {
+        Some(Mode::Tdx | Mode::TdxParavisor) => CLOCK_HARDWARE,
+        _ => CLOCK_HOST,
+    };
+    // SAFETY: RDTSC is everybody's.
+    let time = || unsafe { _rdtsc() };
+    let start = time();
+    time::sleep(SLEEP)?;
+    let ticks = time() - start;
+    let after = system::info()?;
+    let mut good = before.clock == word && after.now >= before.now + u64::from(SLEEP);
+    if word == CLOCK_HARDWARE {
+        let leaf = __cpuid(0x15);
+        let rate = u64::from(leaf.ecx) * u64::from(leaf.ebx) / u64::from(leaf.eax.max(1));
+        good &= ticks * 1_000 >= rate / 1_000 * u64::from(SLEEP);
+        if !good {
+            let _unwritable = writeln!(Console, "init: slept {ticks} ticks at {rate} Hz");
+        }
+    }
     Ok(good)
 }
 

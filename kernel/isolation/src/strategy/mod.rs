@@ -1,6 +1,7 @@
 //! The strategies: what differs between the modes, as objects. `tessera-hw` composes them.
 
 pub mod attestation;
+pub mod clock;
 pub mod ghcb;
 pub mod hypercall;
 pub mod native;

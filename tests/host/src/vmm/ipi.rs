@@ -229,4 +229,27 @@ mod tests {
         assert_eq!(fires("smp=2 lie=timers-lost", 1), (false, true));
         assert_eq!(fires("smp=2", 1), (true, false));
     }
+
+    #[test]
+    fn a_host_that_hurries_timers_hurries_all_of_them() {
+        let due = |text: &str, vp: usize| {
+            let mut vmm = host(text);
+            vmm.goes_to(vp);
+            for (msr, value) in [
+                (x2apic::SIVR, 0x1FF),
+                (x2apic::LVT_TIMER, 1 << 17 | 0x40),
+                (x2apic::INITIAL_COUNT, 1 << 20),
+            ] {
+                vmm.write_msr(msr, value).unwrap();
+            }
+            let apic = &mut vmm.vps[vp].apic;
+            let first = apic.deadline().unwrap();
+            apic.tick(first);
+            apic.deadline().unwrap() - first
+        };
+        let honest = due("smp=2", 1);
+        for vp in 0..2 {
+            assert_eq!(due("smp=2 lie=timers-hurried", vp), honest / 4);
+        }
+    }
 }

@@ -57,6 +57,7 @@ lies! {
     IPIS_UNASKED "ipis-unasked" "processors get interrupts that nobody sent";
     PROXY_ANY "proxy-any" "the paravisor is told of interrupts for its guest that no source asked for";
     TIMERS_LOST "timers-lost" "the timers of all processors but the first never fire";
+    TIMERS_HURRIED "timers-hurried" "timers fire four times as often as they were set to";
     ACPI_GARBAGE "acpi-garbage" "the MADT is noise";
 }
 

@@ -56,8 +56,8 @@ impl Vmm {
             }
             0x800..=0x8FF if !self.vp().apic.x2apic() => None,
             0x800..=0x8FF => {
-                if msr == x86::x2apic::INITIAL_COUNT && self.current() != 0 {
-                    self.silence();
+                if msr == x86::x2apic::INITIAL_COUNT {
+                    self.misset();
                 }
                 let done = self.vp().apic.wrmsr(msr, value, now);
                 self.apic_wrote();
@@ -74,10 +74,13 @@ impl Vmm {
         done
     }
 
-    /// A timer of a further processor is about to be armed.
-    fn silence(&mut self) {
-        if self.tells(lies::TIMERS_LOST) {
+    /// A timer is about to be armed.
+    fn misset(&mut self) {
+        if self.current() != 0 && self.tells(lies::TIMERS_LOST) {
             self.vp().apic.silence();
+        }
+        if self.tells(lies::TIMERS_HURRIED) {
+            self.vp().apic.hurry();
         }
     }
 

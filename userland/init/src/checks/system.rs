@@ -2,7 +2,10 @@
 
 use super::check::*;
 use tessera_abi::error::Error::*;
+use tessera_abi::info::SystemInfo;
 use tessera_abi::number::*;
+
+const SYSTEM: u64 = size_of::<SystemInfo>() as u64;
 
 /// How many failed.
 pub fn run(text: u64) -> u64 {
@@ -26,10 +29,15 @@ pub fn run(text: u64) -> u64 {
         ),
         check("print of a hole", PRINT, &[FREE + 1, 3], BadAddress),
         check("print too long", PRINT, &[text, 1 << 40], TooLong),
-        check("info to null", INFO, &[0, 64], BadAddress),
-        check("info to the kernel", INFO, &[KERNEL, 64], BadAddress),
-        check("info to read-only memory", INFO, &[text, 64], BadAddress),
-        check("info too short", INFO, &[text, 8], TooShort),
+        check("info to null", INFO, &[0, SYSTEM], BadAddress),
+        check("info to the kernel", INFO, &[KERNEL, SYSTEM], BadAddress),
+        check(
+            "info to read-only memory",
+            INFO,
+            &[text, SYSTEM],
+            BadAddress,
+        ),
+        check("info too short", INFO, &[text, SYSTEM - 8], TooShort),
         check("usage to null", USAGE, &[0, 0, 64], BadAddress),
         check(
             "usage to read-only memory",
