@@ -11,13 +11,17 @@ use std::{
 /// registers that bare-metal code does not have; these keep to plain integers.
 const SOFT: [&str; 3] = ["aes_backend", "polyval_backend", "sha2_backend"];
 
+/// Those that are used a few times in a boot: small, and no less free of secret-dependent branches and
+/// addresses.
+const SMALL: [&str; 2] = ["aes_backend_soft", "sha2_backend_soft"];
+
 /// `CARGO_ENCODED_RUSTFLAGS`: the flags, separated as cargo wants it.
 ///
 /// rustc takes the last prefix that matches, so the more special ones stand later.
 pub fn encoded(toolchain: &Toolchain, workspace: &Workspace) -> String {
     let mut flags = vec!["-Crelocation-model=static".to_owned()];
     flags.extend(SOFT.map(|name| format!("--cfg={name}=\"soft\"")));
-    flags.push("--cfg=sha2_backend_soft=\"compact\"".to_owned());
+    flags.extend(SMALL.map(|name| format!("--cfg={name}=\"compact\"")));
     if let Some(linker) = &toolchain.linker {
         flags.push(format!("-Clinker={}", linker.display()));
         flags.push("-Clinker-flavor=ld.lld".to_owned());
