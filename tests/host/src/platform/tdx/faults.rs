@@ -42,7 +42,7 @@ impl Tdx {
                 self.npt.map(gpa, memory.address(frame), data);
             }
             Outcome::Pending => return self.pending(vmm, gpa, info),
-            Outcome::Missing => return self.missing(vmm, memory, gfn),
+            Outcome::Missing => return self.augment(vmm, memory, gfn, false),
             Outcome::Device => return self.device(vmm, memory, gpa, info),
             Outcome::Beyond => return Step::End(End::Breach(&breach::OUT_OF_RANGE)),
         }

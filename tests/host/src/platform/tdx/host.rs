@@ -15,15 +15,8 @@ use tessera_handoff::layout::{BUNDLE_BASE, IMAGE_END, KERNEL_VIRT};
 const TARGET: u64 = IMAGE_END / PAGE as u64;
 
 impl Tdx {
-    /// A private access met no page.
-    pub(super) fn missing(&mut self, vmm: &mut Vmm, memory: &mut Memory, gfn: u64) -> Step {
-        if self.shared.contains(&gfn) {
-            return Step::End(End::Breach(&breach::SHARED_AS_PRIVATE));
-        }
-        self.augment(vmm, memory, gfn, false)
-    }
-
-    /// TDH.MEM.PAGE.AUG, of 2 MiB where the TD asks for it.
+    /// TDH.MEM.PAGE.AUG, of 2 MiB where the TD asks for it. A page that the vmm maps in the shared EPT is not
+    /// the TD's: either the TD did not ask for it, or the vmm lied when it did.
     pub(super) fn augment(
         &mut self,
         vmm: &mut Vmm,
@@ -34,6 +27,12 @@ impl Tdx {
         let backed = is_ram(gfn) || FIRMWARE.contains(&gfn);
         if gfn * PAGE as u64 >= memory.size() || !backed {
             return Step::End(End::Breach(&breach::OUT_OF_RANGE));
+        }
+        if self.shared.contains(&gfn) {
+            return Step::End(match vmm.took_pages() {
+                true => End::Denied(vmm.scenario.lie),
+                false => End::Breach(&breach::SHARED_AS_PRIVATE),
+            });
         }
         let large = large && !vmm.tells(lies::SIZE_MISMATCH) && self.backed(memory, gfn);
         if large

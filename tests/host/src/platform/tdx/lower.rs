@@ -119,7 +119,7 @@ impl Tdx {
             let gfn = gpa / PAGE as u64;
             match self.td.sept.get(gfn).state {
                 State::Mapped(_) => {}
-                State::Free => return self.missing(vmm, memory, gfn),
+                State::Free => return self.augment(vmm, memory, gfn, false),
                 State::Pending(_) => {
                     return Step::End(End::Breach(&breach::UNVALIDATED_ACCESS));
                 }

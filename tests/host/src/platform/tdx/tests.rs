@@ -8,7 +8,7 @@ use crate::{
     memory::frames::Memory,
     platform::{LaunchPage, PageKind, Step, Technology},
     report::End,
-    silicon::tdx::view::SHARED,
+    silicon::tdx::{sept::State, view::SHARED},
     svm::{exit, vcpu::reg},
     vmm::{Vmm, scenario::Scenario},
 };
@@ -129,6 +129,27 @@ fn an_accepted_page_is_mapped_and_shared_ones_are_apart() {
         .host_access(&td.memory, FREE, crate::platform::Access::Read);
     assert!(frame.is_some());
     assert_eq!(td.tdx.pages(), (1, 1));
+}
+
+/// A vmm that still has a page in the shared EPT does not give it to the TD: else it would see what stands there.
+#[test]
+fn a_page_that_is_still_shared_is_not_given_to_who_accepts_it() {
+    for (scenario, end) in [
+        ("mode=tdx", broken(&breach::SHARED_AS_PRIVATE)),
+        ("mode=tdx lie=psc-lies", Step::End(End::Denied("psc-lies"))),
+    ] {
+        let mut td = guest(scenario, TDCALL);
+        td.vmm.scenario.lie = "none";
+        let share = [0, vmcall::MAP_GPA, FREE | SHARED, 4096];
+        td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, share);
+        if scenario.contains("lies") {
+            td.vmm.scenario.lie = "psc-lies";
+            let unshare = [0, vmcall::MAP_GPA, FREE, 4096];
+            td.tdcall(tdcall::VP_VMCALL, vmcall::STANDARD_MASK, unshare);
+        }
+        assert_eq!(td.tdcall(tdcall::MEM_PAGE_ACCEPT, FREE, [0; 4]), end);
+        assert_eq!(td.tdx.td.sept.get(FREE >> 12).state, State::Free);
+    }
 }
 
 #[test]
