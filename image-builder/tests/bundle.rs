@@ -29,6 +29,7 @@ uses = ["ledger"]
 ends = ["ledger"]
 after = ["ledger"]
 grants = ["inspection", "hold"]
+shared = 16
 channel = { kind = "ports", first = 0x3F8, count = 8 }
 interrupt = { line = 4, level = true }
 "#;
@@ -64,6 +65,7 @@ fn services_share_a_program_and_know_each_other() {
         (granted, 5, 1)
     );
     assert_eq!((ledger.argument, client.argument), (300, 0));
+    assert_eq!((ledger.shared, client.shared), (0, 16));
     let channel = client.channel;
     assert_eq!((channel.kind, channel.first, channel.count), (1, 0x3F8, 8));
     assert_eq!((ledger.grants, ledger.line, ledger.channel.kind), (0, 0, 0));
@@ -97,6 +99,7 @@ fn a_bad_table_is_refused_in_one_line() {
         ("name = \"client\"", "name = \"Client\"", "Client"),
         ("\"hold\"", "\"everything\"", "everything"),
         ("\"ports\"", "\"wires\"", "wires"),
+        ("shared = 16", "shared = 256", "256"),
         ("\"always\"", "\"sometimes\"", "sometimes"),
     ] {
         let failure = built(&GOOD.replacen(from, to, 1)).unwrap_err();

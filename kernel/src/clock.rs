@@ -23,13 +23,7 @@ pub fn install(boot: &Boot) {
         [leaf.eax, leaf.ebx, leaf.ecx]
     });
     CLOCK.call_once(|| (clock, instr::rdtsc()));
-    log::info!(
-        "clock: {}",
-        match clock {
-            Clock::Ticks => "timer interrupts, the host's word",
-            Clock::TimeStamp { .. } => "time stamp, the hardware's word",
-        }
-    );
+    log::debug!("clock: {clock:?}");
 }
 
 /// Microseconds, and how many more it may be.

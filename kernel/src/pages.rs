@@ -7,7 +7,7 @@ use crate::{memory, processors};
 use tessera_abi::{error::Error, message, number};
 use tessera_objects::system::fault::Supply;
 use tessera_objects::system::mapping::{Place, Touch};
-use tessera_objects::system::region::Origin;
+use tessera_objects::system::region::{Origin, Region};
 use tessera_objects::system::space::{SPACES, Use};
 use tessera_objects::system::thread::Fault;
 use tessera_objects::tables::{Access, Mapping};
@@ -41,10 +41,11 @@ impl Kernel {
             .of(place.region)
             .get(&Standing, region.pages, place.page);
         let page = match region.origin {
-            _ if own != 0 => Some(Page::of(&place, own)),
-            Origin::Pager { .. } => return self.ask(&place, address, touch),
-            Origin::Zero => self.make(&place, 0),
-            Origin::Copy(source) => self.copied(&place, source, touch),
+            Origin::Pager { .. } if own == 0 => return self.ask(&place, address, touch),
+            Origin::Zero if own == 0 => self.make(&place, 0),
+            Origin::Shared => return self.touch_shared(&place, cr3, address, own),
+            Origin::Copy(source) if own == 0 => self.copied(&place, source, touch),
+            _ => Some(Page::of(&place, own)),
         };
         let Some(page) = page else {
             return Touched::Not(number::STATUS_UNBACKED);
@@ -80,6 +81,55 @@ impl Kernel {
             broken: original != 0,
             ..Page::of(place, frame)
         })
+    }
+
+    /// Maps a page that the host sees; `own` is its frame, 0 for none yet.
+    #[cold]
+    #[inline(never)]
+    fn touch_shared(&mut self, place: &Place, cr3: u64, address: u64, own: u64) -> Touched {
+        let frame = match own {
+            0 => self.make_shared(place),
+            _ => Some(own),
+        };
+        let mapping = Mapping::user_shared(access(place.access));
+        let tables = spaces::tables(self.regions.bits, cr3);
+        match frame.map(|frame| tables.set(&mut Standing, address, frame, mapping)) {
+            Some(Ok(_)) => Touched::There,
+            _ => Touched::Not(number::STATUS_UNBACKED),
+        }
+    }
+
+    /// Gives a page a frame that the host sees. `None`: there is none.
+    fn make_shared(&mut self, place: &Place) -> Option<u64> {
+        let pages = self.system.regions[usize::from(place.region)].pages;
+        let list = self.regions.of(place.region);
+        memory::with(|memory| {
+            let frame = memory.shared_frame()?;
+            let set = list.set(&mut UserTables(memory), pages, place.page, frame);
+            if set.is_err() {
+                memory.free_shared(frame);
+                return None;
+            }
+            Some(frame)
+        })
+    }
+
+    /// Where the host finds a page of a region, made if need be. Errors: `BadArgument`, `OutOfMemory`.
+    pub fn host_address(&mut self, region: u8, page: u64) -> Result<u64, Error> {
+        let Region { pages, origin, .. } = self.system.regions[usize::from(region)];
+        if origin != Origin::Shared || page >= pages {
+            return Err(Error::BadArgument);
+        }
+        let frame = self.regions.of(region).get(&Standing, pages, page);
+        if frame != 0 {
+            return Ok(frame);
+        }
+        let place = Place {
+            region,
+            page,
+            access: Use::Read,
+        };
+        self.make_shared(&place).ok_or(Error::OutOfMemory)
     }
 
     /// A page of a copy that has none of its own: the original's, for reading, or what is made of it.

@@ -141,8 +141,8 @@ impl<'a> Ends<'a> {
 }
 
 impl Reclaim for Ends<'_> {
-    fn region(&mut self, index: u8, pages: u64) {
-        self.regions.empty(index, pages);
+    fn region(&mut self, index: u8, pages: u64, shared: bool) {
+        self.regions.empty(index, pages, shared);
     }
     fn unmap(&mut self, tables: u64, address: u64, pages: u64, left: &[Mapping]) -> u64 {
         spaces::unmap(tables, address, pages, left)

@@ -175,12 +175,15 @@ impl Regions {
         &mut self.lists[usize::from(region)]
     }
 
-    /// Takes a region's frames back.
-    pub fn empty(&mut self, region: u8, pages: u64) {
+    /// Takes a region's frames back, which the host sees where they are `shared`.
+    pub fn empty(&mut self, region: u8, pages: u64, shared: bool) {
         memory::with(|memory| {
             self.of(region)
-                .drain(&mut UserTables(memory), pages, |user, frame| {
-                    give_back(user.0, frame);
+                .drain(&mut UserTables(memory), pages, |user, frame, own| {
+                    match shared && own {
+                        true => assert!(user.0.free_shared(frame), "a frame came back twice"),
+                        false => give_back(user.0, frame),
+                    }
                 });
         });
     }

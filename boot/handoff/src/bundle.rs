@@ -112,8 +112,8 @@ pub struct Service {
     pub line: u8,
     /// Of that line: bit 0 level, bit 1 active low.
     pub trigger: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// Pages of a region that the host sees, for a driver's data; 0 for none.
+    pub shared: u8,
     /// A number for its program.
     pub argument: u16,
     /// Its host channel.
@@ -125,7 +125,7 @@ assert_layout!(Program, size 40, offset @ 24, len @ 32);
 assert_layout!(Channel, size 16, count @ 4, first @ 8);
 assert_layout!(Service, size 88, uses @ 24, ends @ 32, after @ 40, program @ 48, quota @ 52,
     state @ 56, limit @ 60, priority @ 64, restart @ 65, grants @ 66, line @ 67,
-    trigger @ 68, argument @ 70, channel @ 72);
+    trigger @ 68, shared @ 69, argument @ 70, channel @ 72);
 
 /// A checked bundle.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +207,7 @@ mod tests {
         grants: grant::INSPECTION,
         line: 5,
         trigger: 1,
-        reserved: 0,
+        shared: 2,
         argument: 7,
         channel: Channel {
             kind: 1,

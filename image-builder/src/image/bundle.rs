@@ -47,6 +47,8 @@ struct Entry {
     after: Vec<String>,
     #[serde(default)]
     grants: Vec<Grant>,
+    #[serde(default)]
+    shared: u8,
     channel: Option<ChannelEntry>,
     interrupt: Option<Interrupt>,
 }
@@ -175,7 +177,7 @@ fn service(entry: &Entry, table: &Table, files: &[(String, &[u8])]) -> Result<Se
         trigger: entry
             .interrupt
             .map_or(0, |line| u8::from(line.level) | u8::from(line.low) << 1),
-        reserved: 0,
+        shared: entry.shared,
         argument: entry.argument,
         channel: entry.channel.map(channel).unwrap_or_default(),
     })

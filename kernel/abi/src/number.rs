@@ -64,7 +64,9 @@ pub const REVOKE: u64 = 14;
 ///   the same number, if it has one (a private copy, made when either is written; `Busy` while
 ///   the origin is mapped writable, which it cannot become while a copy exists; `BadArgument` for
 ///   an origin that has one itself); an endpoint (right `SEND`), what its receiver, the pager,
-///   answers (`message`).
+///   answers (`message`); `REGION_SHARED`, zeros that **the host sees and may change** from that
+///   moment until the region's last mapping and handle are gone. The kernel takes such pages back and zeroes
+///   them before it uses them again. By the first process only (`NoRight`); at most `SHARED_PAGES` pages.
 /// - `AddressSpace`: `quota` in pages (at least 1, its root table), taken from the caller's;
 ///   notification (right `SEND`) or 0, bits that it gets when the process ends; its name, 16 bytes
 ///   of ASCII in two words, zero padded, which the kernel puts before each line that the process
@@ -86,7 +88,7 @@ pub const CREATE: u64 = 15;
 /// no region (0) but `pages`, which are never mapped: a touch ends the process, and nothing else
 /// can be mapped there until `UNMAP`. Rights: `MANAGE` on the space, `WRITE` or `EXECUTE` on the
 /// region for such an access. Errors: `BadAddress` (not the user's half), `BadArgument` (unaligned,
-/// no such access, no or too many `pages`), `AlreadyMapped`, `TableFull` (mappings), `Busy` (a region is
+/// no such access, no or too many `pages`, a shared region to be executed), `AlreadyMapped`, `TableFull` (mappings), `Busy` (a region is
 /// nowhere executable while it is writable somewhere, and not writable while copies of it exist),
 /// `QuotaExceeded`, `OutOfMemory`.
 pub const MAP: u64 = 16;
@@ -149,6 +151,11 @@ pub const INSPECT: u64 = 38;
 /// Right: `SEND`.
 pub const ACCEPT: u64 = 39;
 
+/// `host_address(region, page) -> address`: where the host finds a page of a shared region: its guest physical
+/// address, without bits of isolation. The page is there from then on, as by a touch. Errors: `BadArgument` (not
+/// a shared region, no such page), `OutOfMemory`.
+pub const HOST_ADDRESS: u64 = 40;
+
 /// `CREATE` of an interrupt: the line is active while it is, not when it begins.
 pub const INTERRUPT_LEVEL: u64 = 1 << 8;
 /// `CREATE` of an interrupt: the line is active when low.
@@ -179,6 +186,10 @@ pub const INSPECT_INTERRUPT: u64 = 2;
 pub const PRINT_MAX: usize = 1024;
 /// Pages of a region at most: 256 MiB.
 pub const REGION_PAGES: u64 = 65_536;
+/// `CREATE` of a region: its origin where the host sees its pages.
+pub const REGION_SHARED: u64 = 1 << 32;
+/// Pages of a shared region at most: 2 MiB.
+pub const SHARED_PAGES: u64 = 512;
 /// Priorities are 1 to this, higher runs first.
 pub const PRIORITY_MAX: u8 = 31;
 /// Handles of a process at most.

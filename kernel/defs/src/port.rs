@@ -22,7 +22,11 @@ pub const PM1A_SOFT_OFF: u16 = 1 << 13;
 /// A device of the test host alone: 32 bits written here are an interrupt message to the processor whose
 /// APIC id stands in bits 31:24, with the vector in bits 7:0. Ours.
 pub const TEST_MESSAGES: u16 = 0x0E50;
-/// The same device: 1 is read where its host begins to lie when something is written there, else 0. Ours.
+/// The same device: not 0 is read where its host begins to lie when something is written there: 1 for acceptance ahead,
+/// 2 for pages that are shared, 3 for their way back. Ours.
 pub const TEST_LATE: u16 = TEST_MESSAGES + 4;
+/// The same device: where a page number is written, the host reads the first word of that page and writes its complement
+/// behind it. 1 is read then, or 0 where silicon keeps the host out. Ours.
+pub const TEST_MEMORY: u16 = TEST_MESSAGES + 8;
 /// What is read at `TEST_MESSAGES`.
 pub const TEST_MESSAGES_ID: u32 = u32::from_le_bytes(*b"TSMG");

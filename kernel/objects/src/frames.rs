@@ -69,7 +69,7 @@ impl Frame {
     }
 
     /// Gives the token up for an address that somebody keeps: a page-table entry, a region's
-    /// list. The way back is `Frames::free_kept`.
+    /// list. The way back is `Frames::free_kept`, or `Frames::retake`.
     pub const fn keep(self) -> u64 {
         self.address()
     }
@@ -92,6 +92,11 @@ impl SharedFrame {
     /// Guest physical address, without isolation bits.
     pub const fn address(&self) -> u64 {
         self.0.address()
+    }
+    /// Gives the token up for an address that a region's list keeps, which knows that it is shared. The
+    /// way back is `Frames::retake`.
+    pub const fn keep(self) -> u64 {
+        self.0.keep()
     }
 }
 
@@ -286,16 +291,22 @@ impl<'a> Frames<'a> {
     /// Takes a frame back by the address that `Frame::keep` gave. False, and nothing changed,
     /// for a frame that is free, or of a chunk that was not accepted.
     pub fn free_kept(&mut self, memory: &mut impl TableMemory, address: u64) -> bool {
-        let frame = address / PAGE_SIZE;
-        let Some([bits, _, accepted]) = self.groups.get((frame / GROUP) as usize).copied() else {
-            return false;
-        };
-        let taken = accepted & chunk_bit(frame) != 0
-            && memory.read(bits, word_of(frame)) >> (frame % 64) & 1 == 0;
-        if taken {
-            self.free(memory, Frame(frame));
+        let frame = self.retake(memory, address);
+        let taken = frame.is_some();
+        if let Some(frame) = frame {
+            self.free(memory, frame);
         }
         taken
+    }
+
+    /// The token again that `keep` gave up, by its one keeper. `None` for a frame that is free, or of a chunk
+    /// that was not accepted.
+    pub fn retake(&self, memory: &impl TableMemory, address: u64) -> Option<Frame> {
+        let frame = address / PAGE_SIZE;
+        let [bits, _, accepted] = *self.groups.get((frame / GROUP) as usize)?;
+        let taken = accepted & chunk_bit(frame) != 0
+            && memory.read(bits, word_of(frame)) >> (frame % 64) & 1 == 0;
+        taken.then_some(Frame(frame))
     }
 
     /// Frames accepted so far.

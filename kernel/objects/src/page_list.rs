@@ -93,12 +93,12 @@ impl PageList {
         Ok(())
     }
 
-    /// Calls `free` for every frame and every list page, and is empty then.
+    /// Calls `free` for every frame and every list page (`true` for a frame), and is empty then.
     pub fn drain<M: TableMemory>(
         &mut self,
         memory: &mut M,
         pages: u64,
-        mut free: impl FnMut(&mut M, u64),
+        mut free: impl FnMut(&mut M, u64, bool),
     ) {
         let words = core::mem::replace(&mut self.0, [0; INLINE as usize]);
         for word in words.into_iter().filter(|word| *word != 0) {
@@ -112,7 +112,7 @@ fn drain_below<M: TableMemory>(
     memory: &mut M,
     word: u64,
     depth: u32,
-    free: &mut impl FnMut(&mut M, u64),
+    free: &mut impl FnMut(&mut M, u64, bool),
 ) {
     if depth > 0 {
         for index in 0..ENTRIES as usize {
@@ -122,7 +122,7 @@ fn drain_below<M: TableMemory>(
             }
         }
     }
-    free(memory, word);
+    free(memory, word, depth == 0);
 }
 
 #[cfg(test)]
@@ -188,7 +188,10 @@ mod tests {
             }
             prop_assert!(memory.0.len() as u64 <= list_pages(pages));
             let mut freed = Vec::new();
-            list.drain(&mut memory, pages, |_, frame| freed.push(frame));
+            list.drain(&mut memory, pages, |_, frame, own| {
+                assert_eq!(own, frame >= 1 << 40);
+                freed.push(frame);
+            });
             let mut due: Vec<u64> = (1..=memory.0.len() as u64).map(|n| n * 4096).collect();
             due.extend(model.values());
             freed.sort_unstable();

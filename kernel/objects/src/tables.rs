@@ -81,6 +81,17 @@ impl Mapping {
             visibility: Visibility::Private,
         }
     }
+    /// A shared user page, which nobody executes.
+    pub const fn user_shared(access: Access) -> Self {
+        Self {
+            access: match access {
+                Access::Write => Access::Write,
+                _ => Access::Read,
+            },
+            user: true,
+            visibility: Visibility::Shared,
+        }
+    }
     /// A shared supervisor page, read and write.
     pub const SHARED: Self = Self {
         access: Access::Write,

@@ -9,64 +9,107 @@ use tessera_isolation::strategy::traits::Pages;
 use tessera_objects::frames::{Frame, SharedFrame};
 use tessera_objects::tables::{Access, Mapping};
 
-/// Makes a frame visible to the host and maps it shared; it is zero before the host sees it.
-/// In between it is mapped nowhere.
+/// Makes a frame visible to the host and maps it for the kernel; it is zero before the host sees it.
 pub fn share(frame: Frame) -> Result<SharedFrame, Refusal> {
-    let gpa = frame.address();
-    let virt = DIRECT_MAP + gpa;
-    log::trace!("memory: shares {gpa:#x}");
-    windows::zero_page(gpa);
-    host::visibility(|strategy| {
-        strategy.rescind(Pages {
-            gpa,
-            virt,
-            count: 1,
-        })
-    })?;
     with(|memory| {
-        memory.top_up(RESERVE * 2);
+        let shared = memory.give_up(frame)?;
+        let gpa = shared.address();
+        memory.map(SHARED_MAP + gpa, gpa, Mapping::SHARED)?;
+        Ok(shared)
+    })
+}
+
+/// Takes back what `share` gave; its content is the host's until it is zeroed here.
+pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
+    let virt = SHARED_MAP + shared.address();
+    with(|memory| {
         let Memory { tables, pool, .. } = &mut *memory;
         tables
-            .split(pool, virt)
-            .map_err(|_| Refusal::MemoryTooSmall)?;
+            .unmap(pool, virt)
+            .map_err(|_| Refusal::VisibilityLied)?;
+        instr::invlpg(virt);
+        processors::flush_all();
+        memory.take_back(shared)
+    })
+}
+
+impl Memory {
+    /// Makes a frame visible to the host, zeroed before. It is mapped nowhere then; before that, in
+    /// private. Errors: `MemoryTooSmall`, and nothing changed; a host that does not do it.
+    pub fn give_up(&mut self, frame: Frame) -> Result<SharedFrame, Refusal> {
+        let gpa = frame.address();
+        let virt = DIRECT_MAP + gpa;
+        log::trace!("memory: shares {gpa:#x}");
+        self.top_up(RESERVE * 2);
+        let Memory {
+            frames,
+            tables,
+            pool,
+            ..
+        } = &mut *self;
+        if tables.split(pool, virt).is_err() {
+            frames.free(pool, frame);
+            return Err(Refusal::MemoryTooSmall);
+        }
+        windows::zero_page(gpa);
+        host::visibility(|strategy| strategy.rescind(at(gpa)))?;
         tables
             .unmap(pool, virt)
             .map_err(|_| Refusal::VisibilityLied)?;
         instr::invlpg(virt);
         processors::flush_all();
         host::visibility(|strategy| strategy.share(Pages::unmapped(gpa)))?;
-        memory.map(SHARED_MAP + gpa, gpa, Mapping::SHARED)?;
-        memory.shared += 1;
+        self.shared += 1;
         Ok(SharedFrame::from_private(frame))
-    })
+    }
+
+    /// Takes a shared frame back that is mapped nowhere any more, and zeroes it. The table of its place in
+    /// the direct map is still there. Errors: a host that does not do it.
+    pub fn take_back(&mut self, shared: SharedFrame) -> Result<Frame, Refusal> {
+        let gpa = shared.address();
+        log::trace!("memory: takes {gpa:#x} back");
+        host::visibility(|strategy| strategy.unshare(Pages::unmapped(gpa)))?;
+        self.map(DIRECT_MAP + gpa, gpa, Mapping::kernel(Access::Write))?;
+        host::visibility(|strategy| strategy.accept_again(at(gpa)))?;
+        windows::zero_page(gpa);
+        self.shared -= 1;
+        Ok(shared.into_private())
+    }
+
+    /// A zeroed frame that the host sees, for somebody who keeps its address. `None` when there are no more;
+    /// a host that does not do it ends the guest.
+    #[cold]
+    #[inline(never)]
+    pub fn shared_frame(&mut self) -> Option<u64> {
+        let frame = self.dirty_frame()?;
+        match self.give_up(frame) {
+            Ok(shared) => Some(shared.keep()),
+            Err(Refusal::MemoryTooSmall) => None,
+            Err(refusal) => host::refuse(refusal),
+        }
+    }
+
+    /// Takes back the frame that `shared_frame` gave and that nobody has mapped. False for one that nobody has.
+    #[cold]
+    pub fn free_shared(&mut self, address: u64) -> bool {
+        let Some(frame) = self.frames.retake(&self.pool, address) else {
+            return false;
+        };
+        match self.take_back(SharedFrame::from_private(frame)) {
+            Ok(frame) => self.frames.free(&mut self.pool, frame),
+            Err(refusal) => host::refuse(refusal),
+        }
+        true
+    }
 }
 
-/// Takes a shared frame back; its content is the host's until it is zeroed here.
-pub fn unshare(shared: SharedFrame) -> Result<Frame, Refusal> {
-    let gpa = shared.address();
-    let virt = DIRECT_MAP + gpa;
-    log::trace!("memory: takes {gpa:#x} back");
-    with(|memory| {
-        let Memory { tables, pool, .. } = memory;
-        tables
-            .unmap(pool, SHARED_MAP + gpa)
-            .map_err(|_| Refusal::VisibilityLied)?;
-        instr::invlpg(SHARED_MAP + gpa);
-        processors::flush_all();
-        host::visibility(|strategy| strategy.unshare(Pages::unmapped(gpa)))?;
-        memory.map(virt, gpa, Mapping::kernel(Access::Write))?;
-        memory.shared -= 1;
-        Ok(())
-    })?;
-    host::visibility(|strategy| {
-        strategy.accept_again(Pages {
-            gpa,
-            virt,
-            count: 1,
-        })
-    })?;
-    windows::zero_page(gpa);
-    Ok(shared.into_private())
+/// A page in the direct map.
+fn at(gpa: u64) -> Pages {
+    Pages {
+        gpa,
+        virt: DIRECT_MAP + gpa,
+        count: 1,
+    }
 }
 
 /// Maps host-provided or device memory for reading or for a device, shared, for good.

@@ -178,6 +178,7 @@ fn plain(kernel: &mut Kernel, number: u64, arguments: &Arguments) -> Result<u64,
         number::EVIDENCE => inspect::evidence(kernel, a, b, c, d),
         number::INSPECT => inspect::inspect(kernel, arguments),
         number::UNMAP => memory::unmap(kernel, a, b),
+        number::HOST_ADDRESS => memory::host_address(kernel, a, b),
         number::ACCEPT => inspect::accept(kernel, a, b),
         _ => Err(Error::UnknownCall),
     }

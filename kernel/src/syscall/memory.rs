@@ -41,6 +41,11 @@ fn make_tables(kernel: &mut Kernel, space: u8, address: u64, pages: u64) -> Resu
     }
 }
 
+pub fn host_address(kernel: &mut Kernel, region: u64, page: u64) -> Result<u64, Error> {
+    let region = kernel.system.object(region, Kind::Region, 0)?;
+    kernel.host_address(region, page)
+}
+
 pub fn unmap(kernel: &mut Kernel, space: u64, address: u64) -> Result<u64, Error> {
     let space = kernel.system.space_or_own(space, rights::MANAGE)?;
     let (system, mut ends) = kernel.ending();

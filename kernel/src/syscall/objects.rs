@@ -4,7 +4,7 @@ use super::entry::Arguments;
 use super::{devices, system};
 use crate::context::Registers;
 use crate::cpu::Kernel;
-use crate::spaces;
+use crate::{process, spaces};
 use tessera_abi::{error::Error, kind::Kind, number, rights};
 use tessera_hw::user;
 use tessera_objects::system::mapping::USER_END;
@@ -23,6 +23,9 @@ pub fn create(kernel: &mut Kernel, arguments: &Arguments) -> Result<u64, Error> 
 }
 
 fn region(kernel: &mut Kernel, pages: u64, owner: u64, origin: u64) -> Result<u64, Error> {
+    if origin == number::REGION_SHARED && kernel.system.current_space() != process::FIRST {
+        return Err(Error::NoRight);
+    }
     let owner = kernel.system.space_or_own(owner, rights::MANAGE)?;
     let (handle, _) = kernel.system.create_region(pages, owner, origin)?;
     Ok(handle.into())

@@ -86,6 +86,9 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
     if orderly && way && !row.boot.scenario.direct && !console.messages {
         faults.push("the host sends interrupt messages, and no driver got one".into());
     }
+    if orderly && !row.boot.scenario.direct && !console.seen {
+        faults.push("the host looks at pages, and no process shared one with it".into());
+    }
     // A paravisor stands before its guest's interrupts.
     let honest = ["none", PROXY_ANY].contains(&row.boot.scenario.lie);
     if orderly && console.unasked != 0 && honest {
@@ -336,6 +339,7 @@ mod tests {
             running: Some(1),
             lines: true,
             messages: true,
+            seen: true,
             panic_told: true,
             info: true,
             ..Console::default()
@@ -365,6 +369,7 @@ mod tests {
             |said: &mut Console| said.running = None,
             |said: &mut Console| said.lines = false,
             |said: &mut Console| said.messages = false,
+            |said: &mut Console| said.seen = false,
             |said: &mut Console| said.unasked = 1,
             |said: &mut Console| said.panic_told = false,
             |said: &mut Console| said.info = false,

@@ -20,6 +20,8 @@ pub struct Console {
     pub lines: bool,
     /// Interrupt messages came, by the first user process.
     pub messages: bool,
+    /// The host itself read and wrote what a process shared with it, by the first user process.
+    pub seen: bool,
     /// Interrupts that nobody asked for, while the first user process counted.
     pub unasked: u64,
     /// Starts of all services.
@@ -88,6 +90,8 @@ impl Console {
             self.lines = true;
         } else if line == "init: interrupt messages come" {
             self.messages = true;
+        } else if line == "init: the host sees what is shared" {
+            self.seen = true;
         } else if let Some(words) = line.strip_prefix("init: unasked interrupts: ") {
             self.unasked += words.trim_end().parse().unwrap_or(1);
         } else if let Some(words) = line.strip_prefix("init: services done after ") {

@@ -136,6 +136,23 @@ const fn late(
     }
 }
 
+/// The lie begins with pages that a process shares, or with their way back.
+const SHARING: &str = "late=2";
+const TAKING_BACK: &str = "late=3";
+
+const fn late_shared(
+    name: &'static str,
+    what: &'static str,
+    lie: &'static str,
+    words: &'static str,
+    modes: &'static [(Mode, Expected)],
+) -> Scenario {
+    Scenario {
+        words,
+        ..late(name, what, lie, HostProfile::HyperV, modes)
+    }
+}
+
 const RUNS: Expected = Expected::Runs;
 const fn refuses(refusal: Refusal) -> Expected {
     Expected::Refuses(refusal)
@@ -261,6 +278,16 @@ static TABLE: &[Scenario] = &[
         HostProfile::Kvm, &[(SNP, Expected::Denied)]),
     Scenario { processors: 1, ..late("page-withheld-late", "the same of one processor, pages that it promised", "page-withheld",
         HostProfile::HyperV, &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied), (TDXP, Expected::Denied)]) },
+    late_shared("shared-refused-late", "while a process shares pages, the host lets none change hands any more", "visibility-refused", SHARING,
+        &[(SNP, refuses(Refusal::VisibilityRefused)), (TDX, refuses(Refusal::VisibilityRefused)), (SNPP, refuses(Refusal::VisibilityRefused)), (TDXP, refuses(Refusal::VisibilityRefused))]),
+    late_shared("shared-half-late", "the same, begins each change and never ends it; a paravisor tells its guest", "psc-half", SHARING,
+        &[(SNP, refuses(Refusal::PscIncomplete)), (TDX, refuses(Refusal::PscIncomplete)), (SNPP, refuses(Refusal::VisibilityRefused)), (TDXP, refuses(Refusal::VisibilityRefused))]),
+    late_shared("shared-lies-late", "the same, says that it is done, and it is not", "psc-lies", SHARING,
+        &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied), (TDXP, Expected::Denied)]),
+    late_shared("unshared-refused-late", "a process gives its shared pages back, and the host keeps them", "visibility-refused", TAKING_BACK,
+        &[(SNP, refuses(Refusal::VisibilityRefused)), (TDX, refuses(Refusal::VisibilityRefused)), (SNPP, refuses(Refusal::VisibilityRefused)), (TDXP, refuses(Refusal::VisibilityRefused))]),
+    late_shared("unshared-lies-late", "the same, and says that it does not", "psc-lies", TAKING_BACK,
+        &[(SNP, Expected::Denied), (TDX, Expected::Denied), (SNPP, Expected::Denied), (TDXP, Expected::Denied)]),
     late("size-mismatch-late", "the same, 4 KiB pages for 2 MiB: it takes longer", "size-mismatch",
         HostProfile::Kvm, &[(SNP, RUNS), (TDX, RUNS)]),
     lie("size-mismatch", "2 MiB pages that are 4 KiB pages underneath",

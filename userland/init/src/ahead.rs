@@ -1,6 +1,7 @@
-//! Memory accepted ahead, all of it, under a host that begins to lie with it: where the test host's device
-//! says so.
+//! Memory accepted ahead, all of it, or pages shared and taken back, under a host that begins to lie with it:
+//! where the test host's device says so.
 
+use crate::shared;
 use core::fmt::Write;
 use tessera_abi::error::Error;
 use tessera_abi::number::CHANNEL_PORT;
@@ -17,7 +18,7 @@ pub fn run() -> u64 {
     match accept() {
         Ok(true) => 0,
         result => {
-            let _unwritable = writeln!(Console, "init: check failed: acceptance ahead: {result:?}");
+            let _unwritable = writeln!(Console, "init: check failed: under a late lie: {result:?}");
             1
         }
     }
@@ -25,11 +26,18 @@ pub fn run() -> u64 {
 
 fn accept() -> Result<bool, Error> {
     let device = Channel::new(CHANNEL_PORT, TEST_LATE.into(), 4)?;
-    if device.read(0, 4)?.any() != 1 {
+    let what = device.read(0, 4)?.any();
+    if !(1..=3).contains(&what) {
         device.0.close()?;
         return Ok(true);
     }
-    device.write(0, 4, 1)?;
+    let begin = || device.write(0, 4, 1);
+    if what > 1 {
+        let done = shared::round_trip(what == 2, begin)?;
+        device.0.close()?;
+        return Ok(done);
+    }
+    begin()?;
     let inspection = Inspection::new()?;
     let all = system::info()?.pages_total;
     let mut now = inspection.accept(all)?;

@@ -6,22 +6,22 @@ use tessera_abi::{number, rights};
 use tessera_handoff::bundle::{Service, grant};
 use tessera_runtime::device::{Channel, Evidence, Inspection, Interrupt};
 use tessera_runtime::handle::Handle;
-use tessera_runtime::process;
+use tessera_runtime::{process, shared};
 
 /// Handles in the order in which they are given (`service::granted`), each with its rights.
 #[derive(Clone, Copy)]
-pub struct Grants([(Handle, u8); 4]);
+pub struct Grants([(Handle, u8); 5]);
 
 impl Grants {
     /// Nothing.
-    pub const NONE: Self = Self([(Handle::NONE, 0); 4]);
+    pub const NONE: Self = Self([(Handle::NONE, 0); 5]);
 
     /// What the manifest says. A line that this system does not have is left out: the service sees
     /// that. Errors: those of the calls.
     pub fn new(service: &Service) -> Result<Self, Error> {
         let has = |bit| service.grants & bit != 0;
         let mut grants = Self::NONE;
-        let [channel, evidence, inspection, interrupt] = &mut grants.0;
+        let [channel, evidence, inspection, interrupt, memory] = &mut grants.0;
         let range = service.channel;
         if range.kind != 0 {
             let made = Channel::new(range.kind.into(), range.first, range.count.into())?;
@@ -39,6 +39,10 @@ impl Grants {
                 Err(Error::NotCreatable) => {}
                 made => *interrupt = (made?.0, rights::RECEIVE),
             }
+        }
+        if service.shared != 0 {
+            let made = shared::region(service.shared.into(), Handle::NONE)?;
+            *memory = (made, rights::WRITE);
         }
         Ok(grants)
     }

@@ -11,6 +11,7 @@ mod grants;
 mod memory;
 mod processors;
 mod selectors;
+mod shared;
 mod supervisor;
 mod threads;
 
@@ -49,6 +50,7 @@ fn run(bundle: u64) -> Result<u64, Error> {
     failed += devices::run();
     failed += selectors::run();
     failed += memory::run();
+    failed += shared::run();
     let before = process::usage(Handle::NONE)?;
     let bundle = loader::bundle(bundle).ok_or(Error::BadArgument)?;
     let cost = memory::cost(&bundle)?;

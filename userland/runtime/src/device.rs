@@ -12,6 +12,10 @@ use tessera_abi::{error::Error, number};
 pub struct Untrusted<T>(T);
 
 impl<T: Copy> Untrusted<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+
     /// The value, if it is one that the caller can live with.
     pub fn checked(self, good: impl FnOnce(&T) -> bool) -> Option<T> {
         good(&self.0).then_some(self.0)

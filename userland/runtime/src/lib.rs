@@ -14,6 +14,7 @@ pub mod loader;
 pub mod panic;
 pub mod process;
 pub mod service;
+pub mod shared;
 pub mod state;
 pub mod system;
 pub mod time;

@@ -41,7 +41,7 @@ pub mod state {
 }
 
 /// The `n`-th right of a service that uses `uses` others. In this order, as far as the manifest grants
-/// them: host channel, evidence, inspection, interrupt. An interrupt may be missing.
+/// them: host channel, evidence, inspection, interrupt, shared memory (`shared::Shared`). An interrupt may be missing.
 pub const fn granted(uses: u32, n: u32) -> Handle {
     Handle::from_number(3 + uses + n)
 }

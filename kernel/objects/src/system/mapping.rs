@@ -1,6 +1,7 @@
 //! Which regions are mapped where. Page tables follow; they are the kernel's business.
 
 use super::objects::{Reclaim, System};
+use super::region::Origin;
 use super::space::{Life, MAPPINGS, Mapping, SPACES, Use};
 use super::thread::Context;
 use tessera_abi::{error::Error, number};
@@ -36,12 +37,14 @@ impl<C: Context> System<C> {
     /// Notes that a region is mapped at `address` of a process for `access`; how many pages. Errors:
     /// `BadArgument`, `BadAddress`, `AlreadyMapped`, `TableFull`; `Busy` where the region is
     /// mapped executable and would become writable too, or the other way round, or where copies
-    /// of it exist and it would become writable.
+    /// of it exist and it would become writable; `BadArgument`, too, for what the host could change while
+    /// it is executed.
     pub fn map(&mut self, space: u8, region: u8, address: u64, access: Use) -> Result<u64, Error> {
         let entry = &self.regions[usize::from(region)];
         let pages = entry.pages;
         let busy = match access {
             Use::Write => entry.executable != 0 || entry.copies != 0,
+            Use::Execute if entry.origin == Origin::Shared => return Err(Error::BadArgument),
             Use::Execute => entry.writable != 0,
             _ => false,
         };

@@ -67,8 +67,8 @@ pub trait Reclaim {
     /// Processor `cpu` lets go of the thread that it runs, which ends: when this returns it neither
     /// runs it nor uses its registers and its page tables, and works only when it is its turn again.
     fn stop(&mut self, cpu: u8);
-    /// The frames of region `index`, of so many pages.
-    fn region(&mut self, index: u8, pages: u64);
+    /// The frames of region `index`, of so many pages, which the host sees where they are `shared`.
+    fn region(&mut self, index: u8, pages: u64, shared: bool);
     /// A mapping of `pages` pages at `address` in the page tables at `tables`, which serve what
     /// is left. How many tables came back; `flush` follows before any of them is used again.
     fn unmap(&mut self, tables: u64, address: u64, pages: u64, left: &[Mapping]) -> u64;

@@ -16,6 +16,8 @@ pub(super) const NOBODY: u8 = u8::MAX;
 pub enum Origin {
     /// Zeros.
     Zero,
+    /// Zeros that the host sees from the moment of the first touch on, and may change.
+    Shared,
     /// As in this region, which does not change any more.
     Copy(u8),
     /// What the pager that receives on this endpoint brings.
@@ -70,15 +72,19 @@ impl Region {
 
 impl<C: Context> System<C> {
     /// A region that process `owner` pays for; a handle to it in the running process' table, and
-    /// its index. `origin` is a handle, or 0. Errors: as `create_object`, `BadArgument`, `Busy`,
-    /// those of the origin's handle.
+    /// its index. `origin` is a handle, 0, or `REGION_SHARED`, which is the caller's to allow. Errors: as
+    /// `create_object`, `BadArgument`, `Busy`, those of the origin's handle.
     pub fn create_region(
         &mut self,
         pages: u64,
         owner: u8,
         origin: u64,
     ) -> Result<(u32, u8), Error> {
-        if pages == 0 || pages > number::REGION_PAGES || self.space(owner).life != Life::Alive {
+        let most = match origin {
+            number::REGION_SHARED => number::SHARED_PAGES,
+            _ => number::REGION_PAGES,
+        };
+        if pages == 0 || pages > most || self.space(owner).life != Life::Alive {
             return Err(Error::BadArgument);
         }
         let origin = self.origin(origin)?;
@@ -110,8 +116,10 @@ impl<C: Context> System<C> {
 
     /// What a handle that names a region's origin comes to.
     fn origin(&self, handle: u64) -> Result<Origin, Error> {
-        if handle == 0 {
-            return Ok(Origin::Zero);
+        match handle {
+            0 => return Ok(Origin::Zero),
+            number::REGION_SHARED => return Ok(Origin::Shared),
+            _ => {}
         }
         let entry = self.entry(self.current_space(), handle)?;
         if entry.allows(Kind::Region, 0).is_err() {
@@ -157,7 +165,7 @@ impl<C: Context> System<C> {
             },
             ..Region::EMPTY
         };
-        reclaim.region(index, pages);
+        reclaim.region(index, pages, origin == Origin::Shared);
         if owner != NOBODY {
             let lists = list_pages(pages);
             self.space(owner).refund(pages + lists);

@@ -55,6 +55,8 @@ pub struct Vmm {
     pub missing: Missing,
     /// What the host is to write into pages that the guest gave it: address and bytes.
     pub writes: Vec<(u64, Vec<u8>)>,
+    /// A page that the host is to look at, guest physical (`port::TEST_MEMORY`).
+    pub look: Option<u64>,
     /// Quotes that the host works on.
     pub quoting: Quoting,
     /// Registers that only keep their value.
@@ -95,6 +97,7 @@ impl Vmm {
             devices: Devices::default(),
             missing: Missing::default(),
             writes: Vec::with_capacity(4),
+            look: None,
             quoting: Quoting::default(),
             kept: Kept::default(),
             line: String::with_capacity(128),

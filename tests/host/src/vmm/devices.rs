@@ -32,6 +32,8 @@ pub struct Devices {
     pub cmos: Cmos,
     /// ACPI fixed hardware.
     pub pm: Pm,
+    /// The host could reach the page that it was asked to look at.
+    pub looked: bool,
 }
 
 impl Vmm {
@@ -51,7 +53,11 @@ impl Vmm {
             port::COM1..=0x3FF => devices.uart.read(at - port::COM1).into(),
             port::CMOS_DATA => devices.cmos.read(now / 1_000_000_000).into(),
             port::TEST_MESSAGES if messages => port::TEST_MESSAGES_ID,
-            port::TEST_LATE if self.scenario.messages => self.scenario.late.is_some().into(),
+            port::TEST_LATE if self.scenario.messages => match self.scenario.late {
+                Some(_) => self.scenario.moment,
+                None => 0,
+            },
+            port::TEST_MEMORY if self.scenario.messages => devices.looked.into(),
             _ => match devices.pics.read(at) {
                 Some(byte) => byte.into(),
                 None => devices.pm.read(at, now)?,
@@ -87,6 +93,10 @@ impl Vmm {
                     self.scenario.lie = lie;
                     self.begins = true;
                 }
+            }
+            port::TEST_MEMORY if self.scenario.messages && size == 4 => {
+                self.look = Some(u64::from(value) << 12);
+                devices.looked = false;
             }
             // The POST code, and the delay that PCs make by writing here.
             0x80 => {}

@@ -74,6 +74,7 @@ fn drive(
             report::trace(out, vmm, technology);
         }
         give(vmm, memory, technology);
+        look(vmm, memory, technology);
         if core::mem::take(&mut vmm.begins) && vmm.scenario.lies(lies::PAGE_WITHHELD) {
             memory.withhold(IMAGE_END / PAGE as u64);
         }
@@ -101,6 +102,22 @@ fn give(vmm: &mut Vmm, memory: &mut Memory, technology: &dyn Technology) {
         if let Some(place) = place {
             place.copy_from_slice(&bytes);
         }
+    }
+}
+
+/// Looks at the page that the guest asked the host to look at, and leaves the complement of its first word behind
+/// that, where silicon lets it.
+fn look(vmm: &mut Vmm, memory: &mut Memory, technology: &dyn Technology) {
+    let Some(gpa) = vmm.look.take() else {
+        return;
+    };
+    let reach = |access| technology.host_access(memory, gpa, access);
+    let frame = reach(Access::Read).and_then(|_| reach(Access::Write));
+    if let Some(page) = frame.and_then(|frame| memory.page(frame)) {
+        for at in 0..8 {
+            page[8 + at] = !page[at];
+        }
+        vmm.devices.looked = true;
     }
 }
 

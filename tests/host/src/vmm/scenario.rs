@@ -83,7 +83,9 @@ pub struct Scenario {
     /// The device that sends interrupt messages on request (`port::TEST_MESSAGES`).
     /// Not for a paravisor's guest on a host without Hyper-V's interface.
     pub messages: bool,
-    /// The lie that begins when the guest says so (`port::TEST_LATE`), where `late=1` asks for that.
+    /// What the guest reads of a late lie (`port::TEST_LATE`): 1 to 3, of `late=`.
+    pub moment: u32,
+    /// The lie that begins when the guest says so, where `late=` asks for that.
     pub late: Option<&'static str>,
     /// Every exit is reported.
     pub trace: bool,
@@ -109,6 +111,7 @@ impl Default for Scenario {
             typed: false,
             probing: false,
             messages: false,
+            moment: 0,
             late: None,
             trace: false,
         }
@@ -157,7 +160,13 @@ impl Scenario {
             "typed" => self.typed = value == "1",
             "probing" => self.probing = value == "1",
             "messages" => self.messages = value == "1",
-            "late" => self.late = (value == "1").then_some(lies::NONE),
+            "late" => {
+                self.moment = ["0", "1", "2", "3"]
+                    .iter()
+                    .position(|n| *n == value)
+                    .unwrap_or(0) as u32;
+                self.late = (self.moment != 0).then_some(lies::NONE);
+            }
             "trace" => self.trace = value == "1",
             _ => return None,
         }

@@ -25,6 +25,36 @@ pub fn run(o: &Objects) -> u64 {
         check("an empty region", CREATE, &[REGION, 0, 0], BadArgument),
         check("a wide region", CREATE, &[REGION, wide, 0], BadArgument),
         check(
+            "a wide shared region",
+            CREATE,
+            &[REGION, SHARED_PAGES + 1, 0, REGION_SHARED],
+            BadArgument,
+        ),
+        check(
+            "an empty shared region",
+            CREATE,
+            &[REGION, 0, 0, REGION_SHARED],
+            BadArgument,
+        ),
+        check(
+            "a shared region of nobody",
+            CREATE,
+            &[REGION, 1, OTHERS, REGION_SHARED],
+            BadHandle,
+        ),
+        check(
+            "a shared region over quota",
+            CREATE,
+            &[REGION, 1, o.space, REGION_SHARED],
+            QuotaExceeded,
+        ),
+        check(
+            "a region shared with a handle",
+            CREATE,
+            &[REGION, 1, 0, REGION_SHARED | o.endpoint],
+            BadHandle,
+        ),
+        check(
             "an endless region",
             CREATE,
             &[REGION, u64::MAX, 0],

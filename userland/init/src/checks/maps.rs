@@ -31,6 +31,31 @@ pub fn run(o: &Objects, text: u64) -> u64 {
         ),
         check("map null", MAP, &[0, 0, FREE, MAP_READ], BadHandle),
         check(
+            "an address of nobody",
+            HOST_ADDRESS,
+            &[OTHERS, 0],
+            BadHandle,
+        ),
+        check("an address of null", HOST_ADDRESS, &[0, 0], BadHandle),
+        check(
+            "an address of an endpoint",
+            HOST_ADDRESS,
+            &[o.endpoint, 0],
+            WrongKind,
+        ),
+        check(
+            "an address of what is private",
+            HOST_ADDRESS,
+            &[o.region, 0],
+            BadArgument,
+        ),
+        check(
+            "an address of a wide handle",
+            HOST_ADDRESS,
+            &[1 << 32 | o.region, 0],
+            BadHandle,
+        ),
+        check(
             "map an endpoint",
             MAP,
             &[0, o.endpoint, FREE, MAP_READ],

@@ -14,21 +14,25 @@ use tessera_abi::error::Error;
 use tessera_runtime::console::Console;
 use tessera_runtime::handle::Handle;
 use tessera_runtime::ipc::Message;
-use tessera_runtime::{executor, process, system};
+use tessera_runtime::shared::{self, Shared};
+use tessera_runtime::{executor, process, service, system};
 
 /// Pages of this process' quota, as in `services.toml`.
 const QUOTA: usize = 128;
 const PAGE: usize = 4096;
+/// Where shared memory is mapped.
+const BOUNCE: u64 = 0x0000_2000_0000_0000;
 
 tessera_runtime::service!(main);
 
 type Test = fn() -> Result<bool, Error>;
 
 fn main(_: u64) -> u64 {
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 4] = [
         ("small pieces", small),
         ("the quota", quota),
         ("tasks", tasks),
+        ("shared memory", bounced),
     ];
     let mut failed = 0;
     for (name, test) in tests {
@@ -70,6 +74,24 @@ fn quota() -> Result<bool, Error> {
         .zip(&kept)
         .all(|(n, byte): (u8, _)| n == *byte);
     Ok(none && whole && usage.pages <= usage.quota && usage.handles == handles)
+}
+
+/// Memory that the manifest gives: the supervisor keeps it, so that the host does not write to anybody else's when this
+/// process is ended. None but the first process makes more of it.
+fn bounced() -> Result<bool, Error> {
+    const PAGES: u64 = 2;
+    let none = shared::region(1, Handle::NONE) == Err(Error::NoRight);
+    let mut memory = Shared::map(service::granted(0, 0), BOUNCE, PAGES)?;
+    let mut good = none && Shared::map(service::granted(0, 0), BOUNCE << 1, PAGES + 1).is_err();
+    for at in (0..PAGES * PAGE as u64).step_by(8) {
+        memory.set_word(at, at)?;
+    }
+    let mut words = [0; 3 * 8];
+    memory.read(PAGE as u64 - 8, &mut words)?;
+    let expected = [-8i64, 0, 8].map(|n| (PAGE as i64 + n).to_le_bytes());
+    good &= words == *expected.as_flattened();
+    good &= memory.word(PAGES * PAGE as u64 - 8)?.any() == PAGES * PAGE as u64 - 8;
+    Ok(good && memory.host_address(0)? != memory.host_address(1)?)
 }
 
 static TURNS: AtomicU64 = AtomicU64::new(0);

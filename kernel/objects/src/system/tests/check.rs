@@ -254,7 +254,7 @@ fn references(s: &Fake) {
 }
 
 /// What regions know of their mappings and copies, and what must never be: writable and executable
-/// at once, writable while copies rely on it, a copy of a copy.
+/// at once, writable while copies rely on it, a copy of a copy, executable where the host may write.
 fn regions(s: &Fake) {
     let mut of = [[0u16; OBJECTS]; 3];
     for mapping in s.spaces.iter().flat_map(|space| &space.mappings) {
@@ -278,6 +278,7 @@ fn regions(s: &Fake) {
         assert_eq!([writable, executable, copies], of.map(|counts| counts[n]));
         assert!(writable == 0 || executable == 0, "W and X");
         assert!(copies == 0 || (writable == 0 && origin == Origin::Zero));
+        assert!(executable == 0 || origin != Origin::Shared);
     }
 }
 

@@ -71,6 +71,8 @@ impl Context for Registers {
 pub struct Back {
     pub stopped: Vec<u8>,
     pub regions: Vec<u8>,
+    /// Those of them that the host sees.
+    pub shared: usize,
     pub unmapped: u64,
     pub flushed: u8,
     pub spaces: Vec<u64>,
@@ -84,8 +86,9 @@ impl Reclaim for Back {
         self.flushed |= processors;
     }
     fn leave(&mut self) {}
-    fn region(&mut self, index: u8, _: u64) {
+    fn region(&mut self, index: u8, _: u64, shared: bool) {
         self.regions.push(index);
+        self.shared += usize::from(shared);
     }
     fn unmap(&mut self, _: u64, _: u64, pages: u64, _: &[Mapping]) -> u64 {
         self.unmapped += pages;

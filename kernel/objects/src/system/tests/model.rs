@@ -13,7 +13,8 @@ use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 use std::vec::Vec;
-use tessera_abi::{error::Error, kind::Kind, number, rights};
+use tessera_abi::number::{self, REGION_SHARED};
+use tessera_abi::{error::Error, kind::Kind, rights};
 
 /// What a handle of the model names: kind and a number that is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ struct Model {
     maps: Vec<(u64, u64, u64, Use)>,
     /// Regions that have an origin.
     origins: BTreeSet<u64>,
+    /// Those that the host sees.
+    shared: BTreeSet<u64>,
     /// Copies: which, of which.
     copies: Vec<(u64, u64)>,
     next: u64,
@@ -54,6 +57,9 @@ impl Model {
 
     /// What `map` of a region must say.
     fn map(&self, process: u64, address: u64, region: u64, access: Use) -> Result<(), Error> {
+        if access == Use::Execute && self.shared.contains(&region) {
+            return Err(Error::BadArgument);
+        }
         if self.maps.iter().any(|m| (m.0, m.1) == (process, address)) {
             return Err(Error::AlreadyMapped);
         }
@@ -101,8 +107,10 @@ impl Model {
                 *name = if *name == old { new } else { *name };
             }
         }
-        if self.origins.remove(&old) {
-            self.origins.insert(new);
+        for names in [&mut self.origins, &mut self.shared] {
+            if names.remove(&old) {
+                names.insert(new);
+            }
         }
     }
 
@@ -165,6 +173,7 @@ enum Op {
     Become(u8),
     Map(u8, u8),
     Derive(u64, u8),
+    Shared(u64),
     Own(u64),
     Guard(u8),
     Move(u8),
@@ -197,6 +206,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         (handle(), 0u8..4).prop_map(|(h, a)| Op::Map(h, a)),
         (1u64..20).prop_map(Op::Own),
         (0u64..20, handle()).prop_map(|(p, h)| Op::Derive(p, h)),
+        (0u64..20).prop_map(Op::Shared),
         handle().prop_map(Op::Guard),
         handle().prop_map(Op::Move),
         (0u8..3).prop_map(Op::Grant),
@@ -328,9 +338,10 @@ impl Pair {
             Op::Map(n, access) => self.map(n, access),
             Op::Derive(pages, n) => {
                 let handle = self.handle(n);
-                self.derive(pages, handle);
+                self.derive(pages, handle.into());
             }
             Op::Own(pages) => self.derive(pages, 0),
+            Op::Shared(pages) => self.derive(pages, REGION_SHARED),
             Op::Guard(n) => self.guard(n),
             Op::Move(n) => self.move_to_self(n),
             Op::Grant(kind) => self.grant(kind),
@@ -417,13 +428,13 @@ impl Pair {
     }
 
     /// A region with an origin, paid by the running process.
-    fn derive(&mut self, pages: u64, handle: u32) {
-        let origin = match handle {
-            0 => Ok(None),
-            _ => self.m.origin(self.me, handle),
+    fn derive(&mut self, pages: u64, from: u64) {
+        let origin = match from {
+            0 | REGION_SHARED => Ok(None),
+            _ => self.m.origin(self.me, from as u32),
         };
         let me = self.s.current_space();
-        let result = self.s.create_region(pages, me, handle.into());
+        let result = self.s.create_region(pages, me, from);
         match (origin, result) {
             _ if pages == 0 => assert_eq!(result, Err(Error::BadArgument)),
             (Err(error), _) => assert_eq!(result, Err(error)),
@@ -435,8 +446,11 @@ impl Pair {
                 let name = self.fresh(Kind::Region, new);
                 self.m.objects.insert(name, (self.me, pages));
                 self.m.copies.extend(source.map(|source| (name, source)));
-                if handle != 0 {
+                if from != 0 {
                     self.m.origins.insert(name);
+                }
+                if from == REGION_SHARED {
+                    self.m.shared.insert(name);
                 }
             }
         }
@@ -716,6 +730,6 @@ proptest! {
         for op in &ops {
             pair.step(op);
         }
-        pair.back.region(0, 0);
+        pair.back.region(0, 0, false);
     }
 }

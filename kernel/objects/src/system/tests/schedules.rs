@@ -42,6 +42,8 @@ struct Run {
     /// Never takes the short way of calls and replies.
     slowly: bool,
     regions: usize,
+    /// Those that the host sees.
+    shared: usize,
     cpus: u8,
 }
 
@@ -70,6 +72,7 @@ impl Run {
             unpaged: 0,
             slowly,
             regions: 1,
+            shared: 0,
             cpus,
         }
     }
@@ -87,14 +90,16 @@ impl Run {
         let badge = 1 + u64::from(space);
         let given = self.s.give(handle, self.endpoint, all, badge).unwrap();
         assert_eq!(given, 1, "the first handle of a process is 1");
-        let origin = match self.random.below(4) {
+        let origin = match self.random.below(6) {
             0 => 0,
             1 => self.region,
+            2 => number::REGION_SHARED,
             _ => self.endpoint,
         };
         let size = 1 + self.random.below(9);
         if let Ok((region, index)) = self.s.create_region(size, space, origin) {
             self.regions += 1;
+            self.shared += usize::from(origin == number::REGION_SHARED);
             let _full = self.s.map(space, index, PAGED, Use::Write);
             let elsewhere = 0x1000_0000 + self.now * 0x10_0000;
             let _full = self.s.map(0, index, elsewhere, Use::Read);
@@ -129,7 +134,8 @@ impl Run {
                 if let Some(place) = self.s.reached(space, address, Touch::Write) {
                     self.s.registers(word, word, [word; 2]);
                     let (region, page) = (place.region, place.page as u32);
-                    let paged = self.s.regions[usize::from(region)].origin != Origin::Zero;
+                    let origin = self.s.regions[usize::from(region)].origin;
+                    let paged = !matches!(origin, Origin::Zero | Origin::Shared);
                     self.touch_first(
                         me,
                         Fault {
@@ -406,9 +412,9 @@ fn finish(mut run: Run) {
             .all(|space| space.life == Life::Free)
     );
     assert_eq!(
-        run.back.regions.len(),
-        run.regions,
-        "a region's frames come back once"
+        (run.back.regions.len(), run.back.shared),
+        (run.regions, run.shared),
+        "a region's frames come back once, and as what they are"
     );
     let mut spaces = std::mem::take(&mut run.back.spaces);
     spaces.sort_unstable();
