@@ -16,6 +16,8 @@ use tessera_runtime::{loader, process, system, time};
 
 /// Samples of a figure; the least one counts: nothing interrupted it.
 const SAMPLES: u32 = 400;
+/// Time stamps in which the timer's interrupts come ten times.
+const INTERRUPTED: u64 = 32_000_000;
 /// Priority of the server and of the yielding threads, above which this thread is.
 const PRIORITY: u8 = 10;
 
@@ -68,6 +70,12 @@ fn leave() {
     core::hint::black_box(core::arch::x86_64::__cpuid(0));
 }
 
+/// Is interrupted by the timer some times: for whoever counts what serves that.
+fn be_interrupted() {
+    let start = stamp();
+    while stamp() - start < INTERRUPTED {}
+}
+
 /// The least count of `act`, without that of the readings themselves.
 #[inline(always)]
 fn least(mut act: impl FnMut()) -> u64 {
@@ -90,6 +98,7 @@ fn run(bundle: u64) -> Result<(), Error> {
     );
     page_faults(empty)?;
     (0..SAMPLES).for_each(|_| leave());
+    be_interrupted();
     messages(bundle, empty)?;
     pager_faults(bundle, empty)?;
     switches(empty)
