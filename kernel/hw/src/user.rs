@@ -54,7 +54,7 @@ extern "sysv64" fn nobody(_: *mut TrapFrame) -> ! {
 }
 
 /// Where the traps of ring 3 find the kernel's stack, from the GS base.
-pub(crate) const KERNEL_RSP: usize = offset_of!(CpuLocal, kernel_rsp);
+pub const KERNEL_RSP: usize = offset_of!(CpuLocal, kernel_rsp);
 
 impl Default for CpuLocal {
     fn default() -> Self {

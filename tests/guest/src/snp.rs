@@ -4,12 +4,16 @@
 use crate::window::{BEYOND, FREE, Guest, RAM, put, touch};
 use core::mem::offset_of;
 use tessera_defs::breach;
+use tessera_defs::refusal::Refusal;
 use tessera_defs::snp::ghcb::{self, GhcbPage};
 use tessera_defs::snp::ghcb_msr as msr;
 use tessera_defs::snp::vmsa::BSP_VMSA_GPA;
 use tessera_defs::tdx::tdcall::TdcallRegs;
 use tessera_handoff::layout::{MESSAGE_REQUEST, MESSAGE_RESPONSE};
 use tessera_hw::{instr, isolation};
+
+/// Why some of them end themselves.
+const STARVED: u8 = Refusal::Starved.code();
 
 /// Every deed by its act, which is named after its breach.
 pub const DEEDS: crate::Deeds = &[
@@ -85,6 +89,19 @@ pub const DEEDS: crate::Deeds = &[
     // What stands there is the stub's message, whose number was used.
     (breach::GUEST_MESSAGE_INVALID.name, |guest| {
         message(guest, [MESSAGE_REQUEST, MESSAGE_RESPONSE]);
+    }),
+    // Not the guest's any more: the processor stops for the host.
+    ("pvalidate-shared", |guest| {
+        share(FREE);
+        pvalidate(guest.private(FREE));
+    }),
+    ("terminate-by-msr", |_| {
+        let (set, code) = (u64::from(msr::TERMINATE_SET_TESSERA), u64::from(STARVED));
+        ask(code << 16 | set << 12 | msr::TERMINATE);
+    }),
+    ("terminate-by-page", |guest| {
+        let (set, code) = (u64::from(msr::TERMINATE_SET_TESSERA), u64::from(STARVED));
+        by_page(guest, [ghcb::exit::TERMINATE, code << 4 | set, 0]);
     }),
     (breach::FOREIGN_INSTRUCTION.name, |_| {
         // SAFETY: TDCALL is undefined here.

@@ -5,6 +5,7 @@ use crate::window::{BEYOND, FREE, Guest, RAM, put, touch};
 use tessera_defs::breach;
 use tessera_defs::hyperv as hv;
 use tessera_defs::port::{PM1A_CNT, PM1A_SOFT_OFF};
+use tessera_defs::refusal::Refusal;
 use tessera_defs::tdx::tdcall::{self, TdcallRegs};
 use tessera_defs::tdx::vmcall;
 use tessera_hw::isolation;
@@ -28,6 +29,16 @@ pub const DEEDS: crate::Deeds = &[
         leaf(tdcall::MEM_PAGE_ACCEPT, RAM | 0x800)
     }),
     (breach::TDCALL_UNKNOWN.name, |_| leaf(0xEEE, 0)),
+    ("fatal-error", |_| {
+        let code = u64::from(Refusal::Starved.code());
+        call_with([
+            vmcall::REPORT_FATAL_ERROR,
+            vmcall::FATAL_TESSERA | code,
+            0,
+            0,
+            0,
+        ]);
+    }),
     (breach::TDCALL_OPERAND.name, |_| {
         leaf(tdcall::MR_REPORT, FREE | 1)
     }),

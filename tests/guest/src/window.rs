@@ -18,6 +18,7 @@ const WINDOW: u64 = 0xFFFF_0000_0000_0000 | SLOT << 39;
 const SLOT: u64 = 0x150;
 /// Present, writable, accessed, dirty.
 const ENTRY: u64 = 0x63;
+const USER: u64 = 4;
 const FRAMES: u64 = 0x000F_FFFF_FFFF_F000;
 
 /// One page table; all its pages stand in the image, so the direct map shows them.
@@ -65,19 +66,29 @@ impl Guest {
         self.map_at(place, gpa | self.shared);
     }
 
+    /// Maps `gpa` as private memory of ring 3 in place `place`; its address.
+    pub fn user_at(&mut self, place: usize, gpa: u64) -> u64 {
+        self.map_as(place, gpa | self.private, USER)
+    }
+
     fn map(&mut self, last: u64) -> u64 {
         self.map_at(0, last)
     }
 
     fn map_at(&mut self, at: usize, last: u64) -> u64 {
+        self.map_as(at, last, 0)
+    }
+
+    fn map_as(&mut self, at: usize, last: u64, user: u64) -> u64 {
         let mut top = instr::cr3() & FRAMES & !self.private & !self.shared;
         top += DIRECT_MAP + SLOT * 8;
         let [first, second, third] = &TABLES;
         let link = |table: &Table| {
             let virt = &raw const *table as u64;
-            (virt - KERNEL_VIRT + KERNEL_BASE) | self.private | ENTRY
+            // Ring 3 has what the last entry says.
+            (virt - KERNEL_VIRT + KERNEL_BASE) | self.private | ENTRY | USER
         };
-        third.0[at].store(last | ENTRY, Ordering::SeqCst);
+        third.0[at].store(last | ENTRY | user, Ordering::SeqCst);
         second.0[0].store(link(third), Ordering::SeqCst);
         first.0[0].store(link(second), Ordering::SeqCst);
         // SAFETY: the top table stands in the image and so in the direct map; its entry for

@@ -1,15 +1,17 @@
 //! The GHCB page and its MSR (56421 rev. 2.04, chapters 2 and 4), right requests and wrong ones.
 #![allow(unsafe_code)] // reason: reads the GHCB MSR
 
+use super::instructions::pvalidate;
 use crate::conformance::Probe;
 use crate::processors::snp::{clear, ghcb, send};
 use crate::snp::{ask, share};
-use crate::window::{self, FREE, put, touch};
+use crate::window::{self, FREE, RAM, put, touch};
 use core::mem::offset_of;
 use tessera_defs::snp::doorbell::{NONE, request as bell};
 use tessera_defs::snp::ghcb::{
     GhcbPage, SHARED_BUFFER, SHARED_BUFFER_OFFSET, answer, exit, malformed, psc,
 };
+use tessera_defs::snp::rmp::{FAIL_SIZEMISMATCH, SUCCESS};
 use tessera_defs::snp::{ghcb_msr as msr, vc};
 use tessera_hw::instr;
 
@@ -94,6 +96,7 @@ pub const ALL: &[(&str, Probe)] = &[
         (chosen, read) == ((0, 0), (0, 0)) && got(BUFFER as usize) as u32 == 0x17_0011
     }),
     ("event-page-state", page_state),
+    ("event-page-sizes", page_sizes),
     ("event-doorbell", |_| {
         let ring = |request, gpa| event([exit::HV_DOORBELL, request, gpa], &[]);
         share(PAGE);
@@ -164,6 +167,33 @@ fn page_state(_: &mut crate::processors::Machine) -> bool {
         && change(0, entry(msr::PSC_SHARED) | psc::ENTRY_2M) == (0, psc::INVALID_ENTRY)
         && change(0, entry(msr::PSC_UNSMASH)) == (0, 0)
         && change(0, 1 << 44 | msr::PSC_SHARED << psc::OP_SHIFT) == (0, psc::FAILED)
+}
+
+/// 2 MiB that become 4 KiB pages, and the last two of them shared by an entry that says that the others are done.
+fn page_sizes(machine: &mut crate::processors::Machine) -> bool {
+    const AT: u64 = RAM + (4 << 20);
+    let change = |operation: u64, done: u64| {
+        write(0, &0u64.to_le_bytes());
+        let entry = AT | operation << psc::OP_SHIFT | psc::ENTRY_2M | done;
+        write(8, &entry.to_le_bytes());
+        sent([exit::PSC, 0, 0], &[(SCRATCH, ghcb(0) + BUFFER)])
+    };
+    let counted = || got(BUFFER as usize + 8) & psc::CURRENT_PAGE;
+    let whole = change(msr::PSC_PRIVATE, 0) == (0, 0) && counted() == 512;
+    let large = machine.guest.private(AT);
+    let validated = pvalidate(large, 1, 1) == (SUCCESS, false);
+    let smashed = change(msr::PSC_PSMASH, 0) == (0, 0)
+        && pvalidate(large, 1, 1).0 == FAIL_SIZEMISMATCH
+        && pvalidate(large, 0, 1) == (SUCCESS, true);
+    let merged = change(msr::PSC_UNSMASH, 0) == (0, 0);
+    let last = AT + 511 * 4096;
+    let given = pvalidate(machine.guest.private(last), 0, 0).0 == SUCCESS
+        && pvalidate(machine.guest.private(last - 4096), 0, 0).0 == SUCCESS;
+    let begun = change(msr::PSC_SHARED, 510) == (0, 0) && counted() == 512;
+    let shared = touch(machine.guest.shared(last)) == 0;
+    let kept = pvalidate(machine.guest.private(last - 8192), 0, 1) == (SUCCESS, true);
+    let over = change(msr::PSC_SHARED, 513) == (0, psc::INVALID_ENTRY);
+    whole && validated && smashed && merged && given && begun && shared && kept && over
 }
 
 /// SW_EXITINFO1 and 2 of an event on an empty page.

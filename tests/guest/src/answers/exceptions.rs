@@ -3,10 +3,12 @@
 
 use super::trap::caught;
 use crate::conformance::Probe;
+use crate::processors::{calls, machine};
 use crate::window::{RAM, touch};
 use core::arch::asm;
+use core::sync::atomic::Ordering::SeqCst;
 use tessera_defs::snp::{status, vc};
-use tessera_defs::x86::vector;
+use tessera_defs::x86::{vector, x2apic};
 use tessera_hw::instr;
 
 /// No memory is here.
@@ -77,6 +79,22 @@ pub const ALL: &[(&str, Probe)] = &[
     ("vc-not-validated", |machine| {
         let at = machine.guest.private(RAM);
         code!(2, "mov eax, [rcx]", in("rcx") at, out("eax") _) == Some(vc::PAGE_NOT_VALIDATED)
+    }),
+    // The timer's interrupt ends it, behind the instruction.
+    ("vc-halt", |_| {
+        let ticks = || machine::COUNTS[0].ticks.load(SeqCst);
+        let before = ticks();
+        let arm = [
+            (x2apic::DIVIDE, 0xB),
+            (x2apic::LVT_TIMER, u64::from(machine::TIMER)),
+            (x2apic::INITIAL_COUNT, 100_000),
+        ];
+        let came = caught(1, || {
+            arm.iter()
+                .for_each(|(register, value)| calls::apic_write(*register, *value));
+            instr::hlt();
+        });
+        came.is_none() && ticks() == before + 1
     }),
     // The rest is the processor's own.
     ("vc-no-exception", |machine| {

@@ -1,6 +1,7 @@
 //! PVALIDATE, RMPADJUST and RMPQUERY, result by result (APM vol. 3, the instructions' pages).
 #![allow(unsafe_code)] // reason: the instructions, on pages that nothing uses
 
+use super::ring3;
 use super::trap::caught;
 use crate::conformance::Probe;
 use crate::processors::Machine;
@@ -45,6 +46,12 @@ pub const ALL: &[(&str, Probe)] = &[
             && adjust(0x1001) == FAIL_INPUT
             && adjust(1 << 17 | 0x101) == FAIL_INPUT
     }),
+    // As above.
+    ("rmpadjust-size", |_| {
+        // SAFETY: it fails, whatever stands there.
+        let adjusted = unsafe { isolation::rmpadjust(DIRECT_MAP + KERNEL_BASE, true, 0x301) };
+        adjusted == FAIL_SIZEMISMATCH
+    }),
     ("rmpquery-offered", |_| {
         crate::snp::ask(u64::from(status::CPUID_ENCRYPTION) << 32 | ghcb_msr::CPUID_REQUEST);
         // SAFETY: the answer to the request.
@@ -74,6 +81,14 @@ pub const ALL: &[(&str, Probe)] = &[
             && rmpquery(page, 2) == (SUCCESS, 0, 2)
     }),
     ("rmp-not-validated", not_validated),
+    ("rmp-ring-3", |machine| {
+        const PREFIXES: [u8; 3] = [0xF2, 0xF3, 0xF3];
+        const LAST: [u8; 3] = [0xFF, 0xFE, 0xFD];
+        PREFIXES.into_iter().zip(LAST).all(|(prefix, last)| {
+            let code = [prefix, 0x0F, 0x01, last];
+            ring3::run(machine, PAGE + 4096, &code) == (vector::GP.into(), 0)
+        })
+    }),
 ];
 
 /// The host assigns the page, which some do only when asked; `exceptions` needs it, too.
@@ -90,7 +105,7 @@ fn not_validated(machine: &mut Machine) -> bool {
 }
 
 /// EAX and CF.
-fn pvalidate(virt: u64, size: u32, validate: u32) -> (u32, bool) {
+pub(super) fn pvalidate(virt: u64, size: u32, validate: u32) -> (u32, bool) {
     let (status, carry): (u64, u8);
     // SAFETY: nothing of Rust's stands in the page, or its state does not change.
     unsafe {

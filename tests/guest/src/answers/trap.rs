@@ -2,10 +2,10 @@
 //! instruction. Others end the guest.
 #![allow(unsafe_code)] // reason: installs the handler
 
-use super::injection;
+use super::{injection, ring3};
 use crate::processors::{calls, machine};
 use crate::window;
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use tessera_defs::x86::vector;
 use tessera_hw::trap::{self, TrapFrame};
 
@@ -14,6 +14,9 @@ static LENGTH: AtomicU64 = AtomicU64::new(0);
 /// Vector, and 1 above it in bit 63.
 static VECTOR: AtomicU64 = AtomicU64::new(0);
 static ERROR: AtomicU64 = AtomicU64::new(0);
+
+/// Interrupts are left in service.
+pub static KEPT: AtomicBool = AtomicBool::new(false);
 
 const CAME: u64 = 1 << 63;
 
@@ -34,13 +37,19 @@ pub fn caught(length: u64, act: impl FnOnce()) -> Option<(u64, u64)> {
 }
 
 fn handle(frame: &mut TrapFrame) {
+    if frame.from_user() {
+        return ring3::end(frame);
+    }
     let counts = &machine::COUNTS[machine::me()];
     match frame.vector as u8 {
         vector @ (machine::TIMER | machine::SIGNAL) => {
             counts.signals.fetch_add(1, SeqCst);
             let tick = u64::from(vector == machine::TIMER);
             counts.ticks.fetch_add(tick, SeqCst);
-            return calls::end_of_interrupt();
+            if !KEPT.load(SeqCst) {
+                calls::end_of_interrupt();
+            }
+            return;
         }
         vector::NMI => {
             counts.nmis.fetch_add(1, SeqCst);

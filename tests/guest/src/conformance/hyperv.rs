@@ -85,11 +85,26 @@ pub const ALL: &[(&str, Probe)] = &[
 /// Whether RDMSR of it is #GP.
 fn denied(register: &u32) -> bool {
     match way() {
-        Mode::Snp => by_ghcb::msr_denied(*register),
+        Mode::Snp => by_ghcb::msr_denied(*register, None),
         Mode::Tdx => {
             vmcall([call::RDMSR, u64::from(*register), 0, 0, 0]).r10 == call::INVALID_OPERAND
         }
         _ => trap::caught(2, || _ = host_read(*register)) == Some((vector::GP.into(), 0)),
+    }
+}
+
+/// Whether WRMSR of that value is #GP.
+pub fn refused(register: u32, value: u32) -> bool {
+    match way() {
+        Mode::Snp => by_ghcb::msr_denied(register, Some(value)),
+        Mode::Tdx => {
+            let regs = vmcall([call::WRMSR, register.into(), value.into(), 0, 0]);
+            regs.r10 == call::INVALID_OPERAND
+        }
+        _ => {
+            let write = || host_write(register, value.into());
+            trap::caught(2, write) == Some((vector::GP.into(), 0))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! so (`probing=1`) and blames it for nothing. It prints `probe: NAME ok` or `probe: NAME failed` for each probe
 //! of its mode, and turns the machine off.
 
-mod hyperv;
+pub mod hyperv;
 mod tdx;
 
 use crate::answers;

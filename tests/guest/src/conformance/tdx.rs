@@ -119,6 +119,48 @@ pub const ALL: &[(&str, Probe)] = &[
                 && raises!(vmx::VMCALL, 3, "vmcall")
         }
     }),
+    ("ve-cpuid", |_| {
+        // SAFETY: as above.
+        unsafe {
+            raises!(vmx::CPUID, 2, "push rbx", "cpuid", "pop rbx", inout("eax") 0x4000_0000 => _,
+                inout("ecx") 0 => _, out("edx") _)
+        }
+    }),
+    ("ve-port-msr", |_| {
+        // SAFETY: as above.
+        unsafe {
+            raises!(vmx::IO, 1, "in al, dx", in("dx") COM1 + 7, out("al") _)
+                && raises!(vmx::IO, 1, "out dx, al", in("dx") COM1 + 7, in("al") 0u8)
+                && raises!(vmx::MSR_READ, 2, "rdmsr", in("ecx") 0x1234, out("eax") _, out("edx") _)
+                && raises!(vmx::MSR_WRITE, 2, "wrmsr", in("ecx") 0x1234, in("eax") 0, in("edx") 0)
+        }
+    }),
+    // The length of the instruction is the guest's to find out.
+    ("ve-device-memory", |machine| {
+        let at = machine.guest.shared(IOAPIC);
+        let came = caught(2, || {
+            // SAFETY: as above.
+            unsafe { asm!("mov eax, [rcx]", in("rcx") at, out("eax") _) }
+        });
+        let info = leaf(tdcall::VP_VEINFO_GET, [0; 3]);
+        came == Some((vector::VE.into(), 0))
+            && (info.rax, info.rcx) == (0, u64::from(vmx::EPT_VIOLATION))
+            && info.r9 & !SHARED == IOAPIC
+    }),
+    // One that is not fetched yet is lost otherwise.
+    ("ve-double-fault", |_| {
+        let asks = || {
+            caught(3, || {
+                // SAFETY: as above.
+                unsafe { asm!("vmcall") }
+            })
+        };
+        let (first, second) = (asks(), asks());
+        let info = leaf(tdcall::VP_VEINFO_GET, [0; 3]);
+        first == Some((vector::VE.into(), 0))
+            && second == Some((vector::DF.into(), 0))
+            && (info.rax, info.rcx) == (0, u64::from(vmx::VMCALL))
+    }),
     ("no-counters", |_| {
         let came = caught(2, || {
             // SAFETY: as above.

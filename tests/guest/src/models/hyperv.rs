@@ -93,10 +93,16 @@ pub static MSRS: &[Row] = &[
         Conformance("hv-masked"),
     ),
     row(
-        "SINTx: AutoEOI, vectors below 16 (#GP)",
+        "SINTx: AutoEOI",
         "TLFS 11.8.6",
         Modelled,
-        Unit("vmm/synic/tests.rs"),
+        Conformance("hv-auto-eoi"),
+    ),
+    row(
+        "SINTx: vectors below 16",
+        "TLFS 11.8.6",
+        Refused("#GP"),
+        Conformance("hv-source-refused"),
     ),
     row(
         "SINTx of a paravisor's guest: a message of type 8001000F to the paravisor, which proxies it",
@@ -141,10 +147,16 @@ pub static MSRS: &[Row] = &[
         Conformance("hv-timer-direct"),
     ),
     row(
-        "STIMERx: lazy, reserved bits (#GP)",
+        "STIMERx: lazy",
         "TLFS 12.1",
         Modelled,
-        Unit("vmm/synic/tests.rs"),
+        Conformance("hv-timer-lazy"),
+    ),
+    row(
+        "STIMERx: reserved bits",
+        "TLFS 12.1",
+        Refused("#GP"),
+        Conformance("hv-timer-refused"),
     ),
     row(
         "each processor's own controller and timers",
@@ -171,7 +183,7 @@ pub static CALLS: &[Row] = &[
         "HvCallNotifyLongSpinWait",
         "TLFS 7.11",
         Modelled,
-        Unit("vmm/hypercall.rs"),
+        Conformance("hv-spin-wait"),
     ),
     row(
         "HvCallStartVirtualProcessor",
@@ -183,13 +195,19 @@ pub static CALLS: &[Row] = &[
         "HvCallGetVpIndexFromApicId",
         "Linux hvgdk_mini.h",
         Modelled,
-        Unit("vmm/hypercall.rs"),
+        Conformance("hv-index"),
     ),
     row(
         "HvCallSetVpRegisters: GHCB, controller and timers of a paravisor's guest",
         "OpenVMM",
         Modelled,
-        Unit("vmm/synic/lower_tests.rs"),
+        Conformance("hv-proxied-only"),
+    ),
+    row(
+        "HvCallSetVpRegisters: another partition, processor, one's own level",
+        "TLFS 7.8",
+        Refused("INVALID_PARTITION_ID, INVALID_VP_INDEX, INVALID_PARAMETER"),
+        Conformance("hv-set-registers-refused"),
     ),
     row(
         "HvCallModifySparseGpaPageHostVisibility",
@@ -225,6 +243,6 @@ pub static CALLS: &[Row] = &[
         "every other code",
         "TLFS 3.13",
         Refused("INVALID_HYPERCALL_CODE"),
-        Unit("vmm/hypercall.rs"),
+        Conformance("hv-no-call"),
     ),
 ];

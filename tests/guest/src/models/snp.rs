@@ -27,7 +27,7 @@ pub static INSTRUCTIONS: &[Row] = &[
         "PVALIDATE: page not assigned, #NPF to the host",
         "24593, 15.36.9",
         Modelled,
-        Unit("silicon/snp/instructions.rs"),
+        Act("pvalidate-shared"),
     ),
     row(
         "validation gives VMPL 0 all permissions, and the others none",
@@ -45,7 +45,7 @@ pub static INSTRUCTIONS: &[Row] = &[
         "RMPADJUST: FAIL_SIZEMISMATCH",
         "24594, RMPADJUST",
         Modelled,
-        Unit("silicon/snp/instructions.rs"),
+        Conformance("rmpadjust-size"),
     ),
     row(
         "RMPADJUST: VMSA attribute",
@@ -81,7 +81,7 @@ pub static INSTRUCTIONS: &[Row] = &[
         "PVALIDATE, RMPADJUST, RMPQUERY in ring 3: #GP",
         "24594",
         Modelled,
-        Unit("platform/snp/tests/injection.rs"),
+        Conformance("rmp-ring-3"),
     ),
     row(
         "PVALIDATE, RMPADJUST: FAIL_INUSE",
@@ -166,7 +166,12 @@ pub static CAUSES: &[Row] = &[
         Modelled,
         Conformance("vc-not-validated"),
     ),
-    row("HLT: automatic exit", "24593, table 15-35", Modelled, Linux),
+    row(
+        "HLT: automatic exit",
+        "24593, table 15-35",
+        Modelled,
+        Conformance("vc-halt"),
+    ),
     row(
         "ReflectVC: to VMPL 0",
         "24593, 15.36.9",
@@ -177,7 +182,7 @@ pub static CAUSES: &[Row] = &[
         "ReflectVC: EXITINFO1 of a string",
         "24593, 15.10.2",
         Modelled,
-        Unit("silicon/snp/io.rs"),
+        Act("string-io"),
     ),
     row(
         "#HV, restricted injection: a vector by the doorbell page",
@@ -270,7 +275,7 @@ pub static MSR_PROTOCOL: &[Row] = &[
         "AP reset hold (006h)",
         "56421, 2.3.1",
         Modelled,
-        Unit("platform/snp/tests.rs"),
+        Conformance("reset-hold"),
     ),
     row(
         "preferred GHCB GPA (010h)",
@@ -312,7 +317,7 @@ pub static MSR_PROTOCOL: &[Row] = &[
         "termination (100h)",
         "56421, 2.3.1",
         Modelled,
-        Unit("platform/snp/tests.rs"),
+        Act("terminate-by-msr"),
     ),
     row(
         "every other request",
@@ -406,7 +411,7 @@ pub static EVENTS: &[Row] = &[
         "AP reset hold",
         "56421, 4.1.3",
         Modelled,
-        Unit("platform/snp/tests.rs"),
+        Conformance("reset-hold"),
     ),
     row(
         "AP jump table",
@@ -424,7 +429,7 @@ pub static EVENTS: &[Row] = &[
         "page-state change: PSMASH, UNSMASH, entries that were begun",
         "56421, 4.1.6",
         Modelled,
-        Unit("platform/snp/tests/events.rs"),
+        Conformance("event-page-sizes"),
     ),
     row(
         "page-state change: wrong headers and entries",
@@ -480,7 +485,7 @@ pub static EVENTS: &[Row] = &[
         "termination",
         "56421, 4.1.15",
         Modelled,
-        Unit("platform/snp/tests.rs"),
+        Act("terminate-by-page"),
     ),
     row(
         "every other event",

@@ -129,7 +129,7 @@ pub static CALLS: &[Row] = &[
         "ReportFatalError",
         "348552, 3.4",
         Modelled,
-        Unit("vmm/tdvmcall.rs"),
+        Act("fatal-error"),
     ),
     row(
         "SetupEventNotifyInterrupt",
@@ -199,9 +199,14 @@ pub static CAUSES: &[Row] = &[
         "CPUID of the hypervisor's leaves",
         "348549, CPUID Virtualization",
         Modelled,
-        Unit("platform/tdx/tests.rs"),
+        Conformance("ve-cpuid"),
     ),
-    row("I/O, RDMSR, WRMSR", "348549, #VE", Modelled, Linux),
+    row(
+        "I/O, RDMSR, WRMSR",
+        "348549, #VE",
+        Modelled,
+        Conformance("ve-port-msr"),
+    ),
     row(
         "HLT, INVD, WBINVD, VMCALL, MONITOR, MWAIT",
         "348549, #VE",
@@ -218,7 +223,7 @@ pub static CAUSES: &[Row] = &[
         "EPT violation of shared memory",
         "348549, #VE",
         Modelled,
-        Linux,
+        Conformance("ve-device-memory"),
     ),
     row(
         "EPT violation of a pending page",
@@ -230,6 +235,6 @@ pub static CAUSES: &[Row] = &[
         "a second #VE before the first was fetched: #DF",
         "348549, #VE",
         Modelled,
-        Unit("platform/tdx/tests.rs"),
+        Conformance("ve-double-fault"),
     ),
 ];

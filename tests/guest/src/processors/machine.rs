@@ -51,11 +51,11 @@ pub static COUNTS: [Counts; MOST] = [const {
 /// Installs the tables of processor `index`, which runs this. Interrupts stay off.
 pub fn prepare(index: usize) {
     let stacks = Stacks {
-        ring0: 0,
+        ring0: stack(MOST - 1),
         ist: [0; 7],
     };
-    // SAFETY: every processor has its own element, and installs it once a start; there is no
-    // ring 3. The table of gates is written with the same values by each.
+    // SAFETY: every processor has its own element, and installs it once a start; who goes to
+    // ring 3 is processor 0 alone, while the last one does not run. The table of gates is written with the same values by each.
     unsafe {
         let (segments, table) = (&raw mut SEGMENTS, &raw mut TABLE);
         (*segments)[index].install(index as u8, stacks);

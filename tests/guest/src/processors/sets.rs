@@ -1,9 +1,9 @@
-//! Hypercalls to sets of processors. The host executes a flush at the latest with the next entry: only its
+//! Hypercalls to sets of processors, and about processors. The host executes a flush at the latest with the next entry: only its
 //! answers can be looked at.
 
 use super::machine::{COUNTS, SIGNAL};
 use super::probes::{Probe, soon};
-use super::synthetic::{fast, hypercall};
+use super::synthetic::{answered, fast, hypercall};
 use core::sync::atomic::Ordering::SeqCst;
 use tessera_defs::hyperv as hv;
 use tessera_defs::hyperv::sets::*;
@@ -23,7 +23,49 @@ pub static ALL: &[(&str, Probe)] = &[
         let one = [VECTOR, 1];
         fast(HVCALL_SEND_IPI.into(), one) == hv::HV_STATUS_ACCESS_DENIED
     }),
+    ("hv-spin-wait", |_| {
+        let code = hv::HVCALL_NOTIFY_LONG_SPIN_WAIT.into();
+        fast(code, [1, 0]) == DONE
+            && hypercall(code, &[1]) == DONE
+            && hypercall(code | REPS, &[1]) == INPUT
+    }),
+    ("hv-index", |_| index()),
+    ("hv-set-registers-refused", |_| set_registers()),
+    ("hv-no-call", |_| {
+        [0x7F, 0x1234, 0x7FFF]
+            .iter()
+            .all(|code| hypercall(*code, &[0]) == hv::HV_STATUS_INVALID_HYPERCALL_CODE)
+    }),
 ];
+
+/// A register of another partition, of another processor, of a level that is not said to be another.
+fn set_registers() -> bool {
+    let one = 1 << hv::HYPERCALL_REP_COUNT_SHIFT;
+    let lower = u64::from(hv::VTL0) << 32;
+    let ask = |partition: u64, place: u64| {
+        let control = u64::from(hv::HVCALL_SET_VP_REGISTERS) | one;
+        hypercall(control, &[partition, place, 0, 0, 0, 0])
+    };
+    let me = u64::from(hv::VP_SELF);
+    ask(1, me | lower) == hv::HV_STATUS_INVALID_PARTITION_ID
+        && ask(hv::PARTITION_SELF, 1 | lower) == hv::HV_STATUS_INVALID_VP_INDEX
+        && ask(hv::PARTITION_SELF, me) == PARAMETER
+}
+
+/// The index of the processor of APIC id 0, and of none.
+fn index() -> bool {
+    let one = 1 << hv::HYPERCALL_REP_COUNT_SHIFT;
+    let ask = |level: u64, ids: u64, count: u64| {
+        let control = u64::from(hv::HVCALL_GET_VP_INDEX) | (count * one);
+        answered(control, &[hv::PARTITION_SELF, level, ids])
+    };
+    let (known, index) = ask(0, 0, 1);
+    let (unknown, _) = ask(0, 99 << 32, 2);
+    let (level, _) = ask(1, 0, 1);
+    (known, index as u32) == (one, 0)
+        && unknown == one | u64::from(PARAMETER)
+        && level as u16 == PARAMETER
+}
 
 fn flush() -> bool {
     let space = |input: &[u64]| hypercall(HVCALL_FLUSH_SPACE.into(), input);

@@ -181,6 +181,11 @@ pub fn msr(register: u32, value: Option<u64>) -> u64 {
 
 /// A hypercall by the GHCB, the input in it; the result value.
 pub fn hypercall(control: u64, input: &[u64]) -> u64 {
+    hypercall_to(control, input, 0)
+}
+
+/// The same, with a place for its output.
+pub fn hypercall_to(control: u64, input: &[u64], output: u64) -> u64 {
     instr::without_interrupts(|| {
         let page = clear();
         input
@@ -188,6 +193,7 @@ pub fn hypercall(control: u64, input: &[u64]) -> u64 {
             .enumerate()
             .for_each(|(n, word)| put(page + n as u64 * 8, *word));
         let result = page + ghcb::HYPERCALL_CONTROL as u64;
+        put(page + ghcb::HYPERCALL_OUTPUT_GPA as u64, output);
         put(result, control);
         trailer(page, ghcb::USAGE_HYPERCALL);
         crate::snp::ask(ghcb(calls::me()));
@@ -195,11 +201,15 @@ pub fn hypercall(control: u64, input: &[u64]) -> u64 {
     })
 }
 
-/// Whether the host has the guest raise #GP(0) for RDMSR.
-pub fn msr_denied(register: u32) -> bool {
-    let fields = [(offset_of!(GhcbPage, rcx), register.into())];
+/// Whether the host has the guest raise #GP(0) for RDMSR, or WRMSR of a value of 32 bits.
+pub fn msr_denied(register: u32, value: Option<u32>) -> bool {
+    let fields = [
+        (offset_of!(GhcbPage, rcx), register.into()),
+        (offset_of!(GhcbPage, rax), value.unwrap_or(0).into()),
+        (offset_of!(GhcbPage, rdx), 0),
+    ];
     instr::without_interrupts(|| {
-        let page = exchange([vc::MSR, 0, 0], &fields);
+        let page = exchange([vc::MSR, value.is_some().into(), 0], &fields);
         let word = |at: usize| touch(page + at as u64);
         let told = [
             word(offset_of!(GhcbPage, sw_exit_info1)),

@@ -7,6 +7,8 @@
 use super::machine::{COUNTS, SIGNAL, TIMER};
 use super::probes::{Probe, soon};
 use super::{Machine, below, calls, snp};
+use crate::answers::trap;
+use crate::conformance::hyperv::refused;
 use crate::window::{self, RAM, put, touch};
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -24,6 +26,8 @@ const MESSAGES: usize = 0;
 const EVENTS: usize = 1;
 const REFERENCE: usize = 2;
 const INPUT: usize = 3;
+/// Where the output begins in the page of the input.
+const OUTPUT: usize = 2048;
 /// Leads back to SINT0, and so on.
 const ECHO: u64 = 0x54_0000;
 const SINT: usize = 2;
@@ -45,10 +49,20 @@ pub static ALL: &[(&str, Probe)] = &[
     ("hv-no-connection", |_| no_connection()),
     ("hv-message", |_| message() && message_waits()),
     ("hv-masked", |_| silent(SINT_MASKED) && silent(SINT_POLLING)),
+    ("hv-source-refused", |_| {
+        let source = MSR_SINT0 + SINT as u32;
+        (0..16).all(|vector| refused(source, vector)) && calls::host_read(source) == VECTOR
+    }),
+    ("hv-auto-eoi", |_| auto_eoi()),
     ("hv-event", |_| event()),
     ("hv-timer-message", |_| timer_message()),
     ("hv-timer-stopped", |_| timer_stopped()),
     ("hv-timer-direct", |_| direct() == 3),
+    ("hv-timer-refused", |_| {
+        let config = MSR_STIMER0_CONFIG + 4;
+        refused(config, 1 << 13) && calls::host_read(config) == 0
+    }),
+    ("hv-timer-lazy", |_| lazy()),
     ("hv-source-of-the-paravisor", |_| source_of_the_paravisor()),
     ("hv-proxied-only", |_| proxied_only()),
 ];
@@ -168,6 +182,26 @@ pub fn fast(control: u64, input: [u64; 2]) -> u16 {
     result as u16
 }
 
+/// A hypercall with its input and 8 bytes of output: the whole result, and the output.
+pub fn answered(control: u64, input: &[u64]) -> (u64, u64) {
+    let place = at(INPUT, OUTPUT);
+    put(place, u64::MAX);
+    let output = physical(INPUT) + OUTPUT as u64;
+    let words = input.iter().enumerate();
+    let result = match calls::way() {
+        Mode::Snp => snp::hypercall_to(control, input, output),
+        mode => {
+            words.for_each(|(n, word)| put(at(INPUT, n * 8), *word));
+            match mode {
+                Mode::Tdx => td_hypercall(control, physical(INPUT), output),
+                // SAFETY: input and output are in a page that Rust does not own.
+                _ => unsafe { isolation::vmmcall(control, physical(INPUT), output) },
+            }
+        }
+    };
+    (result, touch(place))
+}
+
 /// A hypercall with its input.
 pub fn hypercall(control: u64, input: &[u64]) -> u16 {
     let words = input.iter().enumerate();
@@ -265,6 +299,41 @@ fn silent(how: u64) -> bool {
     set_source(VECTOR);
     empty(SINT);
     came && quiet
+}
+
+/// Without the end of an interrupt a second one comes only by a source that ends them itself.
+fn auto_eoi() -> bool {
+    let sent = |kind| {
+        let came = post(ECHO + SINT as u64, kind, 0) == 0 && slot(SINT) == (kind as u32, 0);
+        empty(SINT);
+        came
+    };
+    let before = signals();
+    trap::KEPT.store(true, SeqCst);
+    set_source(SINT_AUTO_EOI | VECTOR);
+    let twice = sent(13) && signalled(before) && sent(14) && signalled(before + 1);
+    set_source(VECTOR);
+    let once = sent(15) && signalled(before + 2) && sent(16) && stays(before + 3);
+    calls::end_of_interrupt();
+    let then = signalled(before + 3);
+    trap::KEPT.store(false, SeqCst);
+    calls::end_of_interrupt();
+    twice && once && then
+}
+
+/// A lazy timer interrupts who comes to the host anyway.
+fn lazy() -> bool {
+    let ticks = || COUNTS[0].ticks.load(Relaxed);
+    let before = ticks();
+    let vector = u64::from(TIMER) << TIMER_VECTOR_SHIFT;
+    let config = TIMER_ENABLE | TIMER_LAZY | TIMER_DIRECT | vector;
+    let expires = calls::host_read(hv::MSR_TIME_REF_COUNT) + SHORT;
+    calls::host_write(MSR_STIMER0_CONFIG + 1, expires);
+    calls::host_write(MSR_STIMER0_CONFIG, config);
+    let kept = calls::host_read(MSR_STIMER0_CONFIG) == config;
+    let came =
+        soon(|| calls::host_read(hv::MSR_TIME_REF_COUNT) >= expires && ticks() == before + 1);
+    kept && came
 }
 
 /// The paravisor's controller: its registers, which are not the host's, and a call that finds no port.
