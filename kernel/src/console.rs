@@ -182,16 +182,16 @@ fn user_lines(space: u8, name: &[u8; 16], text: &str) {
 }
 
 /// What this boot is, in the form that the matrix reads.
-pub fn banner(boot: &Boot) {
+pub fn banner(boot: &Boot, clock: &str) {
     let profile = boot.profile.name();
     emergency(format_args!(
         "tessera: mode={} profile={profile} strategies=",
         boot.mode.name()
     ));
-    for (n, name) in strategies(boot.mode, boot.profile).iter().enumerate() {
-        emergency(format_args!("{}{name}", if n == 0 { "" } else { "," }));
+    for name in strategies(boot.mode, boot.profile) {
+        emergency(format_args!("{name},"));
     }
-    emergency(format_args!(" protections="));
+    emergency(format_args!("{clock} protections="));
     for (n, name) in protect::names().enumerate() {
         emergency(format_args!("{}{name}", if n == 0 { "" } else { "," }));
     }

@@ -40,8 +40,7 @@ extern "sysv64" fn kernel_entry(info: &'static mut BootInfo, handoff: &'static H
     let boot = boot::Boot::check(info, handoff);
     host::install(&boot);
     console::install(&boot);
-    console::banner(&boot);
-    clock::install(&boot);
+    console::banner(&boot, clock::install(&boot));
     memory::install(&boot);
     let claims = acpi_claims::read(&boot);
     let io_apic = features::read(&boot);

@@ -64,7 +64,7 @@ fn runs(claims: Claims, entry: Entry, mode: Mode, start_paravisor: bool, profile
     } else {
         profile
     };
-    assert_eq!(strategies(mode, composed_by).len(), 7);
+    assert_eq!(strategies(mode, composed_by).len(), 6);
 }
 
 #[track_caller]

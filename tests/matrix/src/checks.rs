@@ -65,6 +65,12 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
             row.pages_accepted
         ));
     }
+    if orderly && row.strategies.last().map(String::as_str) != Some(clock(row)) {
+        let (wanted, said) = (clock(row), &row.strategies);
+        faults.push(format!(
+            "the clock is to be {wanted}, the kernel has {said:?}"
+        ));
+    }
     if orderly && console.protections != PROTECTIONS {
         faults.push(format!(
             "the processor has {PROTECTIONS:?}, the kernel has on {:?}",
@@ -126,6 +132,16 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
         faults.push("the host was to change a byte of kernel or stub, and did not".into());
     }
     faults
+}
+
+/// The best clock that a mode has on a host: what the hardware vouches for, what the host tells the rate of, what
+/// comes by itself.
+fn clock(row: &Row) -> &'static str {
+    match (row.boot.mode, row.boot.scenario.profile) {
+        (Mode::Tdx | Mode::TdxParavisor, _) => "time-stamp",
+        (_, HostProfile::HyperV) => "told-time-stamp",
+        _ => "apic-timer",
+    }
 }
 
 /// How the monitor's answers to `scenario::TYPED` begin, in order.
@@ -288,7 +304,7 @@ mod tests {
             let mut row = Row::new(boot, Outcome::Runs);
             row.file_sha256 = "f".into();
             row.loaded = SAME.map(|name| (name.into(), "h".into())).into();
-            row.strategies = vec!["native".into()];
+            row.strategies = ["native", "told-time-stamp"].map(str::to_owned).into();
             row.operations = vec!["mmio".into()];
             row
         };
@@ -357,6 +373,9 @@ mod tests {
         let mut silent = good.clone();
         silent.operations.clear();
         assert_eq!(faults(&silent, &console), 1);
+        let mut slow = good.clone();
+        slow.strategies[1] = "apic-timer".into();
+        assert_eq!(faults(&slow, &console), 1);
         let mut other = good.clone();
         other.loaded.insert("kernel".into(), "x".into());
         assert_eq!(faults(&other, &console), 1);

@@ -61,6 +61,7 @@ static STRATEGIES: &[Strategy] = &[
     silent("x2apic"),
     silent("unattested"),
     silent("apic-timer"),
+    silent("told-time-stamp"),
     silent("time-stamp"),
     Strategy {
         name: "ghcb",

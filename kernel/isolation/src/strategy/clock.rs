@@ -4,8 +4,9 @@
 //! it run at that, from 0, and no host can change either; CPUID leaf 15h, which the module answers by
 //! itself, tells the rate (TDX module 1.5, `VIRT_TSC_FREQUENCY_*`: 4 to 400 times 25 MHz). A paravisor
 //! passes both on to its L2 VM. An SNP guest's time stamp is the host's without SEV_FEATURES.SecureTsc,
-//! which is measured, and which no image of ours sets: there, and where nobody isolates, what is left
-//! are timer interrupts, whose pace is the host's too.
+//! which is measured, and which no image of ours sets: there, and where nobody isolates, it is as good as
+//! the host's word. Where a host tells its rate (TLFS 12.5) it is still exact on an honest one; where none
+//! does, timer interrupts are left.
 
 use tessera_defs::mode::Mode;
 
@@ -21,27 +22,46 @@ const MICROSECONDS: u128 = 1_000_000;
 pub enum Clock {
     /// Counted timer interrupts: the host can make them slow or fast, or stop them.
     Ticks,
-    /// A time stamp that no host can change.
+    /// The time stamp.
     TimeStamp {
         /// Microseconds of 2^32 ticks.
         scale: u64,
+        /// No host can change it. Else one could also turn it back.
+        trusted: bool,
     },
 }
 
 impl Clock {
-    /// That of `mode`; `leaf` reads `LEAF`, and is asked only where the hardware answers it. A rate
-    /// that no TD has is none.
-    pub fn of(mode: Mode, leaf: impl FnOnce() -> [u32; 3]) -> Self {
-        if !matches!(mode, Mode::Tdx | Mode::TdxParavisor) {
-            return Self::Ticks;
-        }
-        let [denominator, numerator, crystal] = leaf().map(u64::from);
-        let rate = (crystal * numerator).checked_div(denominator);
+    /// That of `mode`; `leaf` reads `LEAF`, and is asked only where the hardware answers it; `told` is the rate
+    /// that the host tells, if it does. A rate that no TD has is none.
+    pub fn of(
+        mode: Mode,
+        leaf: impl FnOnce() -> [u32; 3],
+        told: impl FnOnce() -> Option<u64>,
+    ) -> Self {
+        let trusted = matches!(mode, Mode::Tdx | Mode::TdxParavisor);
+        let rate = match trusted {
+            true => {
+                let [denominator, numerator, crystal] = leaf().map(u64::from);
+                (crystal * numerator).checked_div(denominator)
+            }
+            false => told(),
+        };
         match rate.filter(|rate| RATES.contains(rate)) {
             Some(rate) => Self::TimeStamp {
                 scale: ((MICROSECONDS << 32) / u128::from(rate)) as u64,
+                trusted,
             },
             None => Self::Ticks,
+        }
+    }
+
+    /// As the kernel prints it and the matrix checks it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ticks => "apic-timer",
+            Self::TimeStamp { trusted: false, .. } => "told-time-stamp",
+            Self::TimeStamp { trusted: true, .. } => "time-stamp",
         }
     }
 }
@@ -59,13 +79,18 @@ mod tests {
     #[test]
     fn only_a_td_has_a_time_stamp_that_is_not_the_hosts() {
         for mode in [Mode::None, Mode::Snp, Mode::SnpParavisor] {
-            assert_eq!(Clock::of(mode, || unreachable!()), Clock::Ticks);
+            let told = |rate| Clock::of(mode, || unreachable!(), || rate).name();
+            assert_eq!(told(None), "apic-timer");
+            assert_eq!(told(Some(99_999_999)), "apic-timer");
+            assert_eq!(told(Some(u64::MAX)), "apic-timer");
+            assert_eq!(told(Some(2_100_000_000)), "told-time-stamp");
         }
         for mode in [Mode::Tdx, Mode::TdxParavisor] {
-            let clock = Clock::of(mode, || [1, 40, 25_000_000]);
-            let Clock::TimeStamp { scale } = clock else {
+            let clock = Clock::of(mode, || [1, 40, 25_000_000], || unreachable!());
+            let Clock::TimeStamp { scale, trusted } = clock else {
                 panic!("{clock:?}")
             };
+            assert!(trusted && clock.name() == "time-stamp");
             // A second at 1 GHz; a year.
             assert_eq!(microseconds(scale, 1_000_000_000), 999_999);
             let year = 31_536_000;
@@ -84,7 +109,8 @@ mod tests {
             [1, 401, 25_000_000],
             [1, u32::MAX, u32::MAX],
         ] {
-            assert_eq!(Clock::of(Mode::Tdx, || leaf), Clock::Ticks, "{leaf:?}");
+            let clock = Clock::of(Mode::Tdx, || leaf, || Some(1_000_000_000));
+            assert_eq!(clock, Clock::Ticks, "{leaf:?}");
         }
     }
 }
