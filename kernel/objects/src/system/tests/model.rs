@@ -1,164 +1,22 @@
 //! Handles and objects against a reference model: maps, unique names, no generations.
 
-use super::super::grant::Channel;
-use super::super::interrupt::LINES;
-use super::super::mapping::Touch;
+mod interrupts;
+mod memory;
+mod reference;
+
 use super::super::objects::Reclaim;
-use super::super::space::{Life, Use};
+use super::super::space::Life;
 use super::check::check;
 use super::fake::{Back, Fake, Registers, system};
 use crate::system::thread::Context;
 use proptest::prelude::*;
+use reference::{Model, Named, Process};
 use std::boxed::Box;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::vec;
 use std::vec::Vec;
 use tessera_abi::number::{self, REGION_SHARED};
 use tessera_abi::{error::Error, kind::Kind, rights};
-
-/// What a handle of the model names: kind and a number that is never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Named {
-    kind: Kind,
-    name: u64,
-    rights: u8,
-    badge: u64,
-}
-
-#[derive(Default)]
-struct Process {
-    handles: BTreeMap<u32, Named>,
-    alive: bool,
-}
-
-/// Live objects, and processes by name (the first is 0).
-#[derive(Default)]
-struct Model {
-    processes: BTreeMap<u64, Process>,
-    /// Owner and pages of endpoints, notifications, regions.
-    objects: BTreeMap<u64, (u64, u64)>,
-    /// Interrupts by number: its name, the notification that is told, and whether it waits.
-    interrupts: BTreeMap<u8, (u64, u64, bool)>,
-    /// Mappings: process, address, region, access.
-    maps: Vec<(u64, u64, u64, Use)>,
-    /// Regions that have an origin.
-    origins: BTreeSet<u64>,
-    /// Those that the host sees.
-    shared: BTreeSet<u64>,
-    /// Copies: which, of which.
-    copies: Vec<(u64, u64)>,
-    next: u64,
-}
-
-impl Model {
-    fn maps_of(&self, region: u64, access: Use) -> bool {
-        self.maps.iter().any(|m| m.2 == region && m.3 == access)
-    }
-
-    /// What `map` of a region must say.
-    fn map(&self, process: u64, address: u64, region: u64, access: Use) -> Result<(), Error> {
-        if access == Use::Execute && self.shared.contains(&region) {
-            return Err(Error::BadArgument);
-        }
-        if self.maps.iter().any(|m| (m.0, m.1) == (process, address)) {
-            return Err(Error::AlreadyMapped);
-        }
-        let copied = self.copies.iter().any(|copy| copy.1 == region);
-        let busy = match access {
-            Use::Write => self.maps_of(region, Use::Execute) || copied,
-            Use::Execute => self.maps_of(region, Use::Write),
-            _ => false,
-        };
-        if busy { Err(Error::Busy) } else { Ok(()) }
-    }
-
-    /// What a region's origin comes to, by name.
-    fn origin(&self, process: u64, handle: u32) -> Result<Option<u64>, Error> {
-        let named = self.get(process, handle)?;
-        match named.kind {
-            Kind::Endpoint if named.rights & rights::SEND == 0 => Err(Error::NoRight),
-            Kind::Endpoint => Ok(None),
-            Kind::Region if self.origins.contains(&named.name) => Err(Error::BadArgument),
-            Kind::Region if self.maps_of(named.name, Use::Write) => Err(Error::Busy),
-            Kind::Region => Ok(Some(named.name)),
-            _ => Err(Error::WrongKind),
-        }
-    }
-
-    /// Copies end with their last handle and mapping.
-    fn forget_copies(&mut self) {
-        let Self {
-            objects,
-            maps,
-            copies,
-            ..
-        } = self;
-        copies.retain(|(copy, _)| objects.contains_key(copy) || maps.iter().any(|m| m.2 == *copy));
-    }
-
-    /// To the model a revoked object is a new one.
-    fn rename(&mut self, old: u64, new: u64) {
-        self.maps
-            .iter_mut()
-            .filter(|m| m.2 == old)
-            .for_each(|m| m.2 = new);
-        for (copy, of) in &mut self.copies {
-            for name in [copy, of] {
-                *name = if *name == old { new } else { *name };
-            }
-        }
-        for names in [&mut self.origins, &mut self.shared] {
-            if names.remove(&old) {
-                names.insert(new);
-            }
-        }
-    }
-
-    fn live(&self, named: &Named) -> bool {
-        match named.kind {
-            Kind::AddressSpace => true,
-            _ => self.objects.contains_key(&named.name),
-        }
-    }
-
-    fn get(&self, process: u64, handle: u32) -> Result<Named, Error> {
-        let named = self.processes[&process].handles.get(&handle);
-        named
-            .copied()
-            .filter(|n| self.live(n))
-            .ok_or(Error::BadHandle)
-    }
-
-    /// Whatever nobody names any more goes away, until nothing more does.
-    fn sweep(&mut self) {
-        loop {
-            let alive = self.processes.values().filter(|p| p.alive);
-            let named: BTreeSet<u64> = alive
-                .flat_map(|p| p.handles.values())
-                .map(|n| n.name)
-                .collect();
-            let before = self.objects.len();
-            self.objects.retain(|name, _| named.contains(name));
-            let orphan = |(name, p): (&u64, &Process)| {
-                (p.alive && *name != 0 && !named.contains(name)).then_some(*name)
-            };
-            let orphan = self.processes.iter().find_map(orphan);
-            match orphan {
-                Some(name) => self.end(name),
-                None if self.objects.len() == before => return,
-                None => {}
-            }
-        }
-    }
-
-    fn end(&mut self, process: u64) {
-        let p = self.processes.get_mut(&process).unwrap();
-        p.alive = false;
-        p.handles.clear();
-        self.maps.retain(|m| m.0 != process);
-        self.objects.retain(|_, (owner, _)| *owner != process);
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -412,94 +270,6 @@ impl Pair {
         }
     }
 
-    fn region(&mut self, pages: u64, space: u8) {
-        let handle = self.handle(space);
-        let Ok(owner) = self.process_of(handle, rights::MANAGE) else {
-            return;
-        };
-        let index = self.s.object(handle.into(), Kind::AddressSpace, 0).unwrap();
-        let result = self.s.create_region(pages, index, 0);
-        if pages == 0 || !self.m.processes[&owner].alive {
-            assert_eq!(result, Err(Error::BadArgument));
-        } else if let Ok((new, _)) = result {
-            let name = self.fresh(Kind::Region, new);
-            self.m.objects.insert(name, (owner, pages));
-        }
-    }
-
-    /// A region with an origin, paid by the running process.
-    fn derive(&mut self, pages: u64, from: u64) {
-        let origin = match from {
-            0 | REGION_SHARED => Ok(None),
-            _ => self.m.origin(self.me, from as u32),
-        };
-        let me = self.s.current_space();
-        let result = self.s.create_region(pages, me, from);
-        match (origin, result) {
-            _ if pages == 0 => assert_eq!(result, Err(Error::BadArgument)),
-            (Err(error), _) => assert_eq!(result, Err(error)),
-            (Ok(_), Err(error)) => assert!(matches!(
-                error,
-                Error::QuotaExceeded | Error::TableFull | Error::OutOfMemory
-            )),
-            (Ok(source), Ok((new, _))) => {
-                let name = self.fresh(Kind::Region, new);
-                self.m.objects.insert(name, (self.me, pages));
-                self.m.copies.extend(source.map(|source| (name, source)));
-                if from != 0 {
-                    self.m.origins.insert(name);
-                }
-                if from == REGION_SHARED {
-                    self.m.shared.insert(name);
-                }
-            }
-        }
-    }
-
-    fn map(&mut self, n: u8, access: u8) {
-        let handle = self.handle(n);
-        let Ok(region) = self.s.object(handle.into(), Kind::Region, 0) else {
-            return;
-        };
-        let name = self.m.get(self.me, handle).unwrap().name;
-        // Each way of access has places of its own, so that one region is mapped in several ways.
-        let address = 0x10_0000 * (1 + u64::from(n)) + 0x1000_0000 * u64::from(access);
-        let access = [Use::Read, Use::Write, Use::Execute, Use::Read][usize::from(access)];
-        let space = self.s.current_space();
-        let result = self.s.map(space, region, address, access);
-        let expected = self.m.map(self.me, address, name, access);
-        assert_eq!(result.map(|_| ()), expected);
-        match expected {
-            Ok(()) => self.m.maps.push((self.me, address, name, access)),
-            Err(Error::AlreadyMapped) => {
-                let there = self.s.unmap(space, address, &mut self.back);
-                assert_eq!(there, Ok(0));
-                let me = self.me;
-                self.m.maps.retain(|m| (m.0, m.1) != (me, address));
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// A guard is in the way of a mapping, and no pages of it are charged.
-    fn guard(&mut self, n: u8) {
-        let space = self.s.current_space();
-        let address = 0x10_0000 * (1 + u64::from(n));
-        let taken = self.m.maps.iter().any(|m| (m.0, m.1) == (self.me, address));
-        let pages = self.s.space(space).pages;
-        let result = self.s.reserve(space, address, 3, Use::Guard);
-        assert_eq!(result.is_ok(), !taken);
-        if result.is_ok() {
-            let again = self.s.reserve(space, address + 0x2000, 1, Use::Guard);
-            assert_eq!(again, Err(Error::AlreadyMapped));
-            for touch in [Touch::Read, Touch::Write, Touch::Execute] {
-                assert_eq!(self.s.reached(space, address, touch), None);
-            }
-            assert_eq!(self.s.unmap(space, address, &mut self.back), Ok(0));
-        }
-        assert_eq!(self.s.space(space).pages, pages);
-    }
-
     fn space(&mut self, quota: u64) {
         let Ok(handle) = self.s.create_space(quota, 0, 0, self.m.next) else {
             return;
@@ -624,77 +394,6 @@ impl Pair {
                 self.note(self.me, arrived, named);
             }
             Ok(_) => assert_eq!(result, Err(Error::TableFull)),
-        }
-    }
-
-    fn of_kind(&self, handle: u32, kind: Kind, right: u8) -> Result<u64, Error> {
-        let named = self.m.get(self.me, handle)?;
-        match named.kind == kind {
-            false => Err(Error::WrongKind),
-            true if named.rights & right == 0 => Err(Error::NoRight),
-            true => Ok(named.name),
-        }
-    }
-
-    fn grant(&mut self, kind: u8) {
-        let kind = [Kind::HostChannel, Kind::Evidence, Kind::Inspection][usize::from(kind)];
-        if let Ok(handle) = self.s.create_grant(kind, Channel::Hypercall(8)) {
-            let name = self.fresh(kind, handle);
-            self.m.objects.insert(name, (self.me, 0));
-        }
-    }
-
-    fn interrupt(&mut self, index: u8) {
-        let busy = |(name, _, _): &(u64, u64, bool)| self.m.objects.contains_key(name);
-        let busy = index != 0 && self.m.interrupts.get(&index).is_some_and(busy);
-        match self.s.create_interrupt(index) {
-            Ok((handle, made)) => {
-                assert!(!busy && (index == made || (index == 0 && made > LINES)));
-                let name = self.fresh(Kind::Interrupt, handle);
-                self.m.objects.insert(name, (self.me, 0));
-                self.m.interrupts.insert(made, (name, 0, false));
-            }
-            Err(error) => assert_eq!(error == Error::Busy, busy),
-        }
-    }
-
-    fn change(&mut self, name: u64) -> &mut (u64, u64, bool) {
-        let mut all = self.m.interrupts.values_mut();
-        all.find(|(interrupt, _, _)| *interrupt == name).unwrap()
-    }
-
-    fn attach(&mut self, n: u8, told: u8) {
-        let (handle, told) = (self.handle(n), self.handle(told));
-        let result = self.s.attach(handle.into(), told.into(), 1);
-        let expected = self.of_kind(handle, Kind::Interrupt, rights::RECEIVE);
-        let expected = expected.and_then(|name| match told {
-            0 => Ok((name, 0)),
-            _ => Ok((name, self.of_kind(told, Kind::Notification, rights::SEND)?)),
-        });
-        assert_eq!(result.map(|_| ()), expected.map(|_| ()));
-        if let Ok((name, told)) = expected {
-            *self.change(name) = (name, told, false);
-        }
-    }
-
-    fn acknowledge(&mut self, n: u8) {
-        let handle = self.handle(n);
-        let result = self.s.acknowledge(handle.into());
-        let expected = self.of_kind(handle, Kind::Interrupt, rights::RECEIVE);
-        assert_eq!(result.map(|_| ()), expected.map(|_| ()));
-        if let Ok(name) = expected {
-            self.change(name).2 = false;
-        }
-    }
-
-    /// Told where the interrupt lives, its notification lives, and the last one was acknowledged.
-    fn deliver(&mut self, index: u8) {
-        let live = |name: &u64| self.m.objects.contains_key(name);
-        let known = self.m.interrupts.get(&index).copied();
-        let told = known.filter(|(name, told, waits)| live(name) && live(told) && !waits);
-        assert_eq!(self.s.deliver_interrupt(index), told.is_some());
-        if let Some((name, ..)) = told {
-            self.change(name).2 = true;
         }
     }
 
