@@ -191,7 +191,7 @@ pub struct Matrix {
     /// Only this scenario, in each of its modes; may be repeated
     #[arg(long)]
     pub scenario: Vec<String>,
-    /// Every scenario in every one of its modes
+    /// Every scenario in every one of its modes, and stock Linux in all that it boots in
     #[arg(long)]
     pub full: bool,
     /// List the boots and what each stands for, and stop

@@ -1,6 +1,6 @@
 //! `tessera matrix`.
 
-use super::{prepare, say};
+use super::{prepare, say, stock};
 use crate::args::Matrix;
 use std::{fs, path::Path};
 use tessera_image_builder::{Failure, Party, Result, build, progress::Step, setup::Host};
@@ -13,14 +13,16 @@ use tessera_matrix::{
     table,
 };
 
-/// Boots what is chosen and prints the rows. Fails if one did not end as it must.
+/// Boots what is chosen and prints the rows; with `--full` alone stock Linux, too. Fails if one did not end as it must.
 pub fn run(host: &Host, options: &Matrix) -> Result<()> {
     let boots = selection(options)?
         .boots()
         .map_err(|words| Failure::user(words, "`tessera matrix --list` names them all"))?;
+    // A choice of rows is one of ours.
+    let all = options.full && options.mode.is_empty() && options.scenario.is_empty();
     if options.list {
         say(&list(&boots))?;
-        return Ok(());
+        return if all { say(&stock::list()) } else { Ok(()) };
     }
     options.junit.as_deref().map_or(Ok(()), writable)?;
     let bench = prepare::bench(host, options.offline)?;
@@ -29,7 +31,11 @@ pub fn run(host: &Host, options: &Matrix) -> Result<()> {
         let write = fs::write(path, junit::document(&rows));
         write.map_err(|error| Failure::io("write", path, &error))?;
     }
-    verdict(&rows)
+    let linux = match all {
+        true => stock::run(host, options.offline, options.json),
+        false => Ok(()),
+    };
+    verdict(&rows).and(linux)
 }
 
 fn selection(options: &Matrix) -> Result<Selection> {

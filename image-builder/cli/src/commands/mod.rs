@@ -12,6 +12,7 @@ mod matrix;
 mod prepare;
 mod run;
 mod setup;
+mod stock;
 mod terminal;
 
 use crate::args::{Arguments, Command, Demo};
