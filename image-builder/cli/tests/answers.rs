@@ -46,4 +46,12 @@ fn explain_tells_cause_fault_and_remedy() {
 fn the_list_of_boots_needs_no_build() {
     let text = says(&["matrix", "--list", "--mode", "none"]);
     assert!(text.contains("friendly"), "{text}");
+    // Without a choice of rows the whole is everything, stock Linux too.
+    let linux = |words: &[&str]| says(words).matches("stock-linux-").count();
+    assert_eq!(
+        linux(&["matrix", "--list", "--full"]),
+        tessera_matrix::stock::BOOTS.len()
+    );
+    assert_eq!(linux(&["matrix", "--list"]), 0);
+    assert_eq!(linux(&["matrix", "--list", "--full", "--mode", "none"]), 0);
 }
