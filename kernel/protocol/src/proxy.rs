@@ -3,18 +3,27 @@
 
 use tessera_defs::hyperv::synic::*;
 
+/// Virtual trust level of a paravisor's guest.
+const GUEST_LEVEL: u8 = 0;
+
 /// Vectors, a bit each.
 pub type Vectors = [u32; 8];
 
-/// The vectors of a message's payload. One above 255 is none.
+/// The vectors of a message's payload. One above 255 is none, and so are those of another level than the guest's.
 pub fn vectors(payload: &[u8; PROXY_INTERRUPT]) -> Vectors {
-    let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| payload[at * 4 + n]));
-    if word(0) != 0 {
-        return core::array::from_fn(|n| word(1 + n));
-    }
+    let word = |n: usize| {
+        let at = PROXY_VECTORS + n * 4;
+        u32::from_le_bytes([0, 1, 2, 3].map(|n| payload[at + n]))
+    };
     let mut bits = [0; 8];
-    if let Some(bank) = bits.get_mut(word(1) as usize / 32) {
-        *bank = 1 << (word(1) % 32);
+    if payload[PROXY_LEVEL] != GUEST_LEVEL {
+        return bits;
+    }
+    if payload[PROXY_MULTIPLE] != 0 {
+        return core::array::from_fn(word);
+    }
+    if let Some(bank) = bits.get_mut(word(0) as usize / 32) {
+        *bank = 1 << (word(0) % 32);
     }
     bits
 }

@@ -30,9 +30,17 @@ fn one_vector_or_many_as_far_as_a_source_asks() {
     for vector in [0x63, 0x64, 0x65, 0x80, 3, 0x162, u32::MAX] {
         assert_eq!(one(vector), [0; 0], "{vector:#x}");
     }
-    let all = of([1; 9].map(|word| word * u32::MAX), sources);
-    assert_eq!(all, [0x62, 0xFF]);
-    assert_eq!(of([7, 0, 0, 0, 1 << 2, 0, 0, 0, 0], sources), [0x62]);
+    let all = [u32::MAX; 8];
+    let many = |head: u32, set: [u32; 8]| {
+        let [a, b, c, d, e, f, g, h] = set;
+        of([head, a, b, c, d, e, f, g, h], sources)
+    };
+    assert_eq!(many(1 << 8, all), [0x62, 0xFF]);
+    assert_eq!(many(7 << 8, [0, 0, 0, 1 << 2, 0, 0, 0, 0]), [0x62]);
+    // Of another level; and what is reserved says nothing.
+    assert_eq!(many(1 << 8 | 1, all), [0; 0]);
+    assert_eq!(many(1, [0x62, 0, 0, 0, 0, 0, 0, 0]), [0; 0]);
+    assert_eq!(many(0xFFFF << 16, [0x62, 0, 0, 0, 0, 0, 0, 0]), [0x62]);
 }
 
 proptest! {

@@ -102,12 +102,18 @@ pub const MESSAGE_OF_HYPERVISOR: u32 = 1 << 31;
 /// Type of a timer's message. Payload: timer u32, reserved u32, expiration u64, delivery u64 (100 ns).
 pub const MESSAGE_TIMER_EXPIRED: u32 = 0x8000_0010;
 /// Type of the message by which a paravisor hears, in its SINT0, of interrupts for its lower guest (`hvdef`,
-/// `HvMessageTypeX64ProxyInterruptIntercept`). Payload: `assert_multiple` u32; then, where that is 0, one vector u32, else
-/// 256 bits of vectors, from bit 0 of the first of eight u32. Fields and their order: Microsoft's OpenHCL kernel,
-/// `drivers/hv/mshv_vtl_main.c`; no public text gives their offsets, which are ours.
+/// `HvMessageTypeX64ProxyInterruptIntercept`). Payload: virtual trust level u8; `assert_multiple` u8; reserved u16; then, where
+/// the second is 0, one vector u32, else 256 bits of vectors, from bit 0 of the first of eight u32. Source: Microsoft's
+/// OpenHCL kernel, `include/hyperv/hvgdk_mini.h`, `hv_x64_proxy_interrupt_message_payload`.
 pub const MESSAGE_PROXY_INTERRUPT: u32 = 0x8001_000F;
+/// Where the level stands in its payload.
+pub const PROXY_LEVEL: usize = 0;
+/// Where `assert_multiple` stands.
+pub const PROXY_MULTIPLE: usize = 1;
+/// Where the vector or the vectors begin.
+pub const PROXY_VECTORS: usize = 4;
 /// Bytes of its payload.
-pub const PROXY_INTERRUPT: usize = 4 + 32;
+pub const PROXY_INTERRUPT: usize = PROXY_VECTORS + 32;
 /// Source of the messages that are a paravisor's (`hvdef`, `HV_SYNIC_INTERCEPTION_SINT_INDEX`).
 pub const SINT_INTERCEPTION: u8 = 0;
 /// Event flags of a source.

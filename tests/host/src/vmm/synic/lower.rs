@@ -7,6 +7,10 @@ use crate::vmm::{Vmm, lies, missing::Request, vp::Vp};
 use alloc::vec::Vec;
 use tessera_defs::hyperv::{self as hv, synic::*};
 
+/// First word of a proxy interrupt's payload that names many; the guest's level is 0.
+const MULTIPLE: u32 = 1 << (8 * PROXY_MULTIPLE);
+const _: () = assert!(PROXY_LEVEL == 0 && PROXY_VECTORS == 4);
+
 /// Interrupts of which the paravisor has not heard yet: a bit each.
 #[derive(Clone, Debug, Default)]
 pub struct Proxied([u32; 8]);
@@ -33,7 +37,7 @@ impl Proxied {
             (Some(vector), None) => [0, vector, 0, 0, 0, 0, 0, 0, 0],
             _ => {
                 let [a, b, c, d, e, f, g, h] = bits;
-                [1, a, b, c, d, e, f, g, h]
+                [MULTIPLE, a, b, c, d, e, f, g, h]
             }
         };
         message(MESSAGE_PROXY_INTERRUPT, &words)
@@ -157,7 +161,7 @@ impl Vmm {
         let lie = match random % 4 {
             0 => message(
                 MESSAGE_PROXY_INTERRUPT,
-                &[1, all, all, all, !asked, all, all, all, all],
+                &[MULTIPLE, all, all, all, !asked, all, all, all, all],
             ),
             1 => message(MESSAGE_PROXY_INTERRUPT, &[0, one, all, 0, 0, 0, 0, 0, 0]),
             2 => message(MESSAGE_TIMER_EXPIRED, &[random; 9]),

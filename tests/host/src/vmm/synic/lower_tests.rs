@@ -88,7 +88,7 @@ fn the_paravisor_hears_of_its_guests_interrupts_one_message_at_a_time() {
     own[..4].fill(0);
     deliver(vp, &mut own, &mut lower);
     let both = words(&own);
-    assert_eq!((both[0], both[4], both[8]), (1, 2, 1 << 30));
+    assert_eq!((both[0], both[4], both[8]), (1 << 8, 2, 1 << 30));
     own[..4].fill(0);
     deliver(vp, &mut own, &mut lower);
     assert!(own[0] == 0 && !vp.looks());
