@@ -200,6 +200,7 @@ pub static CONFORMANCE: &[Check] = &[
     check("vm-rd", TDX),
     check("vm-wr", TDX),
     check("sys-rd", TDX),
+    check("servtd", TDX),
     check("ve-instructions", TDX),
     check("ve-cpuid", TDX),
     check("ve-port-msr", TDX),

@@ -31,6 +31,10 @@ pub const SYS_RD: u64 = 11;
 pub const SYS_RDALL: u64 = 12;
 /// TDG.MR.VERIFYREPORT: RCX GPA of a REPORTMACSTRUCT, 256-byte aligned.
 pub const MR_VERIFYREPORT: u64 = 22;
+/// TDG.SERVTD.RD: RCX binding handle, RDX field, R10 to R13 the other TD's UUID; RDX next field, R8 value.
+pub const SERVTD_RD: u64 = 18;
+/// TDG.SERVTD.WR: the same, R8 value, R9 mask.
+pub const SERVTD_WR: u64 = 20;
 /// TDG.MEM.PAGE.ATTR.RD: RCX GPA; out RCX mapping (GPA, level, pending), RDX attributes; both
 /// 0 on error.
 pub const MEM_PAGE_ATTR_RD: u64 = 23;

@@ -14,6 +14,8 @@ use tessera_hw::instr;
 
 /// Shorthand of the interrupt command.
 const TO_SELF: u64 = 1 << 18;
+/// Hardware features, nested features (TLFS 2.4.6, 2.4.9, 2.4.10): this host has none.
+const EMPTY: [u32; 3] = [0x4000_0006, 0x4000_0009, 0x4000_000A];
 /// HV_X64_MSR_RESET, VP_RUNTIME, CRASH_P0 and CRASH_CTL, and the bits of `CPUID_FEATURES` that would announce them:
 /// AccessVpRunTimeReg, AccessResetReg; GuestCrashMsrsAvailable (TLFS 6.0b, 2.4.2 and 2.4.3).
 const ABSENT: [u32; 4] = [0x4000_0003, 0x4000_0010, 0x4000_0100, 0x4000_0105];
@@ -37,6 +39,7 @@ pub const ALL: &[(&str, Probe)] = &[
             && features[0] & needed == needed
             && isolation[1] & hv::ISOLATION_EBX_TYPE == kind
             && (isolation[0] & hv::ISOLATION_EAX_PARAVISOR != 0) == is_below()
+            && EMPTY.iter().all(|number| leaf(*number) == [0; 4])
     }),
     ("hv-identity", |_| {
         host_write(hv::MSR_GUEST_OS_ID, hv::GUEST_OS_ID);

@@ -106,6 +106,13 @@ pub const ALL: &[(&str, Probe)] = &[
             && (all.rax, all.r8, first) == (0, field::NONE, true)
             && unaligned == status::OPERAND_INVALID | status::OPERAND_RDX
     }),
+    ("servtd", |_| {
+        let read = leaf(tdcall::SERVTD_RD, [0, field::NUM_L2_VMS, 9]);
+        let write = leaf(tdcall::SERVTD_WR, [0, field::NUM_L2_VMS, 9]);
+        let refused = status::OPERAND_INVALID | status::OPERAND_RCX;
+        (read.rax, read.rdx, read.r8) == (refused, field::NONE, 0)
+            && (write.rax, write.r8) == (refused, 0)
+    }),
     ("ve-instructions", |_| {
         let word = 0u64;
         let at = &raw const word;

@@ -26,8 +26,8 @@ pub static CPUID: &[Row] = &[
     row(
         "4000_0006h, 4000_0009h, 4000_000Ah: hardware, nesting",
         "TLFS 2.4",
-        Absent("the range says more than a host must have; zeros"),
-        None,
+        Refused("zeros: nothing is recommended there"),
+        Conformance("hv-leaves"),
     ),
 ];
 

@@ -75,10 +75,8 @@ pub static LEAVES: &[Row] = &[
     row(
         "TDG.SERVTD.RD, TDG.SERVTD.WR",
         "348551, TDG.SERVTD.RD",
-        Absent(
-            "a service TD has their handle from its host, by TDG.VP.VMCALL<Service>, which is refused",
-        ),
-        None,
+        Refused("OPERAND_INVALID of RCX: no TD is bound, and no host gives a handle"),
+        Conformance("servtd"),
     ),
     row(
         "TDG.MR.VERIFYREPORT",

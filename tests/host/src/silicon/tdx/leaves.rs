@@ -72,6 +72,14 @@ pub fn serve(td: &mut Td, memory: &mut Memory, regs: &mut [u64; 16]) -> Served {
             regs[reg::R8] = next;
             status
         }
+        // No TD is bound to this one: whatever the handle, it leads to no slot.
+        SERVTD_RD | SERVTD_WR => {
+            if leaf == SERVTD_RD {
+                regs[reg::RDX] = field::NONE;
+            }
+            regs[reg::R8] = 0;
+            status::OPERAND_INVALID | status::OPERAND_RCX
+        }
         VM_WR => vm_wr(td, regs),
         VM_RD => vm_rd(td, regs),
         VP_RD => vp_rd(td, regs),
