@@ -171,7 +171,7 @@ pub const BOOTS: &[Boot] = &[
         mode: Mode::TdxParavisor,
         profile: HostProfile::HyperV,
         processors: 1,
-        quick: false,
+        quick: true,
         words: &[
             "stock: dmesg Memory Encryption Features active: Intel TDX\r\n",
             "stock: dmesg Hyper-V: Isolation Config: Group A 0x1, Group B 0xbe3",
@@ -484,4 +484,20 @@ fn converse(line: &Line, folder: &Path, commands: &[String]) -> std::io::Result<
         drop(typist.join());
         exit
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_is_in_the_quick_tier_and_in_the_full_one_with_two_processors() {
+        for mode in Mode::ALL {
+            let has = |quick: bool, count: u32| {
+                let boot = |boot: &&Boot| boot.mode == mode && boot.processors == count;
+                BOOTS.iter().filter(boot).any(|boot| boot.quick == quick)
+            };
+            assert!(has(true, 1) && has(false, 2), "{mode:?}");
+        }
+    }
 }

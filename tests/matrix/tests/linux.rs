@@ -1,4 +1,4 @@
-//! Debian's stock Linux on the test host, as a test program: `none` and `snp-paravisor` always, every mode with
+//! Debian's stock Linux on the test host, as a test program: every mode with one processor always, all the rest with
 //! `--full`. Skipped, and counted as such, where Debian's packages cannot be had.
 
 mod evidence;
