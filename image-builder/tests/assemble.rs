@@ -6,11 +6,12 @@ use common::{elf, image, inputs};
 use igvm_defs::{IgvmPlatformType, IgvmVariableHeaderType};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use tessera_defs::mode::Mode;
 use tessera_handoff::layout::{self, KERNEL_VIRT, STUB_BASE};
 use tessera_image_builder::build::Placement;
 use tessera_image_builder::image::loaders::{Loader, QEMU_10_1, QEMU_MADT};
 use tessera_image_builder::image::{
-    Action, Inputs, Parsed, assemble, hex, inspect, launch_block_of, read,
+    Action, Inputs, Parsed, assemble, brings, hex, inspect, launch_block_of, read,
 };
 
 /// Content of `gpa..gpa + len` as the platform of `mask` loads it.
@@ -122,6 +123,15 @@ fn without_a_paravisor_its_room_is_zeros() {
     assert!(room.len() as u64 == len && room.iter().all(|byte| *byte == 0));
     assert_eq!(launch_block_of(&file).unwrap().paravisor.len, 0);
     assert!(image.ranges.iter().all(|range| range.name != "paravisor"));
+    for mode in Mode::ALL {
+        let below = matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor);
+        let refused = brings(&image.igvm, mode).map_err(|failure| failure.to_string());
+        assert_eq!(refused.is_err(), below, "{refused:?}");
+        assert!(!below || refused.unwrap_err().contains("tessera build --guest"));
+        assert!(
+            brings(&self::common::image().igvm, mode).is_ok() && brings(b"no file", mode).is_ok()
+        );
+    }
 }
 
 #[test]

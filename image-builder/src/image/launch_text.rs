@@ -2,7 +2,8 @@
 
 use super::inspect::line;
 use super::manifest::hex;
-use super::read::{Action, Parsed};
+use super::read::{Action, Parsed, read};
+use crate::{Failure, Result};
 use tessera_defs::mode::Mode;
 use tessera_handoff::launch::{self, LaunchBlock};
 use tessera_handoff::layout::LAUNCH_BLOCK;
@@ -41,6 +42,23 @@ pub fn find(file: &Parsed<'_>) -> Option<LaunchBlock> {
     }
     let (block, _) = LaunchBlock::read_from_prefix(content).ok()?;
     (block.magic == launch::MAGIC && block.version == launch::VERSION).then_some(block)
+}
+
+/// Whether a file can be booted in `mode`, as far as it says: a paravisor mode needs the file's paravisor.
+/// One that was not built by Tessera says nothing, and what is wrong with it is for its loader to say. Errors
+/// blame the user.
+pub fn brings(bytes: &[u8], mode: Mode) -> Result<()> {
+    let below = matches!(mode, Mode::SnpParavisor | Mode::TdxParavisor);
+    match read(bytes).ok().as_ref().and_then(find) {
+        Some(block) if below && block.paravisor.len == 0 => Err(Failure::user(
+            format!(
+                "the file brings no paravisor, and mode {} runs below one",
+                mode.name()
+            ),
+            "name a file with one: `tessera build`, or `tessera build --guest linux:VMLINUZ` for a Linux kernel",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn launch_block(text: &mut String, block: &LaunchBlock) {

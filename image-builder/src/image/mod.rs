@@ -25,7 +25,7 @@ pub mod vmsa;
 
 pub use assemble::{HashRange, Image, Inputs, assemble};
 pub use inspect::{inspect, measure};
-pub use launch_text::find as launch_block_of;
+pub use launch_text::{brings, find as launch_block_of};
 pub use linux::{Linux, assemble_linux};
 pub use manifest::{
     Component, Manifest, PROCESSORS, SCHEMA, ToolchainInfo, digests, hex, snp_digests,

@@ -12,7 +12,7 @@ use tessera_defs::mode::HostProfile;
 use tessera_image_builder::{
     Failure, Party, Result,
     build::{self, PolicyName, Programs, Recipe, Workspace},
-    image::slurp,
+    image::{brings, slurp},
     linux::{debian, initramfs},
     setup::{self, Host, Qemu},
 };
@@ -34,6 +34,9 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
     let mode = build::mode(&options.mode)?;
     let profile = profile(&options.profile)?;
     let memory = memory(&options.memory)?;
+    if let Some(igvm) = &options.igvm {
+        brings(&slurp(igvm)?, mode)?;
+    }
     let qemu = Qemu::detect(host).require()?;
     let folder = tempfile::tempdir().map_err(|error| {
         Failure::machine(format!("no temporary folder: {error}"), "check TMPDIR")
@@ -44,7 +47,6 @@ pub fn run(host: &Host, options: &Foreign) -> Result<()> {
         _ => programs(host, options.offline)?,
     };
     let igvm = options.igvm.clone().unwrap_or(packed);
-    fs::metadata(&igvm).map_err(|error| Failure::io("read", &igvm, &error))?;
     let guest = Guest {
         igvm,
         mode,
