@@ -71,6 +71,13 @@ pub fn row(row: &Row, image: &Prepared, console: &Console) -> Vec<String> {
             "the clock is to be {wanted}, the kernel has {said:?}"
         ));
     }
+    let word = word(row);
+    if orderly && console.clock.as_deref() != Some(word) {
+        faults.push(format!(
+            "the clock is the {word}'s word, processes are told {:?}",
+            console.clock
+        ));
+    }
     if orderly && console.protections != PROTECTIONS {
         faults.push(format!(
             "the processor has {PROTECTIONS:?}, the kernel has on {:?}",
@@ -141,6 +148,14 @@ fn clock(row: &Row) -> &'static str {
         (Mode::Tdx | Mode::TdxParavisor, _) => "time-stamp",
         (_, HostProfile::HyperV) => "told-time-stamp",
         _ => "apic-timer",
+    }
+}
+
+/// Whose word that clock is.
+fn word(row: &Row) -> &'static str {
+    match clock(row) {
+        "time-stamp" => "hardware",
+        _ => "host",
     }
 }
 
@@ -349,6 +364,7 @@ mod tests {
         };
         let console = Console {
             profile: Some("hyperv".into()),
+            clock: Some("host".into()),
             weight: Some(Weight::default()),
             protections: PROTECTIONS.map(str::to_owned).into(),
             processors: Some(1),
@@ -395,6 +411,8 @@ mod tests {
             |said: &mut Console| said.debug = true,
             |said: &mut Console| _ = said.protections.pop(),
             |said: &mut Console| said.weight = None,
+            |said: &mut Console| said.clock = None,
+            |said: &mut Console| said.clock = Some("hardware".into()),
         ] {
             let mut said = console.clone();
             change(&mut said);

@@ -30,6 +30,8 @@ pub struct Console {
     pub monitor: Vec<String>,
     /// The supervisor heard of the panic of the one service that panics.
     pub panic_told: bool,
+    /// Whose word the clock is, by the first user process.
+    pub clock: Option<String>,
     /// What kernel and processes cost, by the first user process.
     pub weight: Option<Weight>,
     /// The first user process reported a failed check.
@@ -83,6 +85,8 @@ impl Console {
             self.debug = true;
         } else if let Some(words) = line.strip_prefix("init: mode=") {
             self.init_mode = words.split_whitespace().next().map(str::to_owned);
+            let clock = |word: &str| word.strip_prefix("clock=").map(str::to_owned);
+            self.clock = words.split_whitespace().find_map(clock);
             self.weight = Weight::parse(words);
         } else if line.starts_with("init: chaos panicked at ") {
             self.panic_told = true;
@@ -143,13 +147,14 @@ mod tests {
              tessera: policy=demo\ntessera: debug: x\n\
              tessera: acpi: the host claims 4 processor(s)\n\
              tessera: processors: 3 of 4 claimed run\n\
-             init: mode=none pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
+             init: mode=none clock=host pages accepted=0 shared=0 ticks=3\ntessera: shutdown\n",
         );
         assert_eq!(console.mode.as_deref(), Some("none"));
         assert_eq!(console.profile.as_deref(), Some("hyperv"));
         assert_eq!(console.strategies, ["native", "plain"]);
         assert_eq!(console.protections, ["smep", "umip"]);
         assert_eq!(console.init_mode.as_deref(), Some("none"));
+        assert_eq!(console.clock.as_deref(), Some("host"));
         assert!(console.shutdown && console.panic.is_none());
         assert_eq!((console.processors, console.running), (Some(4), Some(3)));
         assert!(console.info && console.debug && !console.lines);

@@ -29,7 +29,7 @@ for word in "$@"; do
 done
 loaded() { echo "{\"event\":\"loaded\",\"hashes\":{\"kernel\":\"$1\",\"stub\":\"s\"},\"launch_digest\":null}" >> "$report"; }
 end() { echo "{\"event\":\"end\",\"end\":\"$1\",\"reason\":$2,\"rip\":4096,\"set\":$3,\"code\":$4,\"operations\":[${5-\"mmio\"}],\"exits\":{\"cpuid\":2},\"pages_accepted\":1,\"pages_shared\":2,\"instructions\":3,\"lie_told\":${told:-0},\"lie_stopped\":0}" >> "$report"; }
-says() { printf 'tessera: mode=%s profile=hyperv strategies=native,plain,told-time-stamp protections=smep,smap,umip\ntessera: policy=demo\ntessera: acpi: the host claims 1 processor(s)\ntessera: processors: 1 of 1 claimed run\ninit: interrupt lines come\ninit: interrupt messages come\ninit: the host sees what is shared\ninit: chaos panicked at a.rs:1: x\ninit: mode=%s pages total=15612 accepted=1 shared=2 kernel=484 process=7 ticks=3\ntessera: shutdown\n' "$1" "$1" >> "$console"; }
+says() { printf 'tessera: mode=%s profile=hyperv strategies=native,plain,told-time-stamp protections=smep,smap,umip\ntessera: policy=demo\ntessera: acpi: the host claims 1 processor(s)\ntessera: processors: 1 of 1 claimed run\ninit: interrupt lines come\ninit: interrupt messages come\ninit: the host sees what is shared\ninit: chaos panicked at a.rs:1: x\ninit: mode=%s clock=host pages total=15612 accepted=1 shared=2 kernel=484 process=7 ticks=3\ntessera: shutdown\n' "$1" "$1" >> "$console"; }
 "#;
 
 struct Fake {

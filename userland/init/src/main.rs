@@ -17,6 +17,7 @@ mod threads;
 
 use core::fmt::Write;
 use tessera_abi::error::Error;
+use tessera_abi::info::{CLOCK_HARDWARE, CLOCK_HOST};
 use tessera_defs::mode::Mode;
 use tessera_runtime::console::Console;
 use tessera_runtime::handle::Handle;
@@ -66,9 +67,14 @@ fn run(bundle: u64) -> Result<u64, Error> {
     );
     let info = system::info()?;
     let mode = Mode::from_u32(info.mode).map_or("unknown", Mode::name);
+    let clock = match info.clock {
+        CLOCK_HARDWARE => "hardware",
+        CLOCK_HOST => "host",
+        _ => "unknown",
+    };
     let line = writeln!(
         Console,
-        "init: mode={mode} pages total={} accepted={} shared={} kernel={} process={cost} ticks={} failed={failed}",
+        "init: mode={mode} clock={clock} pages total={} accepted={} shared={} kernel={} process={cost} ticks={} failed={failed}",
         info.pages_total, info.pages_accepted, info.pages_shared, info.pages_kernel, info.ticks
     );
     line.map_err(|_| Error::BadAddress)?;
